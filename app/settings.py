@@ -1,0 +1,61 @@
+"""Everything an operator can set, read from the environment once, by the composition root."""
+
+from typing import Annotated
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of the service. Each field is the environment variable BETTING_<FIELD>."""
+
+    model_config = SettingsConfigDict(env_prefix="BETTING_", frozen=True)
+
+    default_weekly_deposit_limit: int = Field(
+        10_000, ge=0, description="Weekly deposit limit of players without a setting of their own, minor units"
+    )
+    review_threshold: int = Field(100_000, ge=1, description="Withdrawals from here on are reviewed, minor units")
+    review_timeout_seconds: float = Field(
+        86_400, gt=0, description="An undecided review gives the money back after this, seconds"
+    )
+    charge_wait_seconds: float = Field(25, gt=0, description="How long deposit waits before it answers pending, seconds")
+    provider_url: str = Field("http://127.0.0.1:9090", description="Base URL of the payment provider")
+    provider_timeout_seconds: float = Field(10, gt=0, description="How long one request to the provider may take, seconds")
+    provider_window_seconds: float = Field(
+        72_000, gt=0, description="How long the provider recognises a repeated charge or payout, seconds"
+    )
+    lookup_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (10, 60, 600, 3600), min_length=1, description="Pauses between look-ups of an unknown outcome; the last repeats, seconds"
+    )
+    unknown_deadline_seconds: float = Field(
+        259_200, gt=0, description="A deposit still unknown after this ends as failed, seconds"
+    )
+    refused_payment_methods: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Payment methods this operator does not take, separated by commas"
+    )
+    raise_cooling_off_seconds: float = Field(86_400, ge=0, description="How long a raised limit waits, seconds")
+    raise_confirm_seconds: float = Field(604_800, gt=0, description="How long a raise can then be confirmed, seconds")
+    reinstate_seconds: float = Field(86_400, ge=0, description="From reinstatement to being able to play, seconds")
+    cash_out_margin_percent: int = Field(5, ge=0, le=100, description="What a cash-out costs, percent")
+    max_payout: int = Field(100_000_000, ge=1, description="The most one bet returns, minor units")
+    max_open_bets: int = Field(200, ge=1, description="The most open bets of one player")
+    webhook_secret: str = Field(
+        "sandbox-webhook-secret", min_length=1, description="Shared with the provider to sign webhooks"
+    )
+    webhook_tolerance_seconds: float = Field(300, gt=0, description="How old a webhook's signature may be, seconds")
+    smtp_host: str = Field("127.0.0.1", description="Mail server")
+    smtp_port: int = Field(1025, ge=1, le=65_535, description="Mail server's port")
+    mail_from: str = Field("betting@example.com", description="Sender of customer messages")
+    identity_keys: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Public keys of the Restate servers that may call us (publickeyv1_...), separated by commas"
+    )
+    host: str = Field("127.0.0.1", description="Address the service listens on")
+    port: int = Field(9080, ge=1, le=65_535, description="Port the service listens on")
+    shutdown_grace_seconds: float = Field(
+        10, gt=0, description="After SIGTERM, how long running attempts may take to end, seconds"
+    )
+
+    @field_validator("lookup_seconds", "identity_keys", "refused_payment_methods", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
