@@ -2,16 +2,7 @@
 
 from typing import Protocol
 
-from app.domain.model import Wire
-
-
-class Message(Wire):
-    """One message to a customer. `message_id` is the same however often the sending is repeated."""
-
-    message_id: str
-    to: str
-    subject: str
-    text: str
+from app.domain.messages import Message
 
 
 class Mailer(Protocol):
