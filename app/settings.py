@@ -18,14 +18,20 @@ class Settings(BaseSettings):
     review_timeout_seconds: float = Field(
         86_400, gt=0, description="An undecided review gives the money back after this, seconds"
     )
-    charge_wait_seconds: float = Field(25, gt=0, description="How long deposit waits before it answers pending, seconds")
+    charge_wait_seconds: float = Field(
+        25, gt=0, description="How long deposit waits before it answers pending, seconds"
+    )
     provider_url: str = Field("http://127.0.0.1:9090", description="Base URL of the payment provider")
-    provider_timeout_seconds: float = Field(10, gt=0, description="How long one request to the provider may take, seconds")
+    provider_timeout_seconds: float = Field(
+        10, gt=0, description="How long one request to the provider may take, seconds"
+    )
     provider_window_seconds: float = Field(
         72_000, gt=0, description="How long the provider recognises a repeated charge or payout, seconds"
     )
     lookup_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
-        (10, 60, 600, 3600), min_length=1, description="Pauses between look-ups of an unknown outcome; the last repeats, seconds"
+        (10, 60, 600, 3600),
+        min_length=1,
+        description="Pauses between look-ups of an unknown outcome; the last repeats, seconds",
     )
     unknown_deadline_seconds: float = Field(
         259_200, gt=0, description="A deposit still unknown after this ends as failed, seconds"

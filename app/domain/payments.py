@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from app.domain.model import Wire
+from app.domain.model import Moment, Wire
 
 
 class PaymentStatus(StrEnum):
@@ -50,6 +50,8 @@ class PaymentOutcome(Wire):
     status: PaymentStatus
     redirect_url: str | None = None
     detail: str = ""
+    at: Moment | None = None
+    """When we had the answer."""
 
 
 class PaymentEvent(Wire):

@@ -1,0 +1,87 @@
+"""The composition root: makes what the services need from the settings, and serves them."""
+
+import asyncio
+import signal
+from datetime import timedelta
+
+import restate
+from hypercorn.asyncio import serve as serve_asgi
+from hypercorn.config import Config
+from restate.server import install_shutdown_hook
+from restate.server_types import RestateAppT
+
+from app.domain.follow_up import Patience
+from app.domain.player import Policy
+from app.providers.messages import Mailer, SmtpMailer
+from app.providers.payments import HttpPaymentProvider, PaymentProvider
+from app.services.comms import comms
+from app.services.deposit_follow_up import deposit_follow_up
+from app.services.outside import Outside, connect
+from app.services.payments import payments
+from app.services.player import player
+from app.services.statements import statements
+from app.services.withdrawals import withdrawal_workflow
+from app.settings import Settings
+
+SERVICES = (payments, deposit_follow_up, withdrawal_workflow, player, statements, comms)
+
+NEVER = 2**31
+"""Hypercorn closes a connection after 1,000 requests by default, which fails whatever is in flight on it."""
+STREAMS_PER_CONNECTION = 128
+"""Restate opens another connection when one is full, so that load reaches other pods too."""
+
+
+def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer) -> Outside:
+    """What the services reach outside, and the operator's decisions."""
+    return Outside(
+        provider=provider,
+        mailer=mailer,
+        policy=Policy(
+            default_weekly_deposit_limit=settings.default_weekly_deposit_limit,
+            review_threshold=settings.review_threshold,
+            raise_cooling_off=timedelta(seconds=settings.raise_cooling_off_seconds),
+            raise_confirm=timedelta(seconds=settings.raise_confirm_seconds),
+            reinstate_wait=timedelta(seconds=settings.reinstate_seconds),
+            refused_payment_methods=settings.refused_payment_methods,
+        ),
+        patience=Patience(
+            pauses=settings.lookup_seconds,
+            window=timedelta(seconds=settings.provider_window_seconds),
+            deadline=timedelta(seconds=settings.unknown_deadline_seconds),
+        ),
+        charge_wait=timedelta(seconds=settings.charge_wait_seconds),
+        review_timeout=timedelta(seconds=settings.review_timeout_seconds),
+        webhook_secret=settings.webhook_secret,
+        webhook_tolerance=timedelta(seconds=settings.webhook_tolerance_seconds),
+    )
+
+
+def build_app(settings: Settings) -> RestateAppT:
+    """The ASGI application that Restate calls; with identity keys, only that Restate may."""
+    return restate.app(SERVICES, identity_keys=list(settings.identity_keys))
+
+
+def server_config(settings: Settings) -> Config:
+    """How the application is served: HTTP/2 with prior knowledge, on connections that live long."""
+    config = Config()
+    config.bind = [f"{settings.host}:{settings.port}"]
+    config.keep_alive_max_requests = NEVER
+    config.keep_alive_timeout = 3600
+    config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION
+    config.graceful_timeout = settings.shutdown_grace_seconds
+    config.accesslog = None
+    return config
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; what is in flight then is given the grace period, and is retried elsewhere."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        install_shutdown_hook(loop, stop.set, signum)
+    async with (
+        HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds) as provider,
+        SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from) as mailer,
+    ):
+        connect(outside_of(settings, provider, mailer))
+        await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]

@@ -1,0 +1,152 @@
+"""One player's document: all money and rules of one player, stored and changed as a whole.
+
+The rules are in the modules beside this one; each takes the document, a request and the time, and gives the next
+document with an outcome. A refusal gives the document back untouched.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from pydantic import Field
+
+from app.domain.messages import Message
+from app.domain.model import Moment, State, Wire
+from app.domain.refusals import Refused
+from app.domain.responsible_gambling import Limit, LimitKind, Restriction, RestrictionView, Use, restriction_view
+from app.domain.wallet import Account, Balance, Entry, Kind, Postings, Wallet, post
+
+Outcome = TypeVar("Outcome")
+
+
+class Policy(Wire):
+    """What an operator decides about the rules; amounts in minor units."""
+
+    default_weekly_deposit_limit: int = 10_000
+    review_threshold: int = 100_000
+    raise_cooling_off: timedelta = timedelta(hours=24)
+    raise_confirm: timedelta = timedelta(hours=168)
+    reinstate_wait: timedelta = timedelta(hours=24)
+    refused_payment_methods: frozenset[str] = frozenset()
+
+
+class Deposit(State):
+    """A deposit that the player asked for, and how it ended."""
+
+    wallet_id: str
+    amount: int
+    currency: str
+    payment_method: str
+    email: str
+    reserved_at: Moment
+    status: str = "reserved"
+    balance: Balance | None = None
+    """What the wallet held right after the credit: a repeated request is told the same."""
+
+
+class Withdrawal(State):
+    """A withdrawal that the player asked for, and how it ended."""
+
+    wallet_id: str
+    amount: int
+    currency: str
+    destination: str
+    held_at: Moment
+    in_review: bool
+    status: str = "held"
+
+
+class Player(State):
+    """The document. `deposits` and `withdrawals` hold what is under way and what ended last."""
+
+    user_id: str
+    email: str | None = None
+    wallets: dict[str, Wallet] = Field(default_factory=dict)
+    deposits: dict[str, Deposit] = Field(default_factory=dict)
+    withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
+    limits: dict[str, Limit] = Field(default_factory=dict)
+    uses: dict[LimitKind, list[Use]] = Field(default_factory=dict)
+    restriction: Restriction | None = None
+    entries: list[Entry] = Field(default_factory=list)
+    """The newest movements; older ones are on full pages elsewhere."""
+    paged_out: int = 0
+    """How many movements are on pages elsewhere only."""
+    carried: dict[str, dict[Account, int]] = Field(default_factory=dict)
+    """For each wallet, the balances after the movements that are on pages elsewhere only."""
+
+    def changed(self, **fields: object) -> "Player":
+        """The document with some fields replaced."""
+        return self.model_copy(update=fields)
+
+
+@dataclass(frozen=True)
+class Decision(Generic[Outcome]):
+    """What a rule decided: the next document, the answer, and what the customer is told."""
+
+    player: Player
+    outcome: Outcome | Refused
+    messages: tuple[Message, ...] = ()
+
+
+def book(player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime) -> Player:
+    """Enter a movement into a wallet's book and the statement."""
+    wallet = post(player.wallets[wallet_id], postings)
+    entry = Entry(
+        seq=player.paged_out + len(player.entries) + 1,
+        at=now,
+        kind=kind,
+        reference=reference,
+        wallet_id=wallet_id,
+        postings=dict(postings),
+        cash_after=wallet.cash,
+    )
+    return player.changed(wallets={**player.wallets, wallet_id: wallet}, entries=[*player.entries, entry])
+
+
+def in_debt(player: Player) -> bool:
+    """Whether a correction left a wallet below zero; then debits are blocked, credits never."""
+    return any(wallet.cash < 0 for wallet in player.wallets.values())
+
+
+def message(player: Player, event: str, subject: str, text: str) -> tuple[Message, ...]:
+    """Tell the player of an event, once however often it is told; nobody is told whose address we never had."""
+    if player.email is None:
+        return ()
+    return (Message(message_id=f"{player.user_id}.{event}", to=player.email, subject=subject, text=text),)
+
+
+def money(amount: int, currency: str) -> str:
+    """An amount in minor units as people read it: 1234 EUR is 12.34 EUR."""
+    return f"{amount // 100}.{amount % 100:02d} {currency}"
+
+
+class WalletView(Balance):
+    """A wallet as the player sees it."""
+
+    currency: str
+
+
+class AccountView(Wire):
+    """What `getAccount` tells."""
+
+    user_id: str
+    wallets: Mapping[str, WalletView]
+    restriction: RestrictionView | None
+    open_bets: int
+    in_debt: bool
+
+
+def account_view(player: Player, now: datetime) -> AccountView:
+    """The player's wallets and standing."""
+    restriction = player.restriction
+    return AccountView(
+        user_id=player.user_id,
+        wallets={
+            wallet_id: WalletView(currency=wallet.currency, **wallet.balance.model_dump(by_alias=False))
+            for wallet_id, wallet in player.wallets.items()
+        },
+        restriction=restriction_view(restriction) if restriction is not None and restriction.blocks(now) else None,
+        open_bets=0,
+        in_debt=in_debt(player),
+    )

@@ -1,0 +1,254 @@
+"""Limits that players set themselves, breaks and self-exclusion.
+
+A cut protects at once; a raise has to be wanted twice, a day apart. Windows roll: the last 24 hours, 7 or 30 days.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from app.domain.model import MAX_AMOUNT, Moment, State, Wire
+from app.domain.refusals import Refusal, Refused
+
+MAX_USES = 500
+"""Movements remembered one by one for each kind of limit; older ones are then counted together."""
+
+
+class LimitKind(StrEnum):
+    """What a limit counts."""
+
+    DEPOSIT = "deposit"
+    STAKE = "stake"
+    LOSS = "loss"
+
+
+class Period(StrEnum):
+    """The rolling window of a limit."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+WINDOW = {Period.DAY: timedelta(hours=24), Period.WEEK: timedelta(days=7), Period.MONTH: timedelta(days=30)}
+IN_WORDS = {Period.DAY: "today", Period.WEEK: "this week", Period.MONTH: "this month"}
+REASON = {
+    LimitKind.DEPOSIT: Refusal.DEPOSIT_LIMIT,
+    LimitKind.STAKE: Refusal.STAKE_LIMIT,
+    LimitKind.LOSS: Refusal.LOSS_LIMIT,
+}
+
+LimitAmount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
+
+
+class Use(State):
+    """An amount that counts against limits from a moment on. `reference` is what can still be taken back."""
+
+    at: Moment
+    amount: int
+    reference: str | None = None
+
+
+class PendingChange(State):
+    """A raise (or, with no amount, a removal) that waits to be confirmed between two moments."""
+
+    amount: int | None
+    effective_at: Moment
+    expires_at: Moment
+
+
+class Limit(State):
+    """A player's own setting; no amount means that the player removed the limit."""
+
+    amount: int | None
+    pending: PendingChange | None = None
+
+
+class RestrictionKind(StrEnum):
+    """Why a player may neither deposit nor bet."""
+
+    BREAK = "break"
+    SELF_EXCLUSION = "selfExclusion"
+
+
+class Restriction(State):
+    """A player's own stop. Self-exclusion goes on after its end until a reinstatement has taken effect."""
+
+    kind: RestrictionKind
+    until: Moment
+    reinstated_at: Moment | None = None
+
+    def blocks(self, now: datetime) -> bool:
+        """Whether the player is stopped at this moment."""
+        if self.kind is RestrictionKind.BREAK:
+            return now < self.until
+        return self.reinstated_at is None or now < self.reinstated_at
+
+
+class RestrictionView(Wire):
+    """A restriction as the player sees it."""
+
+    kind: RestrictionKind
+    until: Moment
+
+
+class LimitView(Wire):
+    """What is in force, and what waits."""
+
+    in_force: int | None
+    pending: PendingChange | None
+
+
+class LimitUsage(LimitView):
+    """A limit with what has been used of it in its window; `remaining` is null where nothing limits."""
+
+    kind: LimitKind
+    period: Period
+    used: int
+    remaining: int | None
+
+
+def used(uses: Iterable[Use], period: Period, now: datetime) -> int:
+    """What counts in the window that ends now, never below 0."""
+    since = now - WINDOW[period]
+    return max(0, sum(use.amount for use in uses if use.at > since))
+
+
+def add_use(uses: Sequence[Use], use: Use, still_open: Iterable[str]) -> list[Use]:
+    """Count one more movement, forget what left the longest window, and count the oldest together past a bound.
+
+    Together means by day: what was lost counts as of the day's last moment and what was won as of its first, so never
+    more than the limit gets through, at worst a little less. Movements that may still be taken back stay apart.
+    """
+    since = use.at - WINDOW[Period.MONTH]
+    kept = [one for one in uses if one.at > since] + [use]
+    if len(kept) <= MAX_USES:
+        return kept
+    oldest, newest = kept[: MAX_USES // 2], kept[MAX_USES // 2 :]
+    open_references = set(still_open)
+    return [
+        *_by_day(one for one in oldest if one.reference not in open_references),
+        *(one for one in oldest if one.reference in open_references),
+        *newest,
+    ]
+
+
+def _by_day(uses: Iterable[Use]) -> list[Use]:
+    days: dict[tuple[date, bool], Use] = {}
+    for use in uses:
+        day = (use.at.date(), use.amount < 0)
+        before = days.get(day)
+        if before is None:
+            days[day] = Use(at=use.at, amount=use.amount)
+        else:
+            at = min(before.at, use.at) if use.amount < 0 else max(before.at, use.at)
+            days[day] = Use(at=at, amount=before.amount + use.amount)
+    return list(days.values())
+
+
+def limit_refusal(kind: LimitKind, period: Period, remaining: int) -> Refused:
+    """The refusal that names a limit and what it still lets through."""
+    return Refused(
+        reason=REASON[kind],
+        message=f"{kind.value} limit: {remaining} left {IN_WORDS[period]}",
+        metadata={"remaining": str(remaining), "period": period.value},
+    )
+
+
+def is_raise(before: int | None, after: int | None) -> bool:
+    """Whether a change lets more through."""
+    return before is not None and (after is None or after > before)
+
+
+def change_limit(limit: Limit, amount: int | None, now: datetime, cooling_off: timedelta, confirm: timedelta) -> Limit:
+    """Set a limit: a cut at once, and it cancels a pending raise; a raise waits. Asking again restarts nothing."""
+    if not is_raise(limit.amount, amount):
+        return Limit(amount=amount)
+    pending = limit.pending
+    if pending is not None and pending.amount == amount and now < pending.expires_at:
+        return limit
+    effective_at = now + cooling_off
+    waiting = PendingChange(amount=amount, effective_at=effective_at, expires_at=effective_at + confirm)
+    return limit.model_copy(update={"pending": waiting})
+
+
+def confirm_change(limit: Limit, now: datetime) -> Limit | Refused:
+    """Put a pending raise into force, once it has cooled off and before it expires."""
+    if limit.pending is None:
+        return Refused(reason=Refusal.NO_PENDING_CHANGE, message="no change of this limit is pending")
+    if now < limit.pending.effective_at:
+        wait = limit.model_dump(mode="json")["pending"]["effectiveAt"]
+        return Refused(
+            reason=Refusal.COOLING_OFF,
+            message=f"this change can be confirmed from {wait} on",
+            metadata={"effectiveAt": wait},
+        )
+    if now >= limit.pending.expires_at:
+        return Refused(
+            reason=Refusal.CHANGE_EXPIRED, message="this change was not confirmed in time; set the limit again"
+        )
+    return Limit(amount=limit.pending.amount)
+
+
+def cancel_change(limit: Limit) -> Limit | Refused:
+    """Take back a pending raise."""
+    if limit.pending is None:
+        return Refused(reason=Refusal.NO_PENDING_CHANGE, message="no change of this limit is pending")
+    return Limit(amount=limit.amount)
+
+
+def restrict(current: Restriction | None, new: Restriction, now: datetime) -> Restriction | Refused:
+    """Start a break or an exclusion. What runs can be lengthened or made stricter, never shortened or softened."""
+    if current is None or not current.blocks(now):
+        return new
+    softer = current.kind is RestrictionKind.SELF_EXCLUSION and new.kind is RestrictionKind.BREAK
+    if softer or new.until < current.until:
+        return _irrevocable(current)
+    return new
+
+
+def reinstate(current: Restriction | None, now: datetime, wait: timedelta) -> Restriction | Refused | None:
+    """End a self-exclusion that has run its time; the player can play again after the wait."""
+    if current is None or not current.blocks(now):
+        return current
+    if now < current.until:
+        return _irrevocable(current)
+    if current.reinstated_at is not None:
+        return current
+    return current.model_copy(update={"reinstated_at": now + wait})
+
+
+def restriction_refusal(restriction: Restriction) -> Refused:
+    """Why a restricted player may not deposit or bet."""
+    until = restriction_view(restriction).model_dump(mode="json")["until"]
+    if restriction.kind is RestrictionKind.BREAK:
+        return Refused(reason=Refusal.ON_A_BREAK, message=f"on a break until {until}", metadata={"until": until})
+    return Refused(
+        reason=Refusal.SELF_EXCLUDED,
+        message=f"self-excluded until {until}, and then until reinstated",
+        metadata={"until": until},
+    )
+
+
+def restriction_view(restriction: Restriction) -> RestrictionView:
+    """The restriction with the moment it ends, as far as that is known."""
+    return RestrictionView(kind=restriction.kind, until=restriction.reinstated_at or restriction.until)
+
+
+def add_months(moment: datetime, months: int) -> datetime:
+    """The same day so many calendar months later, or that month's last day."""
+    years, month = divmod(moment.month - 1 + months, 12)
+    year = moment.year + years
+    first_of_next = datetime(year + (month == 11), (month + 1) % 12 + 1, 1, tzinfo=moment.tzinfo)
+    last_day = (first_of_next - timedelta(days=1)).day
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, last_day))
+
+
+def _irrevocable(current: Restriction) -> Refused:
+    until = restriction_view(current).model_dump(mode="json")["until"]
+    return Refused(
+        reason=Refusal.IRREVOCABLE, message=f"in force until {until}; it cannot be shortened", metadata={"until": until}
+    )

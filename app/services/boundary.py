@@ -1,0 +1,133 @@
+"""The edge between Restate and our rules: requests are checked on the way in, refusals become terminal errors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Generic, NoReturn, TypeVar
+
+import restate
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from restate.exceptions import TerminalError
+from restate.extensions import current_context
+from restate.serde import Serde
+
+from app.domain.model import Id, Wire
+from app.domain.refusals import STATUS_OF, Refusal, Refused
+
+T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
+
+_ID: TypeAdapter[str] = TypeAdapter(Id)
+
+
+class Answer(Wire, Generic[T]):
+    """What one of our components answers another: a value, or an expected no."""
+
+    value: T | None = None
+    refused: Refused | None = None
+
+    @classmethod
+    def of(cls, outcome: T | Refused) -> "Answer[T]":
+        """Wrap what a rule decided."""
+        return cls(refused=outcome) if isinstance(outcome, Refused) else cls(value=outcome)
+
+    def accepted(self) -> T:
+        """The value; a refusal ends the invocation with its public error."""
+        if self.refused is not None:
+            refuse(self.refused)
+        assert self.value is not None
+        return self.value
+
+
+class Json(Serde[Model]):
+    """A model as JSON: what we store, and what our components tell each other."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self.model = model
+
+    def deserialize(self, buf: bytes) -> Model | None:
+        """Read a model; nothing is there where there are no bytes."""
+        return self.model.model_validate_json(buf) if buf else None
+
+    def serialize(self, obj: Model | None) -> bytes:
+        """Write a model."""
+        return b"" if obj is None else obj.model_dump_json().encode()
+
+
+class RequestBody(Json[Model]):
+    """A public request's body. No body at all is read as an empty object, which few requests accept."""
+
+    def deserialize(self, buf: bytes) -> Model:
+        """Read and check a body, raising pydantic's error."""
+        return self.model.model_validate_json(buf if buf.strip() else b"{}")
+
+
+class SparseBody(Json[Model]):
+    """An answer without its absent fields."""
+
+    def serialize(self, obj: Model | None) -> bytes:
+        """Write an answer, leaving out what is not there."""
+        return b"" if obj is None else obj.model_dump_json(exclude_none=True).encode()
+
+
+def refuse(refused: Refused) -> NoReturn:
+    """End this invocation with a refusal as the public contract words it."""
+    raise TerminalError(
+        refused.message,
+        status_code=STATUS_OF[refused.reason],
+        metadata={"reason": refused.reason.value, **refused.metadata},
+    )
+
+
+def invalid(message: str) -> NoReturn:
+    """Refuse a request that cannot be understood."""
+    refuse(Refused(reason=Refusal.INVALID_REQUEST, message=message))
+
+
+async def clock(ctx: restate.Context) -> datetime:
+    """The time, the same in every replay, to the millisecond. It costs a journal entry: read it once, pass it down."""
+    return _to_the_millisecond(await ctx.time())
+
+
+def wall_clock() -> datetime:
+    """The time for handlers that only read, and inside `ctx.run`: nothing journaled may depend on it."""
+    return datetime.now(UTC)
+
+
+def key_is(name: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable
+    """A context manager for objects: refuses keys that are no ids, and requests that do not validate."""
+
+    @asynccontextmanager
+    async def checked() -> AsyncIterator[None]:
+        context = current_context()
+        assert isinstance(context, restate.ObjectContext)
+        try:
+            _ID.validate_python(context.key())
+        except ValidationError:
+            invalid(f"{name}: must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -")
+        async with requests_checked():
+            yield
+
+    return checked
+
+
+@asynccontextmanager
+async def requests_checked() -> AsyncIterator[None]:
+    """Turn a body that does not validate into a 400 that names each field; the SDK alone would answer 500."""
+    try:
+        yield
+    except TerminalError as error:
+        if isinstance(error.__cause__, ValidationError):
+            invalid("; ".join(_in_words(error.__cause__)))
+        raise
+
+
+def _in_words(error: ValidationError) -> list[str]:
+    return [
+        f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _to_the_millisecond(seconds: float) -> datetime:
+    return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)

@@ -1,0 +1,15 @@
+"""CommsService: customer messages by e-mail. One a message id, however often sending it is repeated."""
+
+import restate
+
+from app.domain.messages import Message
+from app.services.boundary import requests_checked
+from app.services.outside import outside
+
+comms = restate.Service("CommsService", ingress_private=True, invocation_context_managers=[requests_checked])
+
+
+@comms.handler(name="send")
+async def send(ctx: restate.Context, message: Message) -> None:
+    """Hand a message to the mail server. A crash in between repeats it under the same Message-ID."""
+    await ctx.run_typed("hand over to the mail server", outside().mailer.send, restate.RunOptions(), message)

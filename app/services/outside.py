@@ -1,0 +1,37 @@
+"""What the services reach outside of Restate, connected once by the composition root."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from app.domain.follow_up import Patience
+from app.domain.player import Policy
+from app.providers.messages import Mailer
+from app.providers.payments import PaymentProvider
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The real provider and mail server, and what the operator decided."""
+
+    provider: PaymentProvider
+    mailer: Mailer
+    policy: Policy
+    patience: Patience
+    charge_wait: timedelta
+    review_timeout: timedelta
+    webhook_secret: str
+    webhook_tolerance: timedelta
+
+
+_connected: list[Outside] = []
+
+
+def connect(outside: Outside) -> None:
+    """Say what the services of this process reach outside."""
+    _connected[:] = [outside]
+
+
+def outside() -> Outside:
+    """What the composition root connected."""
+    assert _connected, "the composition root has not connected the outside world"
+    return _connected[0]

@@ -1,0 +1,155 @@
+"""PaymentService: what customers ask of their money. Deposits come in, withdrawals go out."""
+
+from typing import Annotated
+
+import restate
+from pydantic import Field, StringConstraints
+
+from app.domain.deposits import EndDeposit, ReserveDeposit
+from app.domain.follow_up import Watch
+from app.domain.model import Amount, Currency, Id, PublicRequest, Wire
+from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus
+from app.domain.player import Deposit
+from app.domain.refusals import Refusal, Refused, id_reused
+from app.domain.wallet import Balance
+from app.domain.withdrawals import EndWithdrawal, HoldWithdrawal
+from app.services import deposit_follow_up, player, provider_calls, withdrawals
+from app.services.boundary import RequestBody, SparseBody, clock, refuse, requests_checked
+from app.services.outside import outside
+from app.services.withdrawals import WithdrawalOrder
+
+payments = restate.Service("PaymentService", invocation_context_managers=[requests_checked])
+
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\x00-\x1f<>,;:\"()]+@[^@\s\x00-\x1f<>,;:\"()]+$"),
+]
+Word = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@/ -]{1,64}$")]
+
+
+class DepositRequest(PublicRequest):
+    """A deposit in minor units."""
+
+    wallet_id: Id
+    user_id: Id
+    email: Email
+    amount: Amount
+    payment_method: Word
+    deposit_id: Id | None = None
+    currency: Currency | None = None
+
+
+class DepositAnswer(Wire):
+    """How a deposit stands: credited, pending, actionRequired or failed."""
+
+    deposit_id: str
+    status: str
+    amount: int | None = None
+    balance: Balance | None = None
+    redirect_url: str | None = None
+
+
+class WithdrawRequest(PublicRequest):
+    """A withdrawal in minor units."""
+
+    wallet_id: Id
+    user_id: Id
+    amount: Amount
+    destination: Word
+    withdrawal_id: Id | None = None
+
+
+class WithdrawAnswer(Wire):
+    """Whether a withdrawal waits for a review."""
+
+    withdrawal_id: str
+    status: str = Field(description="held or inReview")
+
+
+@payments.handler(name="deposit", input_serde=RequestBody(DepositRequest), output_serde=SparseBody(DepositAnswer))
+async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswer:
+    """Reserve, charge, credit. An outcome that stays unknown is followed up, never taken for a no."""
+    reservation = ReserveDeposit(
+        deposit_id=request.deposit_id or f"d-{ctx.uuid()}",
+        now=await clock(ctx),
+        **request.model_dump(exclude={"deposit_id", "user_id"}, by_alias=False),
+    )
+    reserved = (await ctx.object_call(player.reserve_deposit, request.user_id, reservation)).accepted()
+    if reserved.status != "reserved":
+        return _ended(reservation.deposit_id, reserved)
+    charge = _charge_for(reservation.deposit_id, request.user_id, reserved)
+    watch = Watch(charge=charge, reserved_at=reserved.reserved_at)
+    ctx.object_send(deposit_follow_up.begin, charge.reference, watch)
+    window_end = reserved.reserved_at + outside().patience.window
+    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
+    return await _conclude(
+        ctx, charge, outcome, EndDeposit(deposit_id=charge.reference, now=outcome.at or reservation.now)
+    )
+
+
+async def _conclude(
+    ctx: restate.Context, charge: ChargeRequest, outcome: PaymentOutcome, end: EndDeposit
+) -> DepositAnswer:
+    match outcome.status:
+        case PaymentStatus.DONE:
+            answer = await ctx.object_call(player.credit_deposit, charge.user_id, end)
+        case PaymentStatus.DECLINED:
+            answer = await ctx.object_call(player.decline_deposit, charge.user_id, end)
+        case PaymentStatus.CONFLICT:
+            await ctx.object_call(player.decline_deposit, charge.user_id, end)
+            refuse(id_reused("depositId", end.deposit_id))
+        case _:
+            await ctx.object_call(deposit_follow_up.go_on, charge.reference, outcome)
+            status = "actionRequired" if outcome.status is PaymentStatus.ACTION_REQUIRED else "pending"
+            return DepositAnswer(deposit_id=end.deposit_id, status=status, redirect_url=outcome.redirect_url)
+    return _ended(end.deposit_id, answer.accepted())
+
+
+@payments.handler(name="withdraw", input_serde=RequestBody(WithdrawRequest))
+async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAnswer:
+    """Hold the money at once; the workflow reviews, pays out or gives back."""
+    hold = HoldWithdrawal(
+        withdrawal_id=request.withdrawal_id or f"w-{ctx.uuid()}",
+        now=await clock(ctx),
+        **request.model_dump(exclude={"withdrawal_id", "user_id"}, by_alias=False),
+    )
+    held = (await ctx.object_call(player.hold_withdrawal, request.user_id, hold)).accepted()
+    if held.status == "held":
+        await _hand_over(
+            ctx, WithdrawalOrder(withdrawal_id=hold.withdrawal_id, user_id=request.user_id, withdrawal=held)
+        )
+    return WithdrawAnswer(withdrawal_id=hold.withdrawal_id, status="inReview" if held.in_review else "held")
+
+
+async def _hand_over(ctx: restate.Context, order: WithdrawalOrder) -> None:
+    """Start the workflow. Its id is everybody's: if another player's withdrawal has it, the money goes back."""
+    ctx.workflow_send(withdrawals.run, order.withdrawal_id, order)
+    taken = await ctx.workflow_call(withdrawals.taken, order.withdrawal_id, None)
+    if taken.user_id == order.user_id:
+        return
+    end = EndWithdrawal(
+        withdrawal_id=order.withdrawal_id, now=order.withdrawal.held_at, reason="its id belongs to another withdrawal"
+    )
+    await ctx.object_call(player.return_withdrawal, order.user_id, end)
+    refuse(id_reused("withdrawalId", order.withdrawal_id))
+
+
+def _charge_for(deposit_id: str, user_id: str, reserved: Deposit) -> ChargeRequest:
+    return ChargeRequest(
+        reference=deposit_id,
+        user_id=user_id,
+        wallet_id=reserved.wallet_id,
+        amount=reserved.amount,
+        currency=reserved.currency,
+        payment_method=reserved.payment_method,
+    )
+
+
+def _ended(deposit_id: str, ended: Deposit) -> DepositAnswer:
+    """The answer to a deposit that has ended, now or long ago."""
+    if ended.status == "declined":
+        message = "the payment was declined; nothing was credited"
+        refuse(Refused(reason=Refusal.PAYMENT_DECLINED, message=message, metadata={"depositId": deposit_id}))
+    if ended.status == "credited":
+        return DepositAnswer(deposit_id=deposit_id, status="credited", amount=ended.amount, balance=ended.balance)
+    return DepositAnswer(deposit_id=deposit_id, status=ended.status)

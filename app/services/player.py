@@ -1,0 +1,254 @@
+"""PlayerService: all money and rules of one player. Each handler loads the document, lets a rule decide, and stores."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+
+import restate
+from pydantic import Field
+
+from app.domain import deposits, protection, withdrawals
+from app.domain.archive import ArchiveIndex
+from app.domain.model import PublicRequest
+from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
+from app.domain.protection import AllLimits, Standing
+from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
+from app.domain.statement import (
+    Audit,
+    StatementView,
+    archive_ended,
+    audit,
+    entries_on,
+    full_pages,
+    pages,
+    statement_view,
+    without_old_page,
+)
+from app.services import comms, statements
+from app.services.boundary import Answer, Json, RequestBody, clock, invalid, key_is, wall_clock
+from app.services.outside import outside
+
+T = TypeVar("T")
+
+player = restate.VirtualObject("PlayerService", invocation_context_managers=[key_is("userId")])
+
+STATE = "player"
+ARCHIVE = "archive"
+_PLAYER = Json(Player)
+_ARCHIVE = Json(ArchiveIndex)
+
+
+class StatementRequest(PublicRequest):
+    """Which page of the statement; the newest without."""
+
+    page: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class WhichLimitRequest(PublicRequest):
+    """A limit by what it counts and its window."""
+
+    kind: LimitKind
+    period: Period
+
+
+class SetLimitRequest(WhichLimitRequest):
+    """A limit in minor units, or its removal (null)."""
+
+    amount: LimitAmount | None
+
+
+class BreakRequest(PublicRequest):
+    """A break in days."""
+
+    days: Annotated[int, Field(strict=True, ge=1, le=42)]
+
+
+class SelfExclusionRequest(PublicRequest):
+    """A self-exclusion in months, meant seriously."""
+
+    months: Annotated[int, Field(strict=True, ge=6, le=1200)]
+    confirm: Literal[True]
+
+
+async def _load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Player:
+    return await ctx.get(STATE, serde=_PLAYER) or Player(user_id=ctx.key())
+
+
+async def _load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, operation_id: str) -> Player:
+    """Load the document, with a deposit or withdrawal that may have left it for the archive."""
+    document = await _load(ctx)
+    if operation_id in document.deposits or operation_id in document.withdrawals:
+        return document
+    index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
+    page = index.page_of(operation_id)
+    if page is None:
+        return document
+    archived = await ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
+    deposit, withdrawal = archived.deposits.get(operation_id), archived.withdrawals.get(operation_id)
+    return document.changed(
+        deposits={operation_id: deposit, **document.deposits} if deposit else document.deposits,
+        withdrawals={operation_id: withdrawal, **document.withdrawals} if withdrawal else document.withdrawals,
+    )
+
+
+async def _carry_out(ctx: restate.ObjectContext, before: Player, decision: Decision[T]) -> Answer[T]:
+    """Store what a rule decided and tell of it. The one `ctx.set` holds every number of the money book."""
+    after = decision.player
+    if after is not before:
+        for page, content in full_pages(before, after).items():
+            ctx.object_send(statements.keep, statements.page_key(ctx.key(), page), content)
+        after, archived = archive_ended(without_old_page(after))
+        if archived is not None:
+            index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
+            index = index.with_page([*archived.deposits, *archived.withdrawals])
+            key = statements.archive_key(ctx.key(), len(index.pages))
+            ctx.object_send(statements.keep_archive, key, archived)
+            ctx.set(ARCHIVE, index, serde=_ARCHIVE)
+        ctx.set(STATE, after, serde=_PLAYER)
+    for message in decision.messages:
+        ctx.service_send(comms.send, message)
+    return Answer.of(decision.outcome)
+
+
+# What moves money is private: only our own components call it.
+
+
+@player.handler(name="reserveDeposit", ingress_private=True)
+async def reserve_deposit(ctx: restate.ObjectContext, request: deposits.ReserveDeposit) -> Answer[Deposit]:
+    """Count a deposit against the limits."""
+    before = await _load_with(ctx, request.deposit_id)
+    return await _carry_out(ctx, before, deposits.reserve_deposit(before, request, outside().policy))
+
+
+@player.handler(name="creditDeposit", ingress_private=True)
+async def credit_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit) -> Answer[Deposit]:
+    """Credit a deposit whose charge was made."""
+    return await _end_deposit(ctx, request, deposits.credit_deposit)
+
+
+@player.handler(name="declineDeposit", ingress_private=True)
+async def decline_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit) -> Answer[Deposit]:
+    """Release a deposit that the provider refused."""
+    return await _end_deposit(ctx, request, deposits.decline_deposit)
+
+
+@player.handler(name="failDeposit", ingress_private=True)
+async def fail_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit) -> Answer[Deposit]:
+    """Release a deposit that nobody can tell anything about."""
+    return await _end_deposit(ctx, request, deposits.fail_deposit)
+
+
+@player.handler(name="holdWithdrawal", ingress_private=True)
+async def hold_withdrawal(ctx: restate.ObjectContext, request: withdrawals.HoldWithdrawal) -> Answer[Withdrawal]:
+    """Set the money of a withdrawal aside."""
+    before = await _load_with(ctx, request.withdrawal_id)
+    return await _carry_out(ctx, before, withdrawals.hold_withdrawal(before, request, outside().policy))
+
+
+@player.handler(name="payWithdrawal", ingress_private=True)
+async def pay_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
+    """Take a paid withdrawal out of the book."""
+    before = await _load_with(ctx, request.withdrawal_id)
+    return await _carry_out(ctx, before, withdrawals.pay_withdrawal(before, request))
+
+
+@player.handler(name="returnWithdrawal", ingress_private=True)
+async def return_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
+    """Give the money of a withdrawal back."""
+    before = await _load_with(ctx, request.withdrawal_id)
+    return await _carry_out(ctx, before, withdrawals.return_withdrawal(before, request))
+
+
+@player.handler(name="depositStatus", kind="shared", ingress_private=True)
+async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> str:
+    """How a deposit stands."""
+    return (await _load_with(ctx, deposit_id)).deposits[deposit_id].status
+
+
+# What players see and set.
+
+
+@player.handler(name="getAccount", kind="shared")
+async def get_account(ctx: restate.ObjectSharedContext) -> AccountView:
+    """Wallets, restriction and standing of the player."""
+    return account_view(await _load(ctx), wall_clock())
+
+
+@player.handler(name="getStatement", kind="shared", input_serde=RequestBody(StatementRequest))
+async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
+    """A page of the player's movements."""
+    document = await _load(ctx)
+    page = pages(document) if request.page is None else request.page
+    if page > pages(document):
+        invalid(f"page: this statement has {pages(document)}")
+    entries = entries_on(document, page)
+    if entries is None:
+        entries = (await ctx.object_call(statements.read, statements.page_key(ctx.key(), page), None)).entries
+    return statement_view(document, page, entries)
+
+
+@player.handler(name="audit", kind="shared")
+async def audit_player(ctx: restate.ObjectSharedContext) -> Audit:
+    """Add the player's books up again from the postings."""
+    return audit(await _load(ctx))
+
+
+@player.handler(name="getLimits", kind="shared")
+async def get_limits(ctx: restate.ObjectSharedContext) -> AllLimits:
+    """Every limit with what is used of it."""
+    return AllLimits(limits=protection.limit_usages(await _load(ctx), wall_clock(), outside().policy))
+
+
+@player.handler(name="setLimit", input_serde=RequestBody(SetLimitRequest))
+async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
+    """Cut a limit at once, or ask for a raise."""
+    before, now = await _load(ctx), await clock(ctx)
+    wanted = protection.SetLimit(kind=request.kind, period=request.period, amount=request.amount)
+    return (await _carry_out(ctx, before, protection.set_limit(before, wanted, now, outside().policy))).accepted()
+
+
+@player.handler(name="confirmLimit", input_serde=RequestBody(WhichLimitRequest))
+async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
+    """Put a raise into force that has cooled off."""
+    before, now = await _load(ctx), await clock(ctx)
+    which = protection.WhichLimit(kind=request.kind, period=request.period)
+    return (await _carry_out(ctx, before, protection.confirm_limit(before, which, now, outside().policy))).accepted()
+
+
+@player.handler(name="cancelLimitChange", input_serde=RequestBody(WhichLimitRequest))
+async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
+    """Take back a raise that waits."""
+    before, now = await _load(ctx), await clock(ctx)
+    which = protection.WhichLimit(kind=request.kind, period=request.period)
+    decision = protection.cancel_limit_change(before, which, now, outside().policy)
+    return (await _carry_out(ctx, before, decision)).accepted()
+
+
+@player.handler(name="takeBreak", input_serde=RequestBody(BreakRequest))
+async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
+    """Stop the player for some days."""
+    before, now = await _load(ctx), await clock(ctx)
+    return (await _carry_out(ctx, before, protection.take_break(before, request.days, now))).accepted()
+
+
+@player.handler(name="selfExclude", input_serde=RequestBody(SelfExclusionRequest))
+async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
+    """Stop the player for some months, and then until reinstated."""
+    before, now = await _load(ctx), await clock(ctx)
+    return (await _carry_out(ctx, before, protection.self_exclude(before, request.months, now))).accepted()
+
+
+@player.handler(name="reinstate")
+async def reinstate(ctx: restate.ObjectContext) -> Standing:
+    """Let the player back in after a self-exclusion has ended."""
+    before, now = await _load(ctx), await clock(ctx)
+    decision = protection.reinstate_player(before, now, outside().policy)
+    return (await _carry_out(ctx, before, decision)).accepted()
+
+
+async def _end_deposit(
+    ctx: restate.ObjectContext,
+    request: deposits.EndDeposit,
+    rule: Callable[[Player, deposits.EndDeposit], Decision[Deposit]],
+) -> Answer[Deposit]:
+    before = await _load_with(ctx, request.deposit_id)
+    return await _carry_out(ctx, before, rule(before, request))
