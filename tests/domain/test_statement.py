@@ -1,0 +1,96 @@
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.archive import ArchiveIndex
+from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
+from app.domain.player import Player, Policy
+from app.domain.statement import (
+    MAX_ENDED,
+    PAGE_SIZE,
+    StatementPage,
+    archive_ended,
+    audit,
+    entries_on,
+    full_pages,
+    pages,
+    statement_view,
+    without_old_page,
+)
+from app.domain.wallet import Account
+from tests.strategies import START, player, reserve
+
+POLICY = Policy(default_weekly_deposit_limit=10**9)
+
+
+def deposited(count: int) -> tuple[Player, dict[int, StatementPage]]:
+    document, kept = player(), {}
+    for number in range(count):
+        reserved = reserve_deposit(document, reserve(str(number), 1), POLICY).player
+        after = credit_deposit(reserved, EndDeposit(deposit_id=str(number), now=START)).player
+        kept.update(full_pages(document, after))
+        document = without_old_page(after)
+    return document, kept
+
+
+@given(st.integers(0, 260))
+def test_every_movement_is_on_one_page_whether_in_the_document_or_elsewhere(count: int) -> None:
+    document, kept = deposited(count)
+
+    seen = []
+    for page in range(1, pages(document) + 1):
+        entries = entries_on(document, page)
+        seen += [entry.seq for entry in (kept[page].entries if entries is None else entries)]
+    assert seen == list(range(1, count + 1))
+    assert len(document.entries) < 2 * PAGE_SIZE
+
+
+@given(st.integers(0, 260))
+def test_the_audit_adds_up_over_pages_that_left_the_document(count: int) -> None:
+    document, _ = deposited(count)
+
+    result = audit(document)
+
+    assert result.balanced
+    assert [sums[Account.CASH] for sums in result.wallets.values()] == ([count] if count else [])
+
+
+def test_the_audit_sees_money_that_no_posting_explains() -> None:
+    document, _ = deposited(3)
+    wallet = document.wallets["w-1"]
+    stolen = wallet.model_copy(update={"accounts": {**wallet.accounts, Account.CASH: 2, Account.PROVIDER: -2}})
+
+    assert not audit(document.changed(wallets={"w-1": stolen})).balanced
+
+
+def test_a_statement_shows_what_each_movement_did_to_the_cash() -> None:
+    document, _ = deposited(2)
+
+    view = json.loads(statement_view(document, 1, document.entries).model_dump_json())
+
+    assert (view["page"], view["pages"]) == (1, 1)
+    assert view["entries"][1] == {
+        "seq": 2,
+        "at": "2026-01-01T00:00:00.000Z",
+        "kind": "deposit",
+        "reference": "1",
+        "walletId": "w-1",
+        "amount": 1,
+        "cashAfter": 2,
+    }
+
+
+def test_what_ended_is_archived_oldest_first_and_found_again() -> None:
+    document, _ = deposited(MAX_ENDED)
+    assert archive_ended(document) == (document, None)
+
+    document, _ = deposited(MAX_ENDED + 1)
+    kept, archived = archive_ended(document)
+
+    assert archived is not None
+    assert list(archived.deposits) == [str(number) for number in range(MAX_ENDED // 2)]
+    assert {**archived.deposits, **kept.deposits} == document.deposits
+    index = ArchiveIndex().with_page(["other"]).with_page(archived.deposits)
+    assert {index.page_of(name) for name in archived.deposits} == {2}
+    assert {index.page_of(name) for name in kept.deposits} == {None}

@@ -1,0 +1,46 @@
+"""Hypothesis generators for the values of the trade."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from app.domain.deposits import ReserveDeposit
+from app.domain.player import Player
+from app.domain.wallet import Account
+from app.domain.withdrawals import HoldWithdrawal
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+few_ids = st.sampled_from(["a", "b", "c", "d"])
+wallet_ids = st.sampled_from(["w-1", "w-2"])
+amounts = st.integers(1, 6_000)
+moments = st.integers(0, 40 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+
+
+@st.composite
+def balanced_postings(draw: st.DrawFn) -> dict[Account, int]:
+    """Postings over a few accounts that sum to zero."""
+    source, *targets = draw(st.lists(st.sampled_from(list(Account)), min_size=2, max_size=6, unique=True))
+    parts = {target: draw(st.integers(-10_000, 10_000)) for target in targets}
+    return {source: -sum(parts.values()), **parts}
+
+
+def player(user_id: str = "u-1") -> Player:
+    return Player(user_id=user_id)
+
+
+def reserve(deposit_id: str = "d-1", amount: int = 100, now: datetime = START, **fields: object) -> ReserveDeposit:
+    content: dict[str, object] = {
+        "wallet_id": "w-1",
+        "currency": None,
+        "payment_method": "creditCard",
+        "email": "example@example.com",
+    }
+    return ReserveDeposit.model_validate({"deposit_id": deposit_id, "amount": amount, "now": now, **content, **fields})
+
+
+def hold(withdrawal_id: str = "x-1", amount: int = 100, now: datetime = START, **fields: object) -> HoldWithdrawal:
+    content = {"wallet_id": "w-1", "destination": "bank"}
+    return HoldWithdrawal.model_validate(
+        {"withdrawal_id": withdrawal_id, "amount": amount, "now": now, **content, **fields}
+    )
