@@ -1,8 +1,16 @@
 """The payment provider, as the services see it."""
 
-from typing import Protocol
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Literal, Protocol, Self
+from urllib.parse import quote
 
-from app.domain.payments import ChargeRequest, PaymentOutcome, PayoutRequest
+import httpx
+from pydantic import StrictInt
+
+from app.domain.model import Wire
+from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus, PayoutRequest
 
 
 class PaymentProvider(Protocol):
@@ -19,3 +27,135 @@ class PaymentProvider(Protocol):
 
     async def find_payout(self, reference: str) -> PaymentOutcome:
         """Where a payout stands: DONE, DECLINED, ACTION_REQUIRED, NEVER_SEEN or UNKNOWN."""
+
+
+MAX_CONNECTIONS = 500
+"""The most requests to the provider at once; one that gets no connection in time is an unknown outcome."""
+
+_CONFIRMED = {"reference", "user_id", "wallet_id", "amount", "currency"}
+"""What an answer has to repeat before we believe that it is about our money."""
+
+_STATUSES = {
+    "charged": PaymentStatus.DONE,
+    "paid": PaymentStatus.DONE,
+    "declined": PaymentStatus.DECLINED,
+    "actionRequired": PaymentStatus.ACTION_REQUIRED,
+}
+
+
+class _Answer(Wire):
+    reference: str
+    status: Literal["charged", "paid", "declined", "actionRequired"]
+    user_id: str
+    wallet_id: str
+    amount: StrictInt
+    currency: str
+    redirect_url: str | None = None
+
+
+class _NeverSeen(Wire):
+    reference: str
+
+
+class HttpPaymentProvider:
+    """The provider's HTTP API. Whatever is not a clear and matching answer in time is an unknown outcome."""
+
+    def __init__(self, base_url: str, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=timeout_seconds,
+            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
+            trust_env=False,  # only the composition root reads the environment
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections to the provider."""
+        await self._client.aclose()
+
+    async def charge(self, request: ChargeRequest) -> PaymentOutcome:
+        """Take money once per reference."""
+        return await self._move("/charges", request)
+
+    async def find_charge(self, reference: str) -> PaymentOutcome:
+        """Where a charge stands."""
+        return await self._find("/charges", reference)
+
+    async def pay_out(self, request: PayoutRequest) -> PaymentOutcome:
+        """Send money once per reference."""
+        return await self._move("/payouts", request)
+
+    async def find_payout(self, reference: str) -> PaymentOutcome:
+        """Where a payout stands."""
+        return await self._find("/payouts", reference)
+
+    async def _move(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
+        message = self._client.build_request(
+            "POST",
+            path,
+            content=request.model_dump_json(),
+            headers={"Content-Type": "application/json", "Idempotency-Key": request.reference},
+        )
+        return await self._ask(message, lambda response: _read_movement(response, request))
+
+    async def _find(self, path: str, reference: str) -> PaymentOutcome:
+        # A dot is quoted as well: the reference ".." would otherwise leave the folder.
+        segment = quote(reference, safe="").replace(".", "%2E")
+        message = self._client.build_request("GET", f"{path}/{segment}")
+        return await self._ask(message, lambda response: _read_look_up(response, reference))
+
+    async def _ask(self, message: httpx.Request, read: Callable[[httpx.Response], PaymentOutcome]) -> PaymentOutcome:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):  # httpx's own timeouts are for each phase, not the whole
+                response = await self._client.send(message)
+            return read(response)
+        except (TimeoutError, httpx.HTTPError, ValueError) as error:
+            return _unknown(f"{type(error).__name__}: {error}")
+
+
+def _read_movement(response: httpx.Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
+    """What the provider did with a charge or payout; 422 is the only error that says no money ever moves."""
+    match response.status_code:
+        case 200:
+            answer = _Answer.model_validate_json(response.content)
+            if answer.model_dump(include=_CONFIRMED) != request.model_dump(include=_CONFIRMED):
+                return PaymentOutcome(status=PaymentStatus.CONFLICT, detail=f"answered for other content: {answer}")
+            return _outcome(answer)
+        case 409:
+            return PaymentOutcome(status=PaymentStatus.CONFLICT, detail=_said(response))
+        case 422:
+            return PaymentOutcome(status=PaymentStatus.DECLINED, detail=_said(response))
+        case _:
+            return _unknown(_said(response))
+
+
+def _read_look_up(response: httpx.Response, reference: str) -> PaymentOutcome:
+    """Where a payment stands; a 404 counts only if it names our reference, for a wrong address answers 404 too."""
+    match response.status_code:
+        case 200:
+            answer = _Answer.model_validate_json(response.content)
+            return _outcome(answer) if answer.reference == reference else _unknown(_said(response))
+        case 404 if _NeverSeen.model_validate_json(response.content).reference == reference:
+            return PaymentOutcome(status=PaymentStatus.NEVER_SEEN)
+        case _:
+            return _unknown(_said(response))
+
+
+def _outcome(answer: _Answer) -> PaymentOutcome:
+    return PaymentOutcome(status=_STATUSES[answer.status], redirect_url=answer.redirect_url)
+
+
+def _unknown(detail: str) -> PaymentOutcome:
+    return PaymentOutcome(status=PaymentStatus.UNKNOWN, detail=detail[:500])
+
+
+def _said(response: httpx.Response) -> str:
+    return f"{response.status_code}: {response.text[:400]}"
