@@ -81,7 +81,7 @@ async def serve(settings: Settings) -> None:
         install_shutdown_hook(loop, stop.set, signum)
     async with (
         HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds) as provider,
-        SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from) as mailer,
+        SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from, settings.smtp_timeout_seconds) as mailer,
     ):
         connect(outside_of(settings, provider, mailer))
-        await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
+        await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")

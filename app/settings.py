@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     webhook_tolerance_seconds: float = Field(300, gt=0, description="How old a webhook's signature may be, seconds")
     smtp_host: str = Field("127.0.0.1", description="Mail server")
     smtp_port: int = Field(1025, ge=1, le=65_535, description="Mail server's port")
+    smtp_timeout_seconds: float = Field(10, gt=0, description="How long the mail server may take, seconds")
     mail_from: str = Field("betting@example.com", description="Sender of customer messages")
     identity_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Public keys of the Restate servers that may call us (publickeyv1_...), separated by commas"

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import restate
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -11,11 +11,14 @@ from restate.exceptions import TerminalError
 from restate.extensions import current_context
 from restate.serde import Serde
 
-from app.domain.model import Id, Wire
+from app.domain.model import Id, PublicRequest, Wire
 from app.domain.refusals import STATUS_OF, Refusal, Refused
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
+
+ANY = "*/*"
+"""What public handlers accept: we read and judge every body ourselves, so that each refusal names its field."""
 
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 
@@ -54,12 +57,21 @@ class Json(Serde[Model]):
         return b"" if obj is None else obj.model_dump_json().encode()
 
 
+class Nothing(PublicRequest):
+    """The request of a handler that needs none: no body, or an empty object."""
+
+
 class RequestBody(Json[Model]):
     """A public request's body. No body at all is read as an empty object, which few requests accept."""
 
     def deserialize(self, buf: bytes) -> Model:
         """Read and check a body, raising pydantic's error."""
         return self.model.model_validate_json(buf if buf.strip() else b"{}")
+
+
+def takes(model: type[PublicRequest]) -> dict[str, Any]:
+    """The options of a public handler that takes such a request."""
+    return {"accept": ANY, "input_serde": RequestBody(model)}
 
 
 class SparseBody(Json[Model]):

@@ -14,7 +14,7 @@ from app.domain.payments import PaymentEvent, PaymentOutcome, PaymentStatus
 from app.domain.refusals import Refusal, Refused
 from app.providers import webhooks
 from app.services import player, provider_calls
-from app.services.boundary import Json, SparseBody, clock, invalid, key_is, refuse
+from app.services.boundary import ANY, Json, Nothing, SparseBody, clock, invalid, key_is, refuse, takes
 from app.services.outside import outside
 
 deposit_follow_up = restate.VirtualObject("DepositFollowUp", invocation_context_managers=[key_is("depositId")])
@@ -83,7 +83,7 @@ async def look_up(ctx: restate.ObjectContext) -> None:
     _store(ctx, follow_up)
 
 
-@deposit_follow_up.handler(name="webhook", accept="*/*", input_serde=BytesSerde())
+@deposit_follow_up.handler(name="webhook", accept=ANY, input_serde=BytesSerde())
 async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
     """Take the provider's signed event: once, twice, early or weeks later, with one credit in all."""
     now = await clock(ctx)
@@ -101,8 +101,8 @@ async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
     return Received()
 
 
-@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositStatus))
-async def status(ctx: restate.ObjectSharedContext) -> DepositStatus:
+@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositStatus), **takes(Nothing))
+async def status(ctx: restate.ObjectSharedContext, request: Nothing) -> DepositStatus:
     """Where the deposit stands, as the player's own book knows it."""
     follow_up = await ctx.get(STATE, serde=_FOLLOW_UP)
     if follow_up is None or follow_up.charge is None:

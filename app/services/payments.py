@@ -14,7 +14,7 @@ from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.wallet import Balance
 from app.domain.withdrawals import EndWithdrawal, HoldWithdrawal
 from app.services import deposit_follow_up, player, provider_calls, withdrawals
-from app.services.boundary import RequestBody, SparseBody, clock, refuse, requests_checked
+from app.services.boundary import SparseBody, clock, refuse, requests_checked, takes
 from app.services.outside import outside
 from app.services.withdrawals import WithdrawalOrder
 
@@ -66,7 +66,7 @@ class WithdrawAnswer(Wire):
     status: str = Field(description="held or inReview")
 
 
-@payments.handler(name="deposit", input_serde=RequestBody(DepositRequest), output_serde=SparseBody(DepositAnswer))
+@payments.handler(name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest))
 async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswer:
     """Reserve, charge, credit. An outcome that stays unknown is followed up, never taken for a no."""
     reservation = ReserveDeposit(
@@ -105,7 +105,7 @@ async def _conclude(
     return _ended(end.deposit_id, answer.accepted())
 
 
-@payments.handler(name="withdraw", input_serde=RequestBody(WithdrawRequest))
+@payments.handler(name="withdraw", **takes(WithdrawRequest))
 async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAnswer:
     """Hold the money at once; the workflow reviews, pays out or gives back."""
     hold = HoldWithdrawal(

@@ -24,7 +24,7 @@ from app.domain.statement import (
     without_old_page,
 )
 from app.services import comms, statements
-from app.services.boundary import Answer, Json, RequestBody, clock, invalid, key_is, wall_clock
+from app.services.boundary import Answer, Json, Nothing, clock, invalid, key_is, takes, wall_clock
 from app.services.outside import outside
 
 T = TypeVar("T")
@@ -167,13 +167,13 @@ async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> s
 # What players see and set.
 
 
-@player.handler(name="getAccount", kind="shared")
-async def get_account(ctx: restate.ObjectSharedContext) -> AccountView:
+@player.handler(name="getAccount", kind="shared", **takes(Nothing))
+async def get_account(ctx: restate.ObjectSharedContext, request: Nothing) -> AccountView:
     """Wallets, restriction and standing of the player."""
     return account_view(await _load(ctx), wall_clock())
 
 
-@player.handler(name="getStatement", kind="shared", input_serde=RequestBody(StatementRequest))
+@player.handler(name="getStatement", kind="shared", **takes(StatementRequest))
 async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
     """A page of the player's movements."""
     document = await _load(ctx)
@@ -186,19 +186,19 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
     return statement_view(document, page, entries)
 
 
-@player.handler(name="audit", kind="shared")
-async def audit_player(ctx: restate.ObjectSharedContext) -> Audit:
+@player.handler(name="audit", kind="shared", **takes(Nothing))
+async def audit_player(ctx: restate.ObjectSharedContext, request: Nothing) -> Audit:
     """Add the player's books up again from the postings."""
     return audit(await _load(ctx))
 
 
-@player.handler(name="getLimits", kind="shared")
-async def get_limits(ctx: restate.ObjectSharedContext) -> AllLimits:
+@player.handler(name="getLimits", kind="shared", **takes(Nothing))
+async def get_limits(ctx: restate.ObjectSharedContext, request: Nothing) -> AllLimits:
     """Every limit with what is used of it."""
     return AllLimits(limits=protection.limit_usages(await _load(ctx), wall_clock(), outside().policy))
 
 
-@player.handler(name="setLimit", input_serde=RequestBody(SetLimitRequest))
+@player.handler(name="setLimit", **takes(SetLimitRequest))
 async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
     """Cut a limit at once, or ask for a raise."""
     before, now = await _load(ctx), await clock(ctx)
@@ -206,7 +206,7 @@ async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> Lim
     return (await _carry_out(ctx, before, protection.set_limit(before, wanted, now, outside().policy))).accepted()
 
 
-@player.handler(name="confirmLimit", input_serde=RequestBody(WhichLimitRequest))
+@player.handler(name="confirmLimit", **takes(WhichLimitRequest))
 async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Put a raise into force that has cooled off."""
     before, now = await _load(ctx), await clock(ctx)
@@ -214,7 +214,7 @@ async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) 
     return (await _carry_out(ctx, before, protection.confirm_limit(before, which, now, outside().policy))).accepted()
 
 
-@player.handler(name="cancelLimitChange", input_serde=RequestBody(WhichLimitRequest))
+@player.handler(name="cancelLimitChange", **takes(WhichLimitRequest))
 async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Take back a raise that waits."""
     before, now = await _load(ctx), await clock(ctx)
@@ -223,22 +223,22 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
     return (await _carry_out(ctx, before, decision)).accepted()
 
 
-@player.handler(name="takeBreak", input_serde=RequestBody(BreakRequest))
+@player.handler(name="takeBreak", **takes(BreakRequest))
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
     """Stop the player for some days."""
     before, now = await _load(ctx), await clock(ctx)
     return (await _carry_out(ctx, before, protection.take_break(before, request.days, now))).accepted()
 
 
-@player.handler(name="selfExclude", input_serde=RequestBody(SelfExclusionRequest))
+@player.handler(name="selfExclude", **takes(SelfExclusionRequest))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
     """Stop the player for some months, and then until reinstated."""
     before, now = await _load(ctx), await clock(ctx)
     return (await _carry_out(ctx, before, protection.self_exclude(before, request.months, now))).accepted()
 
 
-@player.handler(name="reinstate")
-async def reinstate(ctx: restate.ObjectContext) -> Standing:
+@player.handler(name="reinstate", **takes(Nothing))
+async def reinstate(ctx: restate.ObjectContext, request: Nothing) -> Standing:
     """Let the player back in after a self-exclusion has ended."""
     before, now = await _load(ctx), await clock(ctx)
     decision = protection.reinstate_player(before, now, outside().policy)

@@ -12,7 +12,7 @@ from app.domain.player import Withdrawal
 from app.domain.refusals import Refusal, Refused
 from app.domain.withdrawals import EndWithdrawal
 from app.services import player, provider_calls
-from app.services.boundary import Json, RequestBody, clock, key_is, refuse
+from app.services.boundary import Json, Nothing, clock, key_is, refuse, takes
 from app.services.outside import outside
 
 RETENTION = timedelta(days=90)
@@ -87,20 +87,20 @@ async def taken(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
     return await ctx.promise("taken", serde=_ORDER).value()
 
 
-@withdrawal_workflow.handler(name="approve", input_serde=RequestBody(ApproveRequest))
+@withdrawal_workflow.handler(name="approve", **takes(ApproveRequest))
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalStatus:
     """An operator lets the withdrawal go out."""
     return await _decide(ctx, Review(verdict="approved", operator=request.operator))
 
 
-@withdrawal_workflow.handler(name="reject", input_serde=RequestBody(RejectRequest))
+@withdrawal_workflow.handler(name="reject", **takes(RejectRequest))
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalStatus:
     """An operator refuses the withdrawal; the money goes back."""
     return await _decide(ctx, Review(verdict="rejected", operator=request.operator, reason=request.reason))
 
 
-@withdrawal_workflow.handler(name="status")
-async def status(ctx: restate.WorkflowSharedContext) -> WithdrawalStatus:
+@withdrawal_workflow.handler(name="status", **takes(Nothing))
+async def status(ctx: restate.WorkflowSharedContext, request: Nothing) -> WithdrawalStatus:
     """Where the withdrawal stands."""
     return WithdrawalStatus(withdrawal_id=ctx.key(), status=await _known_status(ctx))
 

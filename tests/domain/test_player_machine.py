@@ -1,0 +1,134 @@
+"""The whole player against a model of the provider: any order of requests, repeats, late and lost answers."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, fail_deposit, reserve_deposit
+from app.domain.player import Decision, Player, Policy
+from app.domain.protection import (
+    SetLimit,
+    WhichLimit,
+    confirm_limit,
+    limit_of,
+    restricted,
+    self_exclude,
+    set_limit,
+    take_break,
+)
+from app.domain.refusals import Refused
+from app.domain.responsible_gambling import LimitKind, Period
+from app.domain.statement import audit, without_old_page
+from app.domain.wallet import Account
+from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal, return_withdrawal
+from tests.strategies import START, amounts, hold, player, reserve, wallet_ids
+
+POLICY = Policy()
+WEEK = WhichLimit(kind=LimitKind.DEPOSIT, period=Period.WEEK)
+ids = st.integers(0, 8).map(str)
+
+
+class PlayerMachine(RuleBasedStateMachine):
+    """What the provider moved is the model; the player's book must agree with it at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.player: Player = player()
+        self.now: datetime = START
+        self.charged: dict[str, int] = {}
+        self.paid: dict[str, int] = {}
+
+    def take(self, decision: Decision[Any]) -> bool:
+        """Go on with a decision; a refusal must have changed nothing."""
+        if isinstance(decision.outcome, Refused):
+            assert decision.player is self.player
+            assert decision.messages == ()
+            return False
+        self.player = without_old_page(Player.model_validate_json(decision.player.model_dump_json()))
+        return True
+
+    @rule(hours=st.integers(1, 60))
+    def time_passes(self, hours: int) -> None:
+        self.now += timedelta(hours=hours)
+
+    @rule(name=ids, amount=amounts, wallet=wallet_ids)
+    def a_deposit_is_asked_for(self, name: str, amount: int, wallet: str) -> None:
+        known = name in self.player.deposits
+        blocked = restricted(self.player, self.now)
+        accepted = self.take(reserve_deposit(self.player, reserve(name, amount, self.now, wallet_id=wallet), POLICY))
+        if accepted and not known:
+            assert blocked is None
+
+    @precondition(lambda self: self.player.deposits)
+    @rule(data=st.data(), ending=st.sampled_from([credit_deposit, decline_deposit, fail_deposit]))
+    def the_provider_tells_of_a_deposit(self, data, ending) -> None:  # type: ignore[no-untyped-def]
+        name = data.draw(st.sampled_from(sorted(self.player.deposits)))
+        deposit = self.player.deposits[name]
+        cash_before = self.player.wallets[deposit.wallet_id].cash
+        self.take(ending(self.player, EndDeposit(deposit_id=name, now=self.now)))
+        if ending is credit_deposit:
+            self.charged[name] = deposit.amount
+        else:
+            assert self.player.wallets[deposit.wallet_id].cash == cash_before
+
+    @rule(name=ids, amount=amounts, wallet=wallet_ids)
+    def a_withdrawal_is_asked_for(self, name: str, amount: int, wallet: str) -> None:
+        self.take(hold_withdrawal(self.player, hold(name, amount, self.now, wallet_id=wallet), POLICY))
+
+    @precondition(lambda self: self.player.withdrawals)
+    @rule(data=st.data(), ending=st.sampled_from([pay_withdrawal, return_withdrawal]))
+    def a_withdrawal_ends(self, data, ending) -> None:  # type: ignore[no-untyped-def]
+        name = data.draw(st.sampled_from(sorted(self.player.withdrawals)))
+        withdrawal = self.player.withdrawals[name]
+        self.take(ending(self.player, EndWithdrawal(withdrawal_id=name, now=self.now)))
+        if ending is pay_withdrawal and withdrawal.status == "held":
+            self.paid[name] = withdrawal.amount
+
+    @rule(amount=st.one_of(st.none(), st.integers(0, 30_000)))
+    def a_limit_is_set(self, amount: int | None) -> None:
+        before = limit_of(self.player, WEEK, POLICY).amount
+        self.take(set_limit(self.player, SetLimit(kind=WEEK.kind, period=WEEK.period, amount=amount), self.now, POLICY))
+        after = limit_of(self.player, WEEK, POLICY).amount
+        if amount is not None and (before is None or amount < before):
+            assert after == amount
+        else:
+            assert after == before
+
+    @rule()
+    def a_limit_is_confirmed(self) -> None:
+        self.take(confirm_limit(self.player, WEEK, self.now, POLICY))
+
+    @rule(days=st.integers(1, 3))
+    def a_break_is_taken(self, days: int) -> None:
+        self.take(take_break(self.player, days, self.now))
+
+    @precondition(lambda self: len(self.player.entries) > 20)
+    @rule()
+    def the_player_self_excludes(self) -> None:
+        self.take(self_exclude(self.player, 6, self.now))
+
+    @invariant()
+    def the_books_are_balanced(self) -> None:
+        assert audit(self.player).balanced
+
+    @invariant()
+    def the_books_say_what_the_provider_moved(self) -> None:
+        provider = sum(wallet.on(Account.PROVIDER) for wallet in self.player.wallets.values())
+        assert -provider == sum(self.charged.values()) - sum(self.paid.values())
+
+    @invariant()
+    def nothing_is_below_zero(self) -> None:
+        for wallet in self.player.wallets.values():
+            assert min(wallet.balance.model_dump().values()) >= 0
+
+    @invariant()
+    def what_is_held_is_under_way(self) -> None:
+        held = sum(one.amount for one in self.player.withdrawals.values() if one.status == "held")
+        assert held == sum(wallet.on(Account.PENDING_OUT) for wallet in self.player.wallets.values())
+
+
+TestPlayer = PlayerMachine.TestCase
+TestPlayer.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
