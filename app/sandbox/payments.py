@@ -1,5 +1,6 @@
 """The sandbox's payment API: charges and payouts, once per reference."""
 
+import asyncio
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -18,9 +19,10 @@ _CONFIRMED = {"reference", "amount", "currency", "user_id", "wallet_id"}
 class Desk:
     """Takes orders of one kind, charges or payouts, and tells what became of them."""
 
-    def __init__(self, store: Store, kind: type[Order]) -> None:
+    def __init__(self, store: Store, kind: type[Order], stop: asyncio.Event) -> None:
         self._store = store
         self._kind = kind
+        self._stop = stop
 
     def routes(self) -> Sequence[Route]:
         """Where the desk is found: /charges or /payouts."""
@@ -38,13 +40,13 @@ class Desk:
         if known is not None and known.order != order:
             raise HTTPException(409, f"reference {order.reference} was used with other content")
         if order.scenario == TIMEOUT_LOST:
-            return await _never_answer(request)
+            return await self._never_answer(request)
         if known is None:
             if order.scenario == FLAKY and self._store.count_attempt(order.kind, order.reference) <= FLAKY_FAILURES:
                 raise HTTPException(503, "out of order, try again")
             known = self._store.record(order, decide(order))
         if order.scenario == TIMEOUT_CHARGED:
-            return await _never_answer(request)
+            return await self._never_answer(request)
         return JSONResponse(answer(known, request))
 
     async def find(self, request: Request) -> Response:
@@ -69,6 +71,16 @@ class Desk:
             raise HTTPException(422, "Idempotency-Key: has to be the reference")
         return order
 
+    async def _never_answer(self, request: Request) -> Response:
+        """Keep the caller waiting until it hangs up or the sandbox stops."""
+        waits = [asyncio.ensure_future(request.receive()), asyncio.ensure_future(self._stop.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        raise HTTPException(503, "the sandbox stops")
+
 
 def answer(payment: Payment, request: Request) -> dict[str, object]:
     """What the provider says about a payment."""
@@ -78,10 +90,3 @@ def answer(payment: Payment, request: Request) -> dict[str, object]:
     if payment.status is PaymentStatus.ACTION_REQUIRED:
         said["redirectUrl"] = str(request.url_for("three_d_secure", reference=order.reference))
     return said
-
-
-async def _never_answer(request: Request) -> Response:
-    """Keep the caller waiting until it hangs up; stopping the server cancels this."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    return Response(status_code=503)

@@ -23,7 +23,7 @@ from app.sandbox.three_d_secure import ThreeDSecure
 from app.sandbox.webhooks import WebhookSender
 
 GRACE_SECONDS = 1
-"""How long requests may go on after the signal to stop; those that never answer are cut off then."""
+"""How long requests may go on after the signal to stop."""
 
 KEEP_ALIVE_SECONDS = 120
 
@@ -39,18 +39,18 @@ async def serve(
 ) -> None:
     """Run the sandbox until SIGTERM or SIGINT, or until `stop`. The inbox is open before /health answers."""
     store = Store(database)
-    app = build_app(store, webhook_base, webhook_secret)
-    trigger = _signalled() if stop is None else stop
+    stop = stop or _signalled()
+    app = build_app(store, webhook_base, webhook_secret, stop)
     try:
         async with listening(store, host, smtp_port):
             # Starlette and hypercorn have each their own words for the same ASGI.
-            await serve_http(app, _config(host, port), shutdown_trigger=trigger.wait, mode="asgi")  # type: ignore[arg-type]
+            await serve_http(app, _config(host, port), shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
     finally:
         store.close()
 
 
-def build_app(store: Store, webhook_base: str, webhook_secret: str) -> Starlette:
-    """The payment provider and the inbox's reading side, as an ASGI application."""
+def build_app(store: Store, webhook_base: str, webhook_secret: str, stop: asyncio.Event) -> Starlette:
+    """The payment provider and the inbox's reading side, as an ASGI application; `stop` ends what never answers."""
     sender = WebhookSender(store, webhook_base, webhook_secret)
 
     @asynccontextmanager
@@ -66,8 +66,8 @@ def build_app(store: Store, webhook_base: str, webhook_secret: str) -> Starlette
 
     return Starlette(
         routes=[
-            *Desk(store, Charge).routes(),
-            *Desk(store, Payout).routes(),
+            *Desk(store, Charge, stop).routes(),
+            *Desk(store, Payout, stop).routes(),
             *ThreeDSecure(store, sender).routes(),
             Route("/mails", mails),
             Route("/health", health),

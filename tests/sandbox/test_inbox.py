@@ -1,0 +1,57 @@
+from email.message import EmailMessage
+
+import aiosmtplib
+import httpx
+
+from tests.sandbox.running import Address
+
+
+def mail(to: str, message_id: str | None, subject: str = "Deposit credited") -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = "betting@example.com"
+    message["To"] = to
+    message["Subject"] = subject
+    if message_id is not None:
+        message["Message-ID"] = message_id
+    message.set_content("100 EUR")
+    return message
+
+
+async def deliver(address: Address, *mails: EmailMessage) -> None:
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=address.smtp, local_hostname="test") as server:
+        for one in mails:
+            await server.send_message(one)
+
+
+async def inbox(client: httpx.AsyncClient, to: str) -> list[dict[str, str]]:
+    mails: list[dict[str, str]] = (await client.get("/mails", params={"to": to})).json()
+    return mails
+
+
+async def test_the_inbox_keeps_mails_oldest_first(address: Address, client: httpx.AsyncClient) -> None:
+    await deliver(address, mail("order@example.com", "<1@t>", "first"), mail("order@example.com", "<2@t>", "second"))
+
+    assert await inbox(client, "order@example.com") == [
+        {"to": "order@example.com", "subject": "first", "text": "100 EUR"},
+        {"to": "order@example.com", "subject": "second", "text": "100 EUR"},
+    ]
+    assert len((await client.get("/mails")).json()) >= 2
+
+
+async def test_a_mail_with_the_same_message_id_is_kept_once(address: Address, client: httpx.AsyncClient) -> None:
+    await deliver(address, mail("twice@example.com", "<3@t>"), mail("twice@example.com", "<3@t>"))
+    await deliver(address, mail("twice@example.com", "<3@t>"))
+
+    assert len(await inbox(client, "twice@example.com")) == 1
+
+
+async def test_a_message_id_is_one_recipients_own(address: Address, client: httpx.AsyncClient) -> None:
+    await deliver(address, mail("ann@example.com", "<4@t>"), mail("ben@example.com", "<4@t>"))
+
+    assert [len(await inbox(client, to)) for to in ("ann@example.com", "ben@example.com")] == [1, 1]
+
+
+async def test_mails_without_a_message_id_are_all_kept(address: Address, client: httpx.AsyncClient) -> None:
+    await deliver(address, mail("none@example.com", None), mail("none@example.com", None))
+
+    assert len(await inbox(client, "none@example.com")) == 2
