@@ -112,31 +112,31 @@ async def test_a_mail_server_that_is_not_there_is_an_error() -> None:
 
 
 class MailServer:
-    """A mail server that can hang up after each mail, or say hello and not a word more."""
+    """A mail server that can fall silent in the middle of a mail, or hang up when a second one begins."""
 
     def __init__(self, silent: bool = False, forgetful: bool = False) -> None:
         self.silent = silent
         self.forgetful = forgetful
-        self.called = asyncio.Event()
+        self.fell_silent = asyncio.Event()
         self.connections = 0
         self.mails = 0
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        mails_before = self.mails
         writer.write(b"220 hello\r\n")
-        if self.silent:
-            await reader.readline()
-            self.called.set()
-            await reader.read()
-        else:
-            while line := await reader.readline():
-                if line.startswith(b"DATA"):
-                    writer.write(b"354 go on\r\n")
-                    await reader.readuntil(b"\r\n.\r\n")
-                    self.mails += 1
-                writer.write(b"250 fine\r\n")
-                if self.forgetful and self.mails == self.connections:
-                    break
+        while line := await reader.readline():
+            if line.startswith(b"MAIL") and self.silent:
+                self.fell_silent.set()
+                await reader.read()
+                break
+            if line.startswith(b"MAIL") and self.forgetful and self.mails > mails_before:
+                break
+            if line.startswith(b"DATA"):
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                self.mails += 1
+            writer.write(b"250 fine\r\n")
         writer.close()
 
     @asynccontextmanager
@@ -175,7 +175,7 @@ async def test_a_cancelled_sending_leaves_the_mailer_usable() -> None:
     server = MailServer(silent=True)
     async with server.mailer() as mailer:
         sending = asyncio.create_task(mailer.send(message("ann@example.com")))
-        await server.called.wait()
+        await server.fell_silent.wait()
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
