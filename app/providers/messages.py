@@ -24,19 +24,26 @@ TIMEOUT_SECONDS = 10
 """How long handing over one message may take."""
 
 
+MOST_CONNECTIONS = 16
+"""Handing over takes four round trips; on one connection, a busy hour's messages would queue up behind each other."""
+
+
 class SmtpMailer:
-    """Hands messages to an SMTP server, one after the other, over one connection that stays open."""
+    """Hands messages to an SMTP server over a few connections that stay open."""
 
     def __init__(self, host: str, port: int, sender: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._sender = sender
         self._timeout_seconds = timeout_seconds
-        self._turn = asyncio.Lock()
-        self._server = aiosmtplib.SMTP(
-            hostname=host,
-            port=port,
-            local_hostname="betting",  # the default asks the name server
-            timeout=timeout_seconds,
-        )
+        self._connections: asyncio.LifoQueue[aiosmtplib.SMTP] = asyncio.LifoQueue()
+        for _ in range(MOST_CONNECTIONS):
+            self._connections.put_nowait(
+                aiosmtplib.SMTP(
+                    hostname=host,
+                    port=port,
+                    local_hostname="betting",  # the default asks the name server
+                    timeout=timeout_seconds,
+                )
+            )
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,9 +54,9 @@ class SmtpMailer:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection to the mail server."""
-        async with self._turn:
-            self._server.close()
+        """Close the connections to the mail server, each once its message is handed over."""
+        for _ in range(MOST_CONNECTIONS):
+            (await self._connections.get()).close()
 
     async def send(self, message: Message) -> None:
         """Hand over one message.
@@ -57,25 +64,28 @@ class SmtpMailer:
         Raises ValueError if it can never be sent, and SMTPException, OSError or TimeoutError if it may be next time.
         """
         mail = compose(message, self._sender, datetime.now(UTC))
-        async with self._turn:
-            try:
-                async with asyncio.timeout(self._timeout_seconds):
-                    await self._hand_over(mail)
-            except BaseException:
-                self._server.close()  # whatever went wrong, the next message starts on a connection that is in step
-                raise
+        connection = await self._connections.get()
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                await _hand_over(connection, mail)
+        except BaseException:
+            connection.close()  # whatever went wrong, the next message starts on a connection that is in step
+            raise
+        finally:
+            self._connections.put_nowait(connection)
 
-    async def _hand_over(self, mail: EmailMessage) -> None:
-        """Send over the open connection, or over a new one if there is none or the server has hung up meanwhile."""
-        if self._server.is_connected:
-            try:
-                await self._server.send_message(mail)
-            except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
-                self._server.close()
-            else:
-                return
-        await self._server.connect()
-        await self._server.send_message(mail)
+
+async def _hand_over(connection: aiosmtplib.SMTP, mail: EmailMessage) -> None:
+    """Send over a connection, opened anew if it was not open or the server has hung up meanwhile."""
+    if connection.is_connected:
+        try:
+            await connection.send_message(mail)
+        except (aiosmtplib.SMTPServerDisconnected, ConnectionError):
+            connection.close()
+        else:
+            return
+    await connection.connect()
+    await connection.send_message(mail)
 
 
 def compose(message: Message, sender: str, at: datetime) -> EmailMessage:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NoReturn, TypeVar
 
 import restate
@@ -19,6 +19,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 ANY = "*/*"
 """What public handlers accept: we read and judge every body ourselves, so that each refusal names its field."""
+
+FORGET_AT_ONCE = timedelta(0)
+"""Journals of handlers that others call are of no use once they have ended: the caller's own journal has the answer."""
 
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 

@@ -3,10 +3,15 @@
 import restate
 
 from app.domain.messages import Message
-from app.services.boundary import requests_checked
+from app.services.boundary import FORGET_AT_ONCE, requests_checked
 from app.services.outside import outside
 
-comms = restate.Service("CommsService", ingress_private=True, invocation_context_managers=[requests_checked])
+comms = restate.Service(
+    "CommsService",
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[requests_checked],
+)
 
 
 @comms.handler(name="send")

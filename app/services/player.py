@@ -24,12 +24,16 @@ from app.domain.statement import (
     without_old_page,
 )
 from app.services import comms, statements
-from app.services.boundary import Answer, Json, Nothing, clock, invalid, key_is, takes, wall_clock
+from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, invalid, key_is, takes, wall_clock
 from app.services.outside import outside
 
 T = TypeVar("T")
 
-player = restate.VirtualObject("PlayerService", invocation_context_managers=[key_is("userId")])
+player = restate.VirtualObject(
+    "PlayerService",
+    journal_retention=FORGET_AT_ONCE,
+    invocation_context_managers=[key_is("userId")],
+)
 
 STATE = "player"
 ARCHIVE = "archive"

@@ -3,10 +3,13 @@
 import restate
 
 from app.domain.statement import ArchivePage, StatementPage
-from app.services.boundary import Json, requests_checked
+from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
 
 statements = restate.VirtualObject(
-    "StatementService", ingress_private=True, invocation_context_managers=[requests_checked]
+    "StatementService",
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[requests_checked],
 )
 
 PAGE = "page"
