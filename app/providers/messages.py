@@ -68,11 +68,23 @@ class SmtpMailer:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await _hand_over(connection, mail)
+        except aiosmtplib.SMTPException as error:
+            connection.close()
+            if _for_good(error):
+                raise ValueError(f"the mail server refuses this message for good: {error}") from error
+            raise
         except BaseException:
             connection.close()  # whatever went wrong, the next message starts on a connection that is in step
             raise
         finally:
             self._connections.put_nowait(connection)
+
+
+def _for_good(error: aiosmtplib.SMTPException) -> bool:
+    """Whether a mail server's no is permanent: a 5xx reply, to the message or to its one recipient (RFC 5321, 4.2.1)."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return all(_for_good(refused) for refused in error.recipients)
+    return isinstance(error, aiosmtplib.SMTPResponseException) and 500 <= error.code < 600
 
 
 async def _hand_over(connection: aiosmtplib.SMTP, mail: EmailMessage) -> None:

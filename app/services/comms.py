@@ -17,4 +17,12 @@ comms = restate.Service(
 @comms.handler(name="send")
 async def send(ctx: restate.Context, message: Message) -> None:
     """Hand a message to the mail server. A crash in between repeats it under the same Message-ID."""
-    await ctx.run_typed("hand over to the mail server", outside().mailer.send, restate.RunOptions(), message)
+    await ctx.run_typed("hand over to the mail server", _hand_over, restate.RunOptions(), message)
+
+
+async def _hand_over(message: Message) -> str:
+    try:
+        await outside().mailer.send(message)
+    except ValueError as error:  # for good: trying again would hold this up for ever and help nobody
+        return f"undeliverable: {error}"
+    return "handed over"

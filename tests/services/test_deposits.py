@@ -1,0 +1,197 @@
+"""PaymentService/deposit, each scenario of the contract, with and without forced replay."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.running import System
+
+SEED = {
+    "walletId": "exampleWalletId",
+    "email": "example@example.com",
+    "amount": 100,
+    "paymentMethod": "creditCard",
+}
+
+
+def request(payment_method: str = "creditCard", **fields: object) -> dict[str, object]:
+    """The seed's request for a player and a deposit of their own."""
+    name = uuid4().hex
+    content = {**SEED, "userId": f"u-{name}", "email": f"{name}@example.com", "depositId": f"d-{name}"}
+    return {**content, "paymentMethod": payment_method, **fields}
+
+
+def deposit(betting: System, body: dict[str, object], status: int = 200) -> dict:  # type: ignore[type-arg]
+    response = betting.call("PaymentService", "deposit", body)
+    assert response.status_code == status, response.text
+    return response.json()  # type: ignore[no-any-return]
+
+
+def status(betting: System, body: dict[str, object]) -> str:
+    return betting.call("DepositFollowUp", "status", key=str(body["depositId"])).json()["status"]  # type: ignore[no-any-return]
+
+
+def cash(betting: System, body: dict[str, object]) -> int:
+    account = betting.call("PlayerService", "getAccount", key=str(body["userId"])).json()
+    audit = betting.call("PlayerService", "audit", key=str(body["userId"])).json()
+    assert audit["balanced"] is True
+    wallet = account["wallets"][body["walletId"]]
+    assert wallet["locked"] == wallet["pendingOut"] == 0
+    return wallet["cash"]  # type: ignore[no-any-return]
+
+
+def moved(betting: System, body: dict[str, object]) -> list[int]:
+    return [charge["amount"] for charge in betting.charges(str(body["depositId"]))]
+
+
+def subjects(betting: System, body: dict[str, object], count: int) -> list[str]:
+    """The subjects of the player's mails, once there are that many."""
+    mails = betting.eventually(lambda: (found := betting.mails(str(body["email"]))) and len(found) >= count and found)
+    return [mail["subject"] for mail in mails]
+
+
+def test_the_seeds_deposit_is_credited_charged_once_and_told_once(betting: System) -> None:
+    body = {**SEED, "userId": f"u-{uuid4().hex}", "email": f"{uuid4().hex}@example.com"}
+
+    answer = deposit(betting, body)
+
+    assert answer == {
+        "depositId": answer["depositId"],
+        "status": "credited",
+        "amount": 100,
+        "balance": {"cash": 100, "locked": 0, "pendingOut": 0},
+    }
+    body["depositId"] = answer["depositId"]
+    assert moved(betting, body) == [100]
+    assert cash(betting, body) == 100
+    assert subjects(betting, body, 1) == ["Your deposit has arrived"]
+    assert status(betting, body) == "credited"
+
+
+def test_restates_idempotency_key_gives_the_same_deposit(betting: System) -> None:
+    body = {**SEED, "userId": f"u-{uuid4().hex}"}
+    headers = {"idempotency-key": uuid4().hex}
+
+    first, second = (betting.call("PaymentService", "deposit", body, headers=headers).json() for _ in range(2))
+
+    assert first == second
+    assert cash(betting, body) == 100
+
+
+def test_a_repeated_deposit_gives_the_same_answer_even_after_others(betting: System) -> None:
+    body = request()
+    first = deposit(betting, body)
+    deposit(betting, {**body, "depositId": f"{body['depositId']}-2"})
+
+    assert deposit(betting, body) == first
+    assert moved(betting, body) == [100]
+    assert cash(betting, body) == 200
+
+
+def test_an_id_stands_for_one_content_and_one_player(betting: System) -> None:
+    body = request()
+    deposit(betting, body)
+
+    for change in ({"amount": 101}, {"userId": f"u-{uuid4().hex}"}):
+        refusal = deposit(betting, {**body, **change}, 409)
+        assert refusal["metadata"]["reason"] == "id_reused"
+    assert moved(betting, body) == [100]
+    assert cash(betting, body) == 100
+
+
+def test_a_decline_is_a_402_and_gives_the_limit_back(betting: System) -> None:
+    body = request("declined", amount=10_000)
+
+    for _ in range(2):
+        refusal = deposit(betting, body, 402)
+        assert refusal["metadata"]["reason"] == "payment_declined"
+    assert subjects(betting, body, 1) == ["Your deposit did not go through"]
+    other = {**body, "depositId": f"{body['depositId']}-2", "paymentMethod": "creditCard"}
+    assert deposit(betting, other)["status"] == "credited"
+    assert status(betting, body) == "declined"
+    assert moved(betting, body) == []
+
+
+def test_a_flaky_provider_is_asked_again(betting: System) -> None:
+    body = request("flaky")
+
+    assert deposit(betting, body)["status"] == "credited"
+    assert moved(betting, body) == [100]
+
+
+def test_a_charge_without_an_answer_is_pending_until_a_look_up_finds_it(betting: System) -> None:
+    body = request("timeoutCharged")
+
+    assert deposit(betting, body) == {"depositId": body["depositId"], "status": "pending"}
+    betting.eventually(lambda: status(betting, body) == "credited")
+    assert cash(betting, body) == 100
+    assert moved(betting, body) == [100]
+    assert deposit(betting, body)["status"] == "credited"
+    assert subjects(betting, body, 1) == ["Your deposit has arrived"]
+
+
+def test_a_charge_that_was_never_made_fails_after_the_window_and_gives_the_limit_back(betting: System) -> None:
+    body = request("timeoutLost", amount=10_000)
+
+    assert deposit(betting, body)["status"] == "pending"
+    other = {**body, "depositId": f"{body['depositId']}-2", "paymentMethod": "creditCard"}
+    assert deposit(betting, other, 422)["metadata"] == {"reason": "deposit_limit", "remaining": "0", "period": "week"}
+    betting.eventually(lambda: status(betting, body) == "failed")
+    assert deposit(betting, other)["status"] == "credited"
+    assert deposit(betting, body) == {"depositId": body["depositId"], "status": "failed"}
+    assert moved(betting, body) == []
+
+
+def test_three_d_secure_is_credited_once_by_its_webhooks(betting: System) -> None:
+    body = request("threeDSecure")
+
+    answer = deposit(betting, body)
+    assert answer == {
+        "depositId": body["depositId"],
+        "status": "actionRequired",
+        "redirectUrl": answer["redirectUrl"],
+    }
+    assert status(betting, body) == "actionRequired"
+    assert deposit(betting, body) == answer
+    betting.complete_three_d_secure(str(body["depositId"]))
+
+    betting.eventually(lambda: status(betting, body) == "credited")
+    assert cash(betting, body) == 100
+    assert moved(betting, body) == [100]
+    assert subjects(betting, body, 1) == ["Your deposit has arrived"]
+
+
+def test_three_d_secure_that_nobody_completes_fails_at_the_deadline(betting: System) -> None:
+    body = request("threeDSecure")
+
+    deposit(betting, body)
+
+    betting.eventually(lambda: status(betting, body) == "failed")
+    assert cash(betting, body) == 0
+
+
+def test_the_default_weekly_limit_holds(betting: System) -> None:
+    body = request(amount=6_000)
+    deposit(betting, body)
+
+    refusal = deposit(betting, {**body, "depositId": f"{body['depositId']}-2", "amount": 4_001}, 422)
+
+    assert refusal == {
+        "code": 422,
+        "message": "deposit limit: 4000 left this week",
+        "metadata": {"reason": "deposit_limit", "remaining": "4000", "period": "week"},
+        "source": "invocation",
+    }
+    assert cash(betting, body) == 6_000
+
+
+@pytest.mark.parametrize(("currency", "status_code"), [("USD", 409), ("EUR", 200)])
+def test_a_wallet_keeps_its_currency(betting: System, currency: str, status_code: int) -> None:
+    body = request()
+    deposit(betting, body)
+
+    answer = deposit(betting, {**body, "depositId": f"{body['depositId']}-2", "currency": currency}, status_code)
+
+    if status_code == 409:
+        assert answer["metadata"]["reason"] == "wallet_currency"
+        assert cash(betting, body) == 100
