@@ -1,0 +1,190 @@
+"""The `betting` command."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+# Imports are inside the commands, so that each loads only what it needs and --help answers at once.
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="betting")
+def betting() -> None:
+    """Run a durable betting back office on Restate."""
+
+
+@betting.command()
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+    default=Path(".betting"),
+    show_default=".betting",
+    help="Folder that keeps the state between runs.",
+)
+@click.option("--fresh", is_flag=True, help="Forget the state of earlier runs first.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(1_000, 64_400),
+    metavar="N",
+    help="Use ports N+80 (ingress), N+1070 (admin), N+1080 (service), N+1090 (sandbox), N+1025 (its SMTP) "
+    "and N+1122 (Restate's node) instead of the usual 8080, 9070, 9080, 9090, 1025 and 5122.",
+)
+@click.option(
+    "--ready-file",
+    type=click.Path(dir_okay=False, path_type=Path, resolve_path=True),
+    help="Write addresses and process ids here, as JSON, when all is ready.",
+)
+def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None) -> None:
+    """Run everything on this machine: a real restate-server, the sandbox and the service.
+
+    What ends by itself is started again. Ctrl-C or SIGTERM stops all of it.
+    """
+    import asyncio
+    from contextlib import suppress
+
+    from app.dev.binaries import restate_server
+    from app.dev.folder import Folder
+    from app.dev.ports import Ports
+    from app.dev.system import run
+
+    _settings()
+    if ready_file is not None:
+        ready_file.unlink(missing_ok=True)
+    ports = Ports.plan(port_base)
+    ports.require_free()
+    with suppress(asyncio.CancelledError):
+        asyncio.run(run(Folder(data), fresh, ports, ready_file, restate_server()))
+
+
+@betting.command()
+def serve() -> None:
+    """Run the service alone, for a Restate elsewhere; `betting settings` lists what it reads."""
+    import asyncio
+
+    from app.composition import serve
+
+    asyncio.run(serve(_settings()))
+
+
+@betting.command()
+@click.option("--host", default="127.0.0.1", envvar="SANDBOX_HOST", show_default=True, show_envvar=True)
+@click.option(
+    "--port", default=9090, type=click.IntRange(1, 65_535), envvar="SANDBOX_PORT", show_default=True, show_envvar=True
+)
+@click.option(
+    "--smtp-port",
+    default=1025,
+    type=click.IntRange(1, 65_535),
+    envvar="SANDBOX_SMTP_PORT",
+    show_default=True,
+    show_envvar=True,
+)
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("sandbox.sqlite"),
+    envvar="SANDBOX_DATABASE",
+    show_default=True,
+    show_envvar=True,
+    help="File that remembers charges, payouts and mails.",
+)
+@click.option(
+    "--webhook-base",
+    default="http://127.0.0.1:8080",
+    envvar="SANDBOX_WEBHOOK_BASE",
+    show_default=True,
+    show_envvar=True,
+    help="Restate's ingress, where webhooks go.",
+)
+def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: str) -> None:
+    """Run a payment provider and a mail inbox to develop and demonstrate against."""
+    import asyncio
+
+    from app.sandbox.server import serve
+
+    asyncio.run(serve(host, port, smtp_port, database, webhook_base, _settings().webhook_secret))
+
+
+@betting.command()
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def settings(output: str) -> None:
+    """List every setting: its environment variable, default, unit and value."""
+    rows = _rows(_settings())
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    table = Table(Column("Variable", no_wrap=True), "Default", "What it is", "Value")
+    for row in rows:
+        changed = row["value"] != row["default"]
+        table.add_row(*(str(row[column]) for column in row), style="bold" if changed else None)
+    Console().print(table)
+
+
+def _rows(settings: "Settings") -> list[dict[str, str]]:
+    return [
+        {
+            "variable": f"BETTING_{name.upper()}",
+            "default": _text(field.default),
+            "description": field.description or "",
+            "value": _text(_shown(name, getattr(settings, name), field.default)),
+        }
+        for name, field in type(settings).model_fields.items()
+    ]
+
+
+def _shown(name: str, value: object, default: object) -> object:
+    """A secret of the operator's own is not for screens and logs."""
+    return "(hidden)" if name.endswith("_secret") and value != default else value
+
+
+def _text(value: object) -> str:
+    """A value as one writes it in the environment."""
+    if isinstance(value, tuple | frozenset):
+        return ",".join(map(_text, value))
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def _settings() -> "Settings":
+    """Read the settings; a value that is none ends the command with the variable's name."""
+    from pydantic import ValidationError
+
+    from app.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"BETTING_{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']}"
+            for problem in error.errors(include_url=False)
+        ]
+        cure = "Correct or unset the variable; `betting settings` lists them with defaults and units."
+        raise click.ClickException("; ".join(problems) + f". {cure}") from None
+
+
+def main() -> None:
+    """Run the command, ending with 2 for wrong usage, 1 for a failure and 130 for Ctrl-C."""
+    try:
+        sys.exit(betting(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"Error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""What runs on this machine, and with which settings."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.dev.children import Child
+from app.dev.folder import Folder
+from app.dev.ports import HOST, Ports
+from app.settings import Settings
+
+IMPORTABLE = Path(__file__).parents[2]
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class System:
+    """The three processes, in the order in which they stop."""
+
+    service: Child
+    restate: Child
+    sandbox: Child
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter((self.service, self.restate, self.sandbox))
+
+    def pids(self) -> dict[str, int]:
+        """The processes that run now, by name."""
+        return {child.name: child.pid for child in self}
+
+
+def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> System:
+    """The processes of a system with this state on these ports."""
+    settings = Settings()
+    betting = (sys.executable, "-P", "-m", "app")
+    return System(
+        service=Child(
+            "service",
+            (*betting, "serve"),
+            _service_environment(ports),
+            [ports.url("service") + "/health"],
+            folder.log("service"),
+            settings.shutdown_grace_seconds + 2,
+            lock,
+        ),
+        restate=Child(
+            "restate",
+            (str(restate_server), "--no-logo"),
+            _restate_environment(folder, ports),
+            [ports.url("admin") + "/health", ports.url("ingress") + "/restate/health"],
+            folder.log("restate"),
+            STOP_SECONDS,
+            lock,
+        ),
+        sandbox=Child(
+            "sandbox",
+            (*betting, "sandbox", *_sandbox_options(folder, ports)),
+            _service_environment(ports),
+            [ports.url("sandbox") + "/health"],
+            folder.log("sandbox"),
+            STOP_SECONDS,
+            lock,
+        ),
+    )
+
+
+def _service_environment(ports: Ports) -> dict[str, str]:
+    """The developer's settings, with the sandbox as the world outside."""
+    return os.environ | {
+        "PYTHONPATH": str(IMPORTABLE),
+        "BETTING_HOST": HOST,
+        "BETTING_PORT": str(ports.service),
+        "BETTING_PROVIDER_URL": ports.url("sandbox"),
+        "BETTING_SMTP_HOST": HOST,
+        "BETTING_SMTP_PORT": str(ports.smtp),
+    }
+
+
+def _sandbox_options(folder: Folder, ports: Ports) -> list[str]:
+    return [
+        f"--host={HOST}",
+        f"--port={ports.sandbox}",
+        f"--smtp-port={ports.smtp}",
+        f"--database={folder.database}",
+        f"--webhook-base={ports.url('ingress')}",
+    ]
+
+
+def _restate_environment(folder: Folder, ports: Ports) -> dict[str, str]:
+    """Restate's settings for one machine; RESTATE_* variables of the developer win."""
+    ours = {
+        "RESTATE_BASE_DIR": str(folder.restate),
+        "RESTATE_CLUSTER_NAME": "betting-dev",
+        "RESTATE_NODE_NAME": "dev",  # the default is the host's name, and state would not survive another one
+        "RESTATE_LISTEN_MODE": "tcp",
+        "RESTATE_BIND_ADDRESS": f"{HOST}:{ports.node}",
+        "RESTATE_ADVERTISED_ADDRESS": ports.url("node"),
+        "RESTATE_INGRESS__BIND_ADDRESS": f"{HOST}:{ports.ingress}",
+        "RESTATE_ADMIN__BIND_ADDRESS": f"{HOST}:{ports.admin}",
+        "RESTATE_DEFAULT_NUM_PARTITIONS": "4",  # measured best on two cores
+        "RESTATE_LOG_FILTER": "warn,octocrab=off",  # its search for newer versions fails without a network
+        "RESTATE_LOG_FORMAT": "compact",
+        "RESTATE_LOG_DISABLE_ANSI_CODES": "true",
+        "RESTATE_SHUTDOWN_TIMEOUT": f"{STOP_SECONDS // 2}s",
+        "RESTATE_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+    }
+    # restate-server would call even 127.0.0.1 through a proxy.
+    return ours | {name: value for name, value in os.environ.items() if name.lower() != "http_proxy"}

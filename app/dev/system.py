@@ -1,0 +1,83 @@
+"""The whole system on this machine: a real restate-server, the sandbox and the service, registered and ready."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import click
+import httpx
+from click import ClickException
+
+from app.dev.announce import told, welcome
+from app.dev.children import POLL_SECONDS
+from app.dev.folder import Folder
+from app.dev.plan import System, plan
+from app.dev.ports import Ports
+
+
+async def run(folder: Folder, fresh: bool, ports: Ports, ready_file: Path | None, restate_server: Path) -> None:
+    """Run everything until a signal asks to stop; whatever ends in between is started again."""
+    with folder.locked() as lock, told(ready_file, ports) as tell:
+        ports.require_free()
+        if fresh:
+            folder.forget()
+        folder.start_logs()
+        system = plan(folder, ports, restate_server, lock)
+        async with _stopped_in_the_end(system), httpx.AsyncClient(trust_env=False) as client:
+            for child in system:
+                await child.start()
+            for child in system:
+                await child.ready(client)
+            await _register(client, ports)
+            tell(system)
+            click.echo(welcome(ports, folder))
+            await _keep(client, system, lambda: tell(system))
+
+
+async def _register(client: httpx.AsyncClient, ports: Ports) -> None:
+    """Tell Restate where the service is, and wait until its ingress knows every component."""
+    answer = await client.post(
+        ports.url("admin") + "/deployments",
+        json={"uri": ports.url("service"), "force": True, "breaking": True},  # the code changes under one address
+        timeout=30,
+    )
+    if answer.is_error:
+        raise ClickException(f"Restate does not take the service: {answer.text}")
+    for component in answer.json()["services"]:
+        while await _is_unknown(client, ports, component["name"]):  # noqa: ASYNC110, another process knows
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _is_unknown(client: httpx.AsyncClient, ports: Ports, component: str) -> bool:
+    answer = await client.post(f"{ports.url('ingress')}/{component}/any/noSuchHandler")
+    return f"service '{component}' not found" in answer.text
+
+
+async def _keep(client: httpx.AsyncClient, system: System, restarted: Callable[[], None]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for child in system:
+                group.create_task(child.keep(client, restarted))
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+@asynccontextmanager
+async def _stopped_in_the_end(system: System) -> AsyncIterator[None]:
+    """A signal stops all processes, in order; a second one does so at once."""
+    task = asyncio.current_task()
+    assert task is not None
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+    try:
+        yield
+    finally:
+        click.echo("Stopping ...")
+        try:
+            for child in system:
+                await child.stop()
+        finally:
+            for child in system:
+                child.kill()
