@@ -81,7 +81,7 @@ class SmtpMailer:
 
 
 def _for_good(error: aiosmtplib.SMTPException) -> bool:
-    """Whether a mail server's no is permanent: a 5xx reply, to the message or to its one recipient (RFC 5321, 4.2.1)."""
+    """Whether a mail server's no is permanent: a 5xx reply to the message or its one recipient (RFC 5321, 4.2.1)."""
     if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
         return all(_for_good(refused) for refused in error.recipients)
     return isinstance(error, aiosmtplib.SMTPResponseException) and 500 <= error.code < 600

@@ -1,0 +1,35 @@
+"""Many requests at once: one charge a deposit id, and never more held than there is."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.running import System
+from tests.services.test_deposits import cash, moved, request, subjects
+from tests.services.test_withdrawals import balance, rich, status
+
+
+def test_a_hundred_parallel_deposits_with_one_id_are_one_charge(betting: System) -> None:
+    body = request()
+
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: betting.call("PaymentService", "deposit", body), range(100)))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 100}
+    assert len({answer.text for answer in answers}) == 1
+    assert moved(betting, body) == [100]
+    assert cash(betting, body) == 100
+    assert subjects(betting, body, 1) == ["Your deposit has arrived"]
+
+
+def test_of_twenty_parallel_withdrawals_ten_are_held(betting: System) -> None:
+    player = rich(betting, 10_000)
+    body = {"walletId": player["walletId"], "userId": player["userId"], "amount": 1_000, "destination": "bank"}
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: betting.call("PaymentService", "withdraw", body), range(20)))
+
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 422: 10}
+    names = [answer.json()["withdrawalId"] for answer in answers if answer.status_code == 200]
+    betting.eventually(lambda: all(status(betting, name) == "paid" for name in names))
+    assert balance(betting, player) == (0, 0)
+    assert sum(len(betting.payouts(name)) for name in names) == 10
