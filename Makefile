@@ -1,0 +1,62 @@
+# Needs Python 3.11 or newer, make, and a package registry that pip and npm are configured for.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .cache/uv/bin/uv
+COMPILE := $(UV) pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+# What to run of the tests, for example: make test TESTS="tests/domain -x"
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test lint format bench setup lock clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: setup ## everything on this machine, from nothing to a first deposit
+	@exec $(BIN)/betting dev
+
+test: lint ## lint, then all tests on a real restate-server
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: setup ## style, types and the layers between modules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## measure beside a no-op invocation
+	$(BIN)/python -m tests.bench
+
+setup: .cache/binaries ## install what the rest needs
+
+$(VENV)/ready: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "betting needs Python 3.11 or newer; choose one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null \
+		|| { echo "$(PYTHON) cannot make virtual environments; install its venv module (Debian: python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.cache/binaries: app/dev/npm/package-lock.json $(VENV)/ready
+	$(BIN)/python -m app.dev.binaries
+	@mkdir -p $(@D) && touch $@
+
+lock: $(UV) ## choose the newest versions again and pin them by hash
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+$(UV):
+	$(PYTHON) -m venv .cache/uv
+	.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+clean: ## forget what was installed, fetched and kept
+	rm -rf $(VENV) .cache .betting .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
