@@ -1,0 +1,106 @@
+"""The service, able to be killed (SIGKILL) right before or after any entry that it writes to a journal.
+
+    python -m tests.services.crashing PORT FOLDER
+
+What the service writes is cut into the protocol's messages, each passed on by itself, and every message is a point:
+`PaymentService/deposit 3 Call` is the third message of that handler. FOLDER/plan names the next crash: a moment
+(`before` or `after`), a process id (0 for the service itself) and a point. FOLDER/seen lists the points as they pass.
+The process that serves is a fork of one that has loaded everything, so that it is back at once.
+"""
+
+import asyncio
+import os
+import signal
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app import composition
+from app.settings import Settings
+
+HEADER = struct.Struct(">HHI")
+NAMES = {
+    0x0000: "Start",
+    0x0001: "Suspension",
+    0x0003: "End",
+    0x0005: "RunResult",
+    0x0401: "Output",
+    0x0402: "GetLazyState",
+    0x0403: "SetState",
+    0x0407: "GetEagerState",
+    0x0409: "GetPromise",
+    0x040A: "PeekPromise",
+    0x040B: "CompletePromise",
+    0x040C: "Sleep",
+    0x040D: "Call",
+    0x040E: "OneWayCall",
+    0x0411: "Run",
+}
+FLUSH_SECONDS = 0.03
+
+
+def messages(chunk: bytes) -> Iterator[tuple[str, bytes]]:
+    """A chunk's protocol messages, each with the name of its type."""
+    while chunk:
+        kind, _, length = HEADER.unpack_from(chunk)
+        end = HEADER.size + length
+        yield NAMES.get(kind, hex(kind)), chunk[:end]
+        chunk = chunk[end:]
+
+
+def crashing(app: Any, folder: Path) -> Any:
+    """The application with a crash planned at a point."""
+    plan, seen = folder / "plan", folder / "seen"
+
+    async def reached(moment: str, point: str) -> None:
+        if not plan.exists():
+            return
+        planned_moment, pid, planned_point = plan.read_text().split(" ", 2)
+        if (planned_moment, planned_point) != (moment, point):
+            return
+        plan.unlink()
+        await asyncio.sleep(FLUSH_SECONDS)  # what was written before is on its way
+        os.kill(int(pid) or os.getpid(), signal.SIGKILL)
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        name = "/".join(scope["path"].rsplit("/", 2)[1:])
+        count = 0
+
+        async def send_each(event: Any) -> None:
+            nonlocal count
+            if not event.get("body") or "/invoke/" not in scope["path"]:
+                await send(event)
+                return
+            for kind, content in messages(event["body"]):
+                count += 1
+                point = f"{name} {count} {kind}"
+                with seen.open("a") as lines:
+                    lines.write(point + "\n")
+                await reached("before", point)
+                await send({**event, "body": content})
+                await reached("after", point)
+
+        await app(scope, receive, send_each)
+
+    return wrapped
+
+
+def main(port: int, folder: Path) -> None:
+    """Serve; when the serving process is killed, go on with the next."""
+    settings = Settings(port=port)
+    build = composition.build_app
+    composition.build_app = lambda settings: crashing(build(settings), folder)
+    while True:
+        child = os.fork()
+        if child == 0:
+            asyncio.run(composition.serve(settings))
+            os._exit(0)
+        signal.signal(signal.SIGTERM, lambda *_: (os.kill(child, signal.SIGTERM), sys.exit(0)))  # noqa: B023
+        if os.waitpid(child, 0)[1] != signal.SIGKILL:
+            sys.exit("the service ended by itself")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
