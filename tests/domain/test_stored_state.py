@@ -1,0 +1,115 @@
+"""Old state still loads: the files under tests/data/state were written by the version that they are named after.
+
+They are never changed. A version that stores something new adds files of its own: run this module to write them.
+"""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.archive import ArchiveIndex
+from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
+from app.domain.follow_up import FollowUp, Phase
+from app.domain.model import State
+from app.domain.payments import ChargeRequest, PaymentEvent, PaymentStatus
+from app.domain.player import Player, Policy
+from app.domain.protection import SetLimit, self_exclude, set_limit
+from app.domain.responsible_gambling import LimitKind, Period
+from app.domain.statement import ArchivePage, StatementPage, audit
+from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal
+from tests.strategies import START, hold, player, reserve
+
+FOLDER = Path(__file__).parents[1] / "data" / "state"
+KINDS: dict[str, type[State]] = {
+    "player": Player,
+    "follow-up": FollowUp,
+    "archive-index": ArchiveIndex,
+    "archive-page": ArchivePage,
+    "statement-page": StatementPage,
+}
+POLICY = Policy()
+
+
+def busy_player() -> Player:
+    """A player with something of everything that this version stores."""
+    document = player()
+    for name in ("d-credited", "d-declined", "d-reserved"):
+        document = reserve_deposit(document, reserve(name, 1_000), POLICY).player
+    document = credit_deposit(document, EndDeposit(deposit_id="d-credited", now=START)).player
+    document = decline_deposit(document, EndDeposit(deposit_id="d-declined", now=START)).player
+    for name in ("x-paid", "x-held"):
+        document = hold_withdrawal(document, hold(name, 100), POLICY).player
+    document = pay_withdrawal(document, EndWithdrawal(withdrawal_id="x-paid", now=START)).player
+    for period, amount in ((Period.DAY, 500), (Period.WEEK, None)):
+        wish = SetLimit(kind=LimitKind.DEPOSIT, period=period, amount=amount)
+        document = set_limit(document, wish, START, POLICY).player
+    return self_exclude(document, 6, START + timedelta(days=1)).player
+
+
+def everything() -> dict[str, State]:
+    """One of each document that this version stores."""
+    document = busy_player()
+    charge = ChargeRequest(
+        reference="d-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", payment_method="threeDSecure"
+    )
+    event = PaymentEvent(
+        reference="d-1", status=PaymentStatus.DONE, user_id="u-1", wallet_id="w-1", amount=100, currency="EUR"
+    )
+    return {
+        "player": document,
+        "follow-up": FollowUp(
+            charge=charge,
+            reserved_at=START,
+            phase=Phase.LOOKING_UP,
+            redirect_url="http://x",
+            tries=2,
+            early_event=event,
+        ),
+        "archive-index": ArchiveIndex().with_page(document.deposits),
+        "archive-page": ArchivePage(deposits=document.deposits, withdrawals=document.withdrawals),
+        "statement-page": StatementPage(entries=document.entries),
+    }
+
+
+def files() -> list[Path]:
+    return sorted(FOLDER.glob("*/*.json"))
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_state_of_every_version_loads_and_nothing_of_it_is_lost(file: Path) -> None:
+    stored = json.loads(file.read_text())
+
+    loaded = KINDS[file.stem].model_validate_json(file.read_text())
+
+    written = json.loads(loaded.model_dump_json())
+    assert {name: written[name] for name in stored} == stored
+
+
+@pytest.mark.parametrize("file", files(), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_fields_of_a_newer_version_are_kept(file: Path) -> None:
+    newer = json.loads(file.read_text()) | {"fieldOfTomorrow": {"a": [1]}}
+
+    written = json.loads(KINDS[file.stem].model_validate(newer).model_dump_json())
+
+    assert written["fieldOfTomorrow"] == {"a": [1]}
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*/player.json")), ids=lambda file: file.parent.name)
+def test_books_of_every_version_are_balanced(file: Path) -> None:
+    assert audit(Player.model_validate_json(file.read_text())).balanced
+
+
+def test_this_version_stores_nothing_that_the_files_do_not_show() -> None:
+    newest = files()[-1].parent
+    for name, document in everything().items():
+        stored = json.loads((newest / f"{name}.json").read_text())
+        assert stored == json.loads(document.model_dump_json()), f"write a new version's files: python -m {__name__}"
+
+
+if __name__ == "__main__":
+    version = FOLDER / f"v{len(list(FOLDER.glob('v*'))) + 1}"
+    version.mkdir(parents=True)
+    for name, document in everything().items():
+        (version / f"{name}.json").write_text(document.model_dump_json(indent=1) + "\n")
