@@ -1,0 +1,36 @@
+import socket
+from dataclasses import astuple
+from pathlib import Path
+
+from app.dev.ports import Ports
+from tests.dev.commands import betting
+from tests.running import free_base
+
+
+def test_a_base_moves_all_ports() -> None:
+    assert Ports.plan(18_000) == Ports(
+        ingress=18_080, admin=19_070, service=19_080, sandbox=19_090, smtp=19_025, node=19_122
+    )
+
+
+def test_without_a_base_the_ports_are_the_usual_ones() -> None:
+    assert astuple(Ports.plan(None)) == (8080, 9070, 9080, 9090, 1025, 5122)
+
+
+def test_a_taken_port_is_named_with_its_purpose_and_cure(tmp_path: Path) -> None:
+    base = free_base()
+    with socket.create_server(("127.0.0.1", base + 1090)):
+        answer = betting("dev", f"--port-base={base}", f"--data={tmp_path / 'state'}")
+
+    assert answer.returncode == 1
+    assert f"port {base + 1090} (the sandbox)" in answer.stderr
+    assert "--port-base" in answer.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_port_that_nothing_listens_on_can_still_be_taken_by_all_addresses() -> None:
+    base = free_base()
+    with socket.create_server(("0.0.0.0", base + 80)):
+        answer = betting("dev", f"--port-base={base}")
+
+    assert f"port {base + 80} (Restate's ingress)" in answer.stderr

@@ -1,0 +1,199 @@
+"""A whole system for tests: `betting dev` as a process of its own, on free ports, with state of its own."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+import pytest
+from click import ClickException
+
+from app.dev.ports import Ports
+from app.dev.tether import tether
+
+T = TypeVar("T")
+Process = Literal["service", "restate", "sandbox"]
+
+START_SECONDS = 120
+STOP_SECONDS = 40
+ANSWER_SECONDS = 90
+POLL_SECONDS = 0.05
+
+IN_A_HURRY = {
+    "BETTING_CHARGE_WAIT_SECONDS": "2",
+    "BETTING_PROVIDER_TIMEOUT_SECONDS": "1",
+    "BETTING_LOOKUP_SECONDS": "0.5,1,1",
+    "BETTING_PROVIDER_WINDOW_SECONDS": "6",
+    "BETTING_UNKNOWN_DEADLINE_SECONDS": "12",
+    "BETTING_REVIEW_TIMEOUT_SECONDS": "4",
+    "BETTING_RAISE_COOLING_OFF_SECONDS": "2",
+    "BETTING_RAISE_CONFIRM_SECONDS": "3",
+    "BETTING_REINSTATE_SECONDS": "2",
+    # Attempts that fail because something was killed are repeated soon.
+    "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "100ms",
+    "RESTATE_DEFAULT_RETRY_POLICY__MAX_INTERVAL": "1s",
+}
+REPLAYING = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"}
+"""Every wait suspends the handler, so that all code after it runs as a replay."""
+
+
+class System:
+    """A running system, as its users and its operators reach it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], ready_file: Path) -> None:
+        self.process = process
+        self._ready_file = ready_file
+        facts = self.facts()
+        self.ingress: str = facts["ingress"]
+        self.admin: str = facts["admin"]
+        self.service: str = facts["service"]
+        self.sandbox: str = facts["sandbox"]
+        self._http = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False)
+
+    def facts(self) -> dict[str, Any]:
+        """What the ready file says now."""
+        facts: dict[str, Any] = json.loads(self._ready_file.read_text())
+        return facts
+
+    def call(
+        self,
+        service: str,
+        handler: str,
+        body: object = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """Call a handler through the ingress; a body of bytes is sent as it is, another as JSON."""
+        return self._http.send(self._request(service, handler, body, key, headers))
+
+    async def acall(
+        self,
+        service: str,
+        handler: str,
+        body: object = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """The same, for tests that call several handlers at once."""
+        async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False, verify=False) as client:
+            return await client.send(self._request(service, handler, body, key, headers))
+
+    def charges(self, reference: str) -> list[dict[str, Any]]:
+        """The money the provider really took for a reference."""
+        return self._look("charges", reference=reference)
+
+    def payouts(self, reference: str) -> list[dict[str, Any]]:
+        """The money the provider really paid out for a reference."""
+        return self._look("payouts", reference=reference)
+
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        """What a customer has been told."""
+        return self._look("mails", to=to)
+
+    def kill(self, name: Process) -> None:
+        """End a process as a crash would, and wait until the one in its place is ready."""
+        pid = self.facts()["pids"][name]
+        os.kill(pid, signal.SIGKILL)
+        self.eventually(lambda: self.facts()["pids"][name] != pid)
+
+    def eventually(self, look: Callable[[], T], timeout: float = 60) -> T:
+        """The first truthy value; a test fails with the last one it saw."""
+        deadline = time.monotonic() + timeout
+        last: object = None
+        while time.monotonic() < deadline:
+            try:
+                if last := (value := look()):
+                    return value
+            except httpx.TransportError as error:
+                last = error
+            time.sleep(POLL_SECONDS)
+        pytest.fail(f"not within {timeout} s; the last look gave {last!r}")
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
+    def _request(
+        self, service: str, handler: str, body: object, key: str | None, headers: Mapping[str, str] | None
+    ) -> httpx.Request:
+        path = [service, handler] if key is None else [service, quote(key, safe=""), handler]
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        kind = {} if content is None else {"content-type": "application/json"}
+        url = "/".join([self.ingress, *path])
+        timeout = httpx.Timeout(ANSWER_SECONDS).as_dict()
+        return httpx.Request(
+            "POST", url, content=content, headers={**kind, **(headers or {})}, extensions={"timeout": timeout}
+        )
+
+    def _look(self, what: str, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._http.get(f"{self.sandbox}/{what}", params=query).raise_for_status().json()
+        return found
+
+
+@contextmanager
+def running(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[System]:
+    """Start a system whose state is in a folder, and stop it in the end."""
+    process = start(folder, free_base(), *options, environment=environment)
+    try:
+        system = _ready(process, folder)
+        yield system
+        system.close()
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+def start(
+    folder: Path, base: int, *options: str, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `betting dev`, without waiting for it; it ends with us."""
+    ready_file = folder / "ready.json"
+    ready_file.unlink(missing_ok=True)
+    ours = [f"--data={folder / 'state'}", f"--ready-file={ready_file}", f"--port-base={base}"]
+    with (folder / "output").open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "app", "dev", *ours, *options],
+            env=clean_environment() | IN_A_HURRY | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=tether(),
+        )
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of whoever runs the tests, but for the binary."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == "BETTING_RESTATE_SERVER" or not name.startswith(("BETTING_", "RESTATE_"))
+    }
+
+
+def free_base() -> int:
+    """A block of ports that nobody uses, below those the kernel gives to clients."""
+    while True:
+        base = random.randrange(20_000, 31_000)
+        try:
+            Ports.plan(base).require_free()
+        except ClickException:
+            continue
+        return base
+
+
+def _ready(process: subprocess.Popen[bytes], folder: Path) -> System:
+    deadline = time.monotonic() + START_SECONDS
+    while not (folder / "ready.json").exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"betting dev did not become ready:\n{(folder / 'output').read_text()}")
+        time.sleep(POLL_SECONDS)
+    return System(process, folder / "ready.json")

@@ -1,0 +1,80 @@
+"""The service as a process: who may call it, and how it goes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+
+from tests.running import System, free_port_base
+from tests.services.test_deposits import cash, deposit, moved, request, status
+
+KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
+DISCOVERY = {"accept": "application/vnd.restate.endpointmanifest.v4+json"}
+
+
+@contextmanager
+def serving(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The service alone, until it is told to go."""
+    port = free_port_base() + 1080
+    service = subprocess.Popen(
+        [sys.executable, "-m", "app", "serve"], env=os.environ | {"BETTING_PORT": str(port)} | settings
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        System.eventually(lambda: _answers(url))
+        yield service, url
+    finally:
+        service.kill()
+        service.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_with_an_identity_key_only_our_restate_may_call() -> None:
+    with serving(BETTING_IDENTITY_KEYS=KEY) as (_, url):
+        assert httpx.get(f"{url}/discover", headers=DISCOVERY).status_code == 401
+        assert httpx.post(f"{url}/invoke/PaymentService/deposit", content=b"").status_code == 401
+        forged = {"x-restate-signature-scheme": "v1", "x-restate-jwt-v1": "e30.e30.e30"}
+        assert httpx.post(f"{url}/invoke/PaymentService/deposit", content=b"", headers=forged).status_code == 401
+        assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_without_a_key_anybody_may_ask_what_is_served() -> None:
+    with serving() as (_, url):
+        components = {service["name"] for service in httpx.get(f"{url}/discover", headers=DISCOVERY).json()["services"]}
+
+    assert components >= {"PaymentService", "PlayerService", "DepositFollowUp", "WithdrawalWorkflow", "CommsService"}
+
+
+def test_sigterm_ends_a_service_that_has_served_requests() -> None:
+    with serving(BETTING_SHUTDOWN_GRACE_SECONDS="5") as (service, url):
+        assert httpx.get(f"{url}/discover", headers=DISCOVERY).is_success
+        service.send_signal(signal.SIGTERM)
+
+        assert service.wait(timeout=10) == 0
+
+
+def test_what_is_in_flight_at_sigterm_is_finished_by_the_next_process(system: System) -> None:
+    bodies = [request("timeoutCharged"), *(request("flaky") for _ in range(5))]
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        answers = [pool.submit(deposit, system, body) for body in bodies]
+        system.eventually(lambda: status(system, bodies[0]) == "pending")  # it is being charged
+        system.kill("service", signal.SIGTERM)
+        for answer in answers:
+            assert answer.result()["status"] in ("credited", "pending")
+
+    for body in bodies:
+        system.eventually(lambda body=body: status(system, body) == "credited")
+        assert moved(system, body) == [100]
+        assert cash(system, body) == 100
