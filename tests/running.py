@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -28,7 +28,7 @@ STOP_SECONDS = 40
 ANSWER_SECONDS = 90
 POLL_SECONDS = 0.05
 
-IN_A_HURRY = {
+FAST = {
     "BETTING_CHARGE_WAIT_SECONDS": "2",
     "BETTING_PROVIDER_TIMEOUT_SECONDS": "1",
     "BETTING_LOOKUP_SECONDS": "0.5,1,1",
@@ -49,8 +49,9 @@ REPLAYING = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"}
 class System:
     """A running system, as its users and its operators reach it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], ready_file: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], ready_file: Path, ports: Ports) -> None:
         self.process = process
+        self.ports = ports
         self._ready_file = ready_file
         facts = self.facts()
         self.ingress: str = facts["ingress"]
@@ -63,6 +64,12 @@ class System:
         """What the ready file says now."""
         facts: dict[str, Any] = json.loads(self._ready_file.read_text())
         return facts
+
+    def outside(self) -> dict[str, str]:
+        """Settings with which another process of the service reaches the same provider and mail server."""
+        port = int(self.sandbox.rsplit(":", 1)[1])
+        smtp_port = port - Ports.plan(0).sandbox + Ports.plan(0).smtp
+        return {"BETTING_PROVIDER_URL": self.sandbox, "BETTING_SMTP_PORT": str(smtp_port)}
 
     def call(
         self,
@@ -87,6 +94,14 @@ class System:
         async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False, verify=False) as client:
             return await client.send(self._request(service, handler, body, key, headers))
 
+    def post_raw(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """Send bytes to the ingress as a stranger might."""
+        return self._http.post(f"{self.ingress}/{path}", content=content, headers=headers)
+
+    def complete_three_d_secure(self, reference: str) -> httpx.Response:
+        """Do what the customer, or the provider, has to do before the money moves."""
+        return self._http.post(f"{self.sandbox}/threeDSecure/{reference}/complete")
+
     def charges(self, reference: str) -> list[dict[str, Any]]:
         """The money the provider really took for a reference."""
         return self._look("charges", reference=reference)
@@ -99,13 +114,14 @@ class System:
         """What a customer has been told."""
         return self._look("mails", to=to)
 
-    def kill(self, name: Process) -> None:
-        """End a process as a crash would, and wait until the one in its place is ready."""
+    def kill(self, name: Process, how: signal.Signals = signal.SIGKILL) -> None:
+        """End a process, by default as a crash would, and wait until the one in its place is ready."""
         pid = self.facts()["pids"][name]
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, how)
         self.eventually(lambda: self.facts()["pids"][name] != pid)
 
-    def eventually(self, look: Callable[[], T], timeout: float = 60) -> T:
+    @staticmethod
+    def eventually(look: Callable[[], T], timeout: float = 60) -> T:
         """The first truthy value; a test fails with the last one it saw."""
         deadline = time.monotonic() + timeout
         last: object = None
@@ -140,29 +156,32 @@ class System:
 
 
 @contextmanager
-def running(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[System]:
+def running(
+    folder: Path, environment: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[System]:
     """Start a system whose state is in a folder, and stop it in the end."""
-    process = start(folder, free_base(), *options, environment=environment)
+    base = free_port_base()
+    process = start(folder, base, environment, options)
     try:
-        system = _ready(process, folder)
-        yield system
-        system.close()
+        with closing(_ready(process, folder, Ports.plan(base))) as system:
+            yield system
     finally:
         process.terminate()
         process.wait(STOP_SECONDS)
 
 
 def start(
-    folder: Path, base: int, *options: str, environment: Mapping[str, str] | None = None
+    folder: Path, base: int, environment: Mapping[str, str] | None = None, options: Sequence[str] = ()
 ) -> subprocess.Popen[bytes]:
     """Start `betting dev`, without waiting for it; it ends with us."""
+    folder.mkdir(parents=True, exist_ok=True)
     ready_file = folder / "ready.json"
     ready_file.unlink(missing_ok=True)
     ours = [f"--data={folder / 'state'}", f"--ready-file={ready_file}", f"--port-base={base}"]
     with (folder / "output").open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "app", "dev", *ours, *options],
-            env=clean_environment() | IN_A_HURRY | dict(environment or {}),
+            env=clean_environment() | FAST | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -179,7 +198,7 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def free_base() -> int:
+def free_port_base() -> int:
     """A block of ports that nobody uses, below those the kernel gives to clients."""
     while True:
         base = random.randrange(20_000, 31_000)
@@ -190,10 +209,10 @@ def free_base() -> int:
         return base
 
 
-def _ready(process: subprocess.Popen[bytes], folder: Path) -> System:
+def _ready(process: subprocess.Popen[bytes], folder: Path, ports: Ports) -> System:
     deadline = time.monotonic() + START_SECONDS
     while not (folder / "ready.json").exists():
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"betting dev did not become ready:\n{(folder / 'output').read_text()}")
         time.sleep(POLL_SECONDS)
-    return System(process, folder / "ready.json")
+    return System(process, folder / "ready.json", ports)

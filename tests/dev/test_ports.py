@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.dev.ports import Ports
 from tests.dev.commands import betting
-from tests.running import free_base
+from tests.running import free_port_base
 
 
 def test_a_base_moves_all_ports() -> None:
@@ -18,7 +18,7 @@ def test_without_a_base_the_ports_are_the_usual_ones() -> None:
 
 
 def test_a_taken_port_is_named_with_its_purpose_and_cure(tmp_path: Path) -> None:
-    base = free_base()
+    base = free_port_base()
     with socket.create_server(("127.0.0.1", base + 1090)):
         answer = betting("dev", f"--port-base={base}", f"--data={tmp_path / 'state'}")
 
@@ -29,7 +29,7 @@ def test_a_taken_port_is_named_with_its_purpose_and_cure(tmp_path: Path) -> None
 
 
 def test_a_port_that_nothing_listens_on_can_still_be_taken_by_all_addresses() -> None:
-    base = free_base()
+    base = free_port_base()
     with socket.create_server(("0.0.0.0", base + 80)):
         answer = betting("dev", f"--port-base={base}")
 

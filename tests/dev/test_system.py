@@ -11,7 +11,7 @@ import pytest
 from app.dev.folder import Folder
 from app.dev.ports import Ports
 from tests.dev.commands import betting as command
-from tests.running import System, free_base, running, start
+from tests.running import System, free_port_base, running, start
 
 
 def deposit(system: System, user: str) -> None:
@@ -79,6 +79,7 @@ def test_a_signal_stops_everything(tmp_path: Path, signum: signal.Signals) -> No
 def test_state_outlives_a_kill_that_leaves_no_process_and_fresh_forgets_it(tmp_path: Path) -> None:
     with running(tmp_path) as system:
         deposit(system, "u")
+        assert system.eventually(lambda: system.mails("a@example.com"))
         pids = system.facts()["pids"].values()
         system.process.kill()
         system.eventually(lambda: all(is_gone(pid) for pid in pids), timeout=5)
@@ -88,14 +89,14 @@ def test_state_outlives_a_kill_that_leaves_no_process_and_fresh_forgets_it(tmp_p
         assert wallets(system, "u")["w"]["cash"] == 100
         assert len(system.mails("a@example.com")) == 1
 
-    with running(tmp_path, "--fresh") as system:
+    with running(tmp_path, options=["--fresh"]) as system:
         assert wallets(system, "u") == {}
         assert system.mails("a@example.com") == []
     assert (tmp_path / "state" / "notes.txt").exists()
 
 
 def test_a_signal_while_starting_leaves_nothing(tmp_path: Path) -> None:
-    base = free_base()
+    base = free_port_base()
     with start(tmp_path, base) as process:
         while not (tmp_path / "state" / "restate").exists():
             time.sleep(0.01)
@@ -108,7 +109,7 @@ def test_a_signal_while_starting_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_in_use_is_said(tmp_path: Path) -> None:
     with Folder(tmp_path).locked():
-        answer = command("dev", f"--data={tmp_path}", f"--port-base={free_base()}")
+        answer = command("dev", f"--data={tmp_path}", f"--port-base={free_port_base()}")
 
     assert answer.returncode == 1
     assert f"{tmp_path} is in use by another `betting dev`" in answer.stderr
@@ -118,7 +119,7 @@ def test_a_process_that_cannot_start_is_shown_with_its_last_words(tmp_path: Path
     answer = command(
         "dev",
         f"--data={tmp_path}",
-        f"--port-base={free_base()}",
+        f"--port-base={free_port_base()}",
         environment={"RESTATE_DEFAULT_NUM_PARTITIONS": "many"},
     )
 
