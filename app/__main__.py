@@ -46,6 +46,7 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
     What ends by itself is started again. Ctrl-C or SIGTERM stops all of it.
     """
     import asyncio
+    import signal
     from contextlib import suppress
 
     from app.dev.binaries import restate_server
@@ -53,6 +54,7 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
     from app.dev.ports import Ports
     from app.dev.system import run
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a fetch too cleans up behind it
     _settings()
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)

@@ -67,9 +67,7 @@ class System:
 
     def outside(self) -> dict[str, str]:
         """Settings with which another process of the service reaches the same provider and mail server."""
-        port = int(self.sandbox.rsplit(":", 1)[1])
-        smtp_port = port - Ports.plan(0).sandbox + Ports.plan(0).smtp
-        return {"BETTING_PROVIDER_URL": self.sandbox, "BETTING_SMTP_PORT": str(smtp_port)}
+        return {"BETTING_PROVIDER_URL": self.sandbox, "BETTING_SMTP_PORT": str(self.ports.smtp)}
 
     def call(
         self,

@@ -54,10 +54,10 @@ _CURE = f"Set {OVERRIDE} to the path of a restate-server of your own."
 
 def _fetch(home: Path) -> None:
     """Install with npm beside the final place, then move, so that an interrupted download leaves nothing half done."""
-    click.echo(f"Fetching Restate {version()} with npm ...")
+    click.echo(f"Fetching Restate {version()} with npm (which gives up after a minute without a network) ...")
     home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix="fetching-") as place:
-        shutil.copytree(PINNED, place, dirs_exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix="fetching-") as temporary:
+        place = shutil.copytree(PINNED, Path(temporary) / home.name)
         command = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, preexec_fn=tether())  # noqa: S603
         if done.returncode != 0:
@@ -66,8 +66,7 @@ def _fetch(home: Path) -> None:
                 f"Check the network and npm's configuration. {_CURE}"
             )
         shutil.rmtree(home, ignore_errors=True)
-        shutil.move(place, home)
-        Path(place).mkdir()  # for the context manager to remove
+        place.rename(home)
 
 
 def _npm() -> list[str]:
