@@ -50,7 +50,7 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
     from contextlib import suppress
 
     from app.dev.binaries import restate_server
-    from app.dev.folder import Folder
+    from app.dev.folder import LET_GO_SECONDS, Folder
     from app.dev.ports import Ports
     from app.dev.system import run
 
@@ -59,7 +59,7 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     ports = Ports.plan(port_base)
-    ports.require_free()
+    ports.require_free(LET_GO_SECONDS)
     with suppress(asyncio.CancelledError):
         asyncio.run(run(Folder(data), fresh, ports, ready_file, restate_server()))
 

@@ -155,10 +155,13 @@ class System:
 
 @contextmanager
 def running(
-    folder: Path, environment: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
+    base: int | None = None,
 ) -> Iterator[System]:
     """Start a system whose state is in a folder, and stop it in the end."""
-    base = free_port_base()
+    base = base or free_port_base()
     process = start(folder, base, environment, options)
     try:
         with closing(_ready(process, folder, Ports.plan(base))) as system:

@@ -1,6 +1,7 @@
 """Which port everything listens on, on this machine only."""
 
 import socket
+import time
 from dataclasses import dataclass, fields
 
 from click import ClickException
@@ -30,10 +31,13 @@ class Ports:
         """Where one of them answers."""
         return f"http://{HOST}:{getattr(self, name)}"
 
-    def require_free(self) -> None:
-        """Say which port is taken, for what it is needed, and how to choose others."""
-        taken = [f"{port} ({PURPOSE[name]})" for name, port in self._each() if not _is_free(port)]
-        if taken:
+    def require_free(self, patience_seconds: float = 0) -> None:
+        """Say which port stays taken, for what it is needed, and how to choose others."""
+        deadline = time.monotonic() + patience_seconds
+        while taken := [f"{port} ({PURPOSE[name]})" for name, port in self._each() if not _is_free(port)]:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
             raise ClickException(
                 f"already in use on {HOST}: port {', '.join(taken)}. Stop what listens there, "
                 "or choose other ports, for example: betting dev --port-base 18000"

@@ -20,7 +20,6 @@ from app.dev.ports import Ports
 async def run(folder: Folder, fresh: bool, ports: Ports, ready_file: Path | None, restate_server: Path) -> None:
     """Run everything until a signal asks to stop; whatever ends in between is started again."""
     with folder.locked() as lock, told(ready_file, ports) as tell:
-        ports.require_free()
         if fresh:
             folder.forget()
         folder.start_logs()

@@ -1,10 +1,10 @@
 """PlayerService: all money and rules of one player. Each handler loads the document, lets a rule decide, and stores."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import restate
-from pydantic import Field
+from pydantic import AfterValidator, Field, StrictBool
 
 from app.domain import deposits, protection, withdrawals
 from app.domain.archive import ArchiveIndex
@@ -66,11 +66,17 @@ class BreakRequest(PublicRequest):
     days: Annotated[int, Field(strict=True, ge=1, le=42)]
 
 
+def _meant(confirm: bool) -> bool:
+    if not confirm:
+        raise ValueError("must be true")
+    return confirm
+
+
 class SelfExclusionRequest(PublicRequest):
     """A self-exclusion in months, meant seriously."""
 
     months: Annotated[int, Field(strict=True, ge=6, le=1200)]
-    confirm: Literal[True]
+    confirm: Annotated[StrictBool, AfterValidator(_meant)]
 
 
 async def _load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Player:

@@ -77,15 +77,16 @@ def test_a_signal_stops_everything(tmp_path: Path, signum: signal.Signals) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_state_outlives_a_kill_that_leaves_no_process_and_fresh_forgets_it(tmp_path: Path) -> None:
-    with running(tmp_path) as system:
+    base = free_port_base()
+    with running(tmp_path, base=base) as system:
         deposit(system, "u")
         assert system.eventually(lambda: system.mails("a@example.com"))
         pids = system.facts()["pids"].values()
         system.process.kill()
-        system.eventually(lambda: all(is_gone(pid) for pid in pids), timeout=5)
     (tmp_path / "state" / "notes.txt").write_text("the developer's own")
 
-    with running(tmp_path) as system:
+    with running(tmp_path, base=base) as system:  # at once, on the same ports
+        assert all(is_gone(pid) for pid in pids)
         assert wallets(system, "u")["w"]["cash"] == 100
         assert len(system.mails("a@example.com")) == 1
 

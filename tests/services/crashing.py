@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,11 @@ def crashing(app: Any, folder: Path) -> Any:
     return wrapped
 
 
+def _end(child: int, *_: object) -> None:
+    os.kill(child, signal.SIGTERM)
+    sys.exit(0)
+
+
 def main(port: int, folder: Path) -> None:
     """Serve; when the serving process is killed, go on with the next."""
     settings = Settings(port=port)
@@ -97,7 +103,7 @@ def main(port: int, folder: Path) -> None:
         if child == 0:
             asyncio.run(composition.serve(settings))
             os._exit(0)
-        signal.signal(signal.SIGTERM, lambda *_: (os.kill(child, signal.SIGTERM), sys.exit(0)))  # noqa: B023
+        signal.signal(signal.SIGTERM, partial(_end, child))
         if os.waitpid(child, 0)[1] != signal.SIGKILL:
             sys.exit("the service ended by itself")
 

@@ -1,10 +1,9 @@
 """The crash matrix: whatever is killed, at whichever step, the end is the same.
 
-Each row of the printed table is a flow, a step and what was killed there: the service before a handler's first entry
-and after every entry, and restate-server at a few of them.
+Each row of the printed table is a flow, a step and what was killed there: the service before a handler's first entry,
+after every entry, and between an effect outside and the entry of its result; restate-server at a few of them.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from tests.running import FAST, System, free_port_base, running
+from tests.running import FAST, System, clean_environment, free_port_base, running
 from tests.services.test_deposits import moved, request, subjects
 from tests.services.test_withdrawals import balance, paid_out, status
 
@@ -50,9 +49,9 @@ class Crashing:
 def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
     folder = tmp_path_factory.mktemp("crashes")
     (folder / "seen").touch()
-    with running(folder / "data", FAST) as system:
+    with running(folder) as system:
         port = free_port_base() + 1080
-        environment = os.environ | FAST | system.service_environment()
+        environment = clean_environment() | FAST | system.outside()
         command = [sys.executable, "-m", "tests.services.crashing", str(port), str(folder)]
         with (folder / "service.log").open("w") as log:
             service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -125,7 +124,9 @@ RESTATE_TOO = ("PaymentService/deposit 1 ", "PaymentService/deposit 6 ", "Player
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_a_kill_at_any_step_changes_nothing_about_the_end(crashing: Crashing, flow: str) -> None:
+def test_a_kill_at_any_step_changes_nothing_about_the_end(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: str
+) -> None:
     run, system = FLOWS[flow], crashing.system
     crashing.points()
     run(system)
@@ -136,13 +137,15 @@ def test_a_kill_at_any_step_changes_nothing_about_the_end(crashing: Crashing, fl
 
     table = Table("flow", "step", "killed", "moment", "end", title=f"crash matrix: {flow}")
     for point in points:
-        moments = ["before", "after"] if point.split(" ")[1] == "1" else ["after"]
+        _, number, entry = point.split(" ")
+        moments = ["before", "after"] if number == "1" or entry == "RunResult" else ["after"]
         kills = [("service", 0, moment) for moment in moments]
         if point.startswith(RESTATE_TOO):
-            kills.append(("restate-server", system.pids()["restate"], "after"))
+            kills.append(("restate-server", system.facts()["pids"]["restate"], "after"))
         for killed, pid, moment in kills:
             crashing.plan(moment, pid, point)
             run(system)
             assert crashing.was_killed(), f"{point} was not reached again"
             table.add_row(flow, point, killed, moment, "same")
-    Console(width=110).print(table)
+    with capsys.disabled():
+        Console(width=110).print(table)

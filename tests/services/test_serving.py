@@ -1,16 +1,16 @@
 """The service as a process: who may call it, and how it goes."""
 
-import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import httpx
 
-from tests.running import System, free_port_base
+from tests.running import System, clean_environment, free_port_base
 from tests.services.test_deposits import cash, deposit, moved, request, status
 
 KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
@@ -22,7 +22,7 @@ def serving(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The service alone, until it is told to go."""
     port = free_port_base() + 1080
     service = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"], env=os.environ | {"BETTING_PORT": str(port)} | settings
+        [sys.executable, "-m", "app", "serve"], env=clean_environment() | {"BETTING_PORT": str(port)} | settings
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -75,6 +75,10 @@ def test_what_is_in_flight_at_sigterm_is_finished_by_the_next_process(system: Sy
             assert answer.result()["status"] in ("credited", "pending")
 
     for body in bodies:
-        system.eventually(lambda body=body: status(system, body) == "credited")
+        system.eventually(partial(is_credited, system, body))
         assert moved(system, body) == [100]
         assert cash(system, body) == 100
+
+
+def is_credited(system: System, body: dict[str, object]) -> bool:
+    return status(system, body) == "credited"

@@ -11,6 +11,7 @@ from tests.running import System
 from tests.services.test_deposits import cash, deposit, moved, request, status, subjects
 
 SECRET = "sandbox-webhook-secret"
+JSON = {"content-type": "application/json"}
 
 
 def event(body: dict[str, object], told: str = "done") -> bytes:
@@ -22,7 +23,7 @@ def send(
     betting: System, body: dict[str, object], content: bytes, secret: str = SECRET, at: datetime | None = None
 ) -> httpx.Response:
     header = webhooks.sign(secret, content, at or datetime.now(UTC))
-    return betting.post_raw(f"DepositFollowUp/{body['depositId']}/webhook", content, {webhooks.HEADER: header})
+    return betting.post_raw(f"DepositFollowUp/{body['depositId']}/webhook", content, {**JSON, webhooks.HEADER: header})
 
 
 def test_an_event_before_the_deposit_is_known_is_kept_and_credits_once(betting: System) -> None:
@@ -76,11 +77,11 @@ def test_forged_and_stale_events_are_refused_and_change_nothing(betting: System)
     refusals = [
         send(betting, body, good, secret="guessed"),
         send(betting, body, good, at=datetime.now(UTC) - timedelta(minutes=6)),
-        betting.post_raw(f"DepositFollowUp/{body['depositId']}/webhook", good, {}),
+        betting.post_raw(f"DepositFollowUp/{body['depositId']}/webhook", good, JSON),
         betting.post_raw(
             f"DepositFollowUp/{body['depositId']}/webhook",
             good,
-            {webhooks.HEADER: webhooks.sign(SECRET, good + b" ", datetime.now(UTC))},
+            {**JSON, webhooks.HEADER: webhooks.sign(SECRET, good + b" ", datetime.now(UTC))},
         ),
     ]
 
