@@ -67,11 +67,11 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
 @betting.command()
 def serve() -> None:
     """Run the service alone, for a Restate elsewhere; `betting settings` lists what it reads."""
-    import asyncio
+    import uvloop
 
     from app.composition import serve
 
-    asyncio.run(serve(_settings()))
+    uvloop.run(serve(_settings()))
 
 
 @betting.command()
@@ -106,11 +106,11 @@ def serve() -> None:
 )
 def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: str) -> None:
     """Run a payment provider and a mail inbox to develop and demonstrate against."""
-    import asyncio
+    import uvloop
 
     from app.sandbox.server import serve
 
-    asyncio.run(serve(host, port, smtp_port, database, webhook_base, _settings().webhook_secret))
+    uvloop.run(serve(host, port, smtp_port, database, webhook_base, _settings().webhook_secret))
 
 
 @betting.command()
