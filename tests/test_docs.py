@@ -1,0 +1,49 @@
+"""What the documentation lists is what there is."""
+
+import re
+from pathlib import Path
+
+from app.composition import SERVICES
+from app.domain.refusals import HTTP_STATUS
+from app.settings import Settings
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_every_setting_is_documented_with_its_default_and_unit() -> None:
+    documented = (DOCS / "settings.md").read_text().splitlines()
+
+    for name, field in Settings.model_fields.items():
+        value = field.default
+        if isinstance(value, tuple | frozenset):
+            value = ",".join(map(str, value))
+        assert (
+            f"| `BETTING_{name.upper()}` | {f'`{value}`' if value != '' else ''} | {field.description} |" in documented
+        )
+
+
+def test_every_public_handler_is_documented_and_no_other() -> None:
+    rows = re.findall(r"^\| (`[^|]+`) \|", (DOCS / "api.md").read_text(), re.MULTILINE)
+    documented = set()
+    for row in rows:
+        path, *more = re.findall(r"`([^`]+)`", row)
+        documented |= {(path.split("/")[0], name) for name in (path.split("/")[-1], *more)}
+
+    public = {
+        (service.name, handler.name)
+        for service in SERVICES
+        if not service.ingress_private
+        for handler in service.handlers.values()
+        if not handler.ingress_private
+    }
+    assert documented == public
+
+
+def test_documented_refusals_have_the_status_they_are_listed_under() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| (.+) \|$", (DOCS / "api.md").read_text(), re.MULTILINE)
+
+    assert rows
+    for status, reasons in rows:
+        known = {reason.value for reason in HTTP_STATUS[int(status)]}
+        named = set(re.findall(r"`([a-z_]+)`", reasons)) - {"available", "remaining", "period"}
+        assert named <= known
