@@ -71,7 +71,9 @@ def serve() -> None:
 
     from app.composition import serve
 
-    uvloop.run(serve(_settings()))
+    settings = _settings()
+    _require_free(settings.host, settings.port, "BETTING_PORT")
+    uvloop.run(serve(settings))
 
 
 @betting.command()
@@ -110,7 +112,10 @@ def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: 
 
     from app.sandbox.server import serve
 
-    uvloop.run(serve(host, port, smtp_port, database, webhook_base, _settings().webhook_secret))
+    secret = _settings().webhook_secret
+    _require_free(host, port, "--port")
+    _require_free(host, smtp_port, "--smtp-port")
+    uvloop.run(serve(host, port, smtp_port, database, webhook_base, secret))
 
 
 @betting.command()
@@ -171,6 +176,18 @@ def _settings() -> "Settings":
         ]
         cure = "Correct or unset the variable; `betting settings` lists them with defaults and units."
         raise click.ClickException("; ".join(problems) + f". {cure}") from None
+
+
+def _require_free(host: str, port: int, setting: str) -> None:
+    """End the command with the setting that chooses another port, where this one cannot be had."""
+    import socket
+
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot listen on {host}:{port} ({error.strerror}). Stop what listens there, or set {setting}."
+        ) from None
 
 
 def main() -> None:

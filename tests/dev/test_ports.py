@@ -2,6 +2,8 @@ import socket
 from dataclasses import astuple
 from pathlib import Path
 
+import pytest
+
 from app.dev.ports import Ports
 from tests.dev.commands import betting
 from tests.running import free_port_base
@@ -34,3 +36,16 @@ def test_a_port_that_nothing_listens_on_can_still_be_taken_by_all_addresses() ->
         answer = betting("dev", f"--port-base={base}")
 
     assert f"port {base + 80} (Restate's ingress)" in answer.stderr
+
+
+@pytest.mark.parametrize("command", [["serve"], ["sandbox", "--smtp-port={port}"], ["sandbox", "--port={port}"]])
+def test_a_process_alone_says_which_port_it_cannot_have(command: list[str]) -> None:
+    base = free_port_base()
+    port = str(base)
+    with socket.create_server(("127.0.0.1", base)):
+        options = [part.format(port=port) for part in command]
+        answer = betting(*options, environment={"BETTING_PORT": port, "SANDBOX_PORT": str(base + 1090)})
+
+    assert answer.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in answer.stderr
+    assert "Traceback" not in answer.stderr
