@@ -72,6 +72,8 @@ class Player(State):
     """The newest movements; older ones are on full pages elsewhere."""
     paged_out: int = 0
     """How many movements are on pages elsewhere only."""
+    has_archive: bool = False
+    """Whether deposits and withdrawals that ended have left the document for archive pages."""
     carried: dict[str, dict[Account, int]] = Field(default_factory=dict)
     """For each wallet, the balances after the movements that are on pages elsewhere only."""
 

@@ -106,6 +106,7 @@ def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
     deposits = {name: player.deposits[name] for name in ended_deposits[: MAX_ENDED // 2]}
     withdrawals = {name: player.withdrawals[name] for name in ended_withdrawals[: MAX_ENDED // 2]}
     kept = player.changed(
+        has_archive=True,
         deposits={name: deposit for name, deposit in player.deposits.items() if name not in deposits},
         withdrawals={name: withdrawal for name, withdrawal in player.withdrawals.items() if name not in withdrawals},
     )

@@ -86,7 +86,7 @@ async def _load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Pla
 async def _load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, operation_id: str) -> Player:
     """Load the document, with a deposit or withdrawal that may have left it for the archive."""
     document = await _load(ctx)
-    if operation_id in document.deposits or operation_id in document.withdrawals:
+    if not document.has_archive or operation_id in document.deposits or operation_id in document.withdrawals:
         return document
     index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
     page = index.page_of(operation_id)
