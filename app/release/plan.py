@@ -103,6 +103,7 @@ class Action:
     because: str
     replicas: int = 0
     deployment: str = ""
+    """What Restate calls the version, if it knows it."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,8 @@ def _serve(standing: Standing) -> Iterable[Action]:
     if version.replicas != version.full_strength:
         yield Action(Do.SCALE, version.name, "takes all new work", replicas=version.full_strength)
     elif standing.verdict is Verdict.STARTING and version.available >= version.full_strength:
-        yield Action(Do.REGISTER, version.name, "its pods are ready")
+        known = standing.deployment.id if standing.deployment else ""
+        yield Action(Do.REGISTER, version.name, "its pods are ready", deployment=known)
 
 
 def _take_down(standing: Standing) -> Iterable[Action]:

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -14,6 +15,8 @@ from app.release.plan import Deployment, Restate, Work
 
 LISTED = 100
 """The most invocations that one list names."""
+
+Row = Mapping[str, Any]
 
 PAUSE_LOOKS = 20
 PAUSE_LOOK_SECONDS = 0.5
@@ -33,8 +36,11 @@ select id, status, target, pinned_deployment_id, created_at, scheduled_start_at,
   retry_count, next_retry_at, last_failure
 from sys_invocation where status != 'completed' and ({where}) order by created_at limit {limit}"""
 
+_FAILURES = "select id, event_json from sys_journal_events where id in ({ids}) order by appended_at"
 _STATUS = "select status from sys_invocation_status where id = '{id}'"
-_STEPS = "select id, entry_type, name, promise_name, sleep_wakeup_at, invoked_target, entry_lite_json from sys_journal"
+_STEPS = """
+select id, entry_type, name, promise_name, sleep_wakeup_at, invoked_target, entry_lite_json
+from sys_journal where id in ({ids})"""
 
 
 class UnknownError(Exception):
@@ -95,10 +101,14 @@ class RestateAdmin:
             raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
         return Restate(deployments, routes, work)
 
-    def register(self, uri: str) -> None:
-        """Send new work of all services at this address to it; `force` also brings a version back that is known."""
+    def register(self, uri: str, again: bool) -> None:
+        """Send new work of all services at this address to it.
+
+        `again` brings back a version that Restate knows, which takes `force`. A new one must not have it: with `force`,
+        Restate accepts even a service that changed its type.
+        """
         try:
-            self._ask("POST", "/deployments", json={"uri": uri, "force": True})
+            self._ask("POST", "/deployments", json={"uri": uri, "force": again})
         except httpx.HTTPStatusError as error:
             raise RefusedError(_said(error.response)) from error
 
@@ -130,16 +140,16 @@ class RestateAdmin:
             names = ", ".join(f"'{name}'" for name in sorted(routes))
             where.append(f"pinned_deployment_id is null and target_service_name in ({names})")
         rows = self._query(_HOLDING.format(where=" or ".join(where), limit=limit))
-        steps = self._steps([row["id"] for row in rows if row.get("suspended_waiting_for_completions")])
-        return tuple(_holding(row, steps.get(row["id"], [])) for row in rows)
+        steps = self._of_each(_STEPS, [row["id"] for row in rows if row.get("suspended_waiting_for_completions")])
+        failures = self._of_each(_FAILURES, [row["id"] for row in rows if row["status"] == "paused"])
+        return tuple(_holding(row, steps[row["id"]], failures[row["id"]]) for row in rows)
 
-    def _steps(self, invocations: list[str]) -> Mapping[str, list[Mapping[str, Any]]]:
-        steps: dict[str, list[Mapping[str, Any]]] = {invocation: [] for invocation in invocations}
-        if invocations:
-            names = ", ".join(f"'{invocation}'" for invocation in invocations)
-            for row in self._query(f"{_STEPS} where id in ({names})"):
-                steps[row["id"]].append(row)
-        return steps
+    def _of_each(self, sql: str, ids: list[str]) -> Mapping[str, list[dict[str, Any]]]:
+        """The rows of each of these invocations."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in self._query(sql.format(ids=", ".join(f"'{id}'" for id in ids))) if ids else ():
+            found[row["id"]].append(row)
+        return found
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._ask("POST", "/query", json={"query": sql})["rows"]
@@ -168,7 +178,7 @@ def _said(response: httpx.Response) -> str:
     return f"{message} ({response.status_code}" + (f"; {HINTS[code]})" if code in HINTS else ")")
 
 
-def _holding(row: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Holding:
+def _holding(row: Row, steps: Sequence[Row], events: Sequence[Row]) -> Holding:
     return Holding(
         id=row["id"],
         status=row["status"],
@@ -176,11 +186,18 @@ def _holding(row: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> Holding:
         pinned="pinned_deployment_id" in row,
         made=datetime.fromisoformat(row["created_at"]),
         waiting_on=_waiting_on(row, steps),
-        last_failure=row.get("last_failure", "").split("\n", 1)[0],
+        last_failure=(row.get("last_failure") or _failure(events)).split("\n", 1)[0],
     )
 
 
-def _waiting_on(row: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> str:
+def _failure(events: Sequence[Row]) -> str:
+    """The last failure that the events of an invocation tell: paused work has it nowhere else."""
+    told = [json.loads(event["event_json"]) for event in events]
+    failures = [event.get("last_failure") or event for event in told]
+    return next((str(failure["error_message"]) for failure in reversed(failures) if "error_message" in failure), "")
+
+
+def _waiting_on(row: Row, steps: Sequence[Row]) -> str:
     match row["status"]:
         case "scheduled":
             return f"its time, {row.get('scheduled_start_at')}"
@@ -194,14 +211,14 @@ def _waiting_on(row: Mapping[str, Any], steps: list[Mapping[str, Any]]) -> str:
     return ", ".join(_named(step) for step in steps if awaited & set(_completions(step)))
 
 
-def _completions(step: Mapping[str, Any]) -> Iterator[int]:
+def _completions(step: Row) -> Iterator[int]:
     """The completions that this step of a journal is to bring."""
     entry = json.loads(step.get("entry_lite_json") or "{}")
     for command in entry.get("Command", {}).values():
         yield from (value for name, value in command.items() if name.endswith("completion_id"))
 
 
-def _named(step: Mapping[str, Any]) -> str:
+def _named(step: Row) -> str:
     kind = step["entry_type"].removeprefix("Command: ").lower()
     which = (step.get(part) for part in ("name", "promise_name", "invoked_target", "sleep_wakeup_at"))
     return " ".join([kind, *(str(part) for part in which if part)])

@@ -56,7 +56,7 @@ class Release:
                 case Do.SCALE:
                     self.cluster.scale(action.version, action.replicas)
                 case Do.REGISTER:
-                    self.restate.register(uris[action.version])
+                    self.restate.register(uris[action.version], again=bool(action.deployment))
                 case Do.DEREGISTER:
                     self.restate.deregister(action.deployment)
                 case Do.REMOVE:

@@ -1,7 +1,6 @@
 """A real restate-server and services that it can register, on ports of their own."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,15 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.dev.binaries import restate_server
+
 HERE = Path(__file__).parent
-Serve = Callable[[int, str], None]
-
-
-def restate_server() -> str | None:
-    """Where the server is: as told, on the PATH, or in a node_modules folder above."""
-    beside = Path("node_modules/@restatedev/restate-server-linux-x64/bin/restate-server")
-    candidates = [os.environ.get("RESTATE_SERVER"), shutil.which("restate-server"), *(p / beside for p in HERE.parents)]
-    return next((str(found) for found in candidates if found and Path(found).exists()), None)
 
 
 def free_port() -> int:
@@ -41,7 +34,7 @@ _TAKEN: set[int] = set()
 
 
 @contextmanager
-def running(command: list[str], ready: str, environment: dict[str, str], http2: bool = False) -> Iterator[None]:
+def running(command: list[str], ready: str, environment: dict[str, str]) -> Iterator[None]:
     with subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=HERE
     ) as process:
@@ -65,9 +58,6 @@ def running(command: list[str], ready: str, environment: dict[str, str], http2: 
 @pytest.fixture(scope="session")
 def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The ingress and admin addresses of a fresh server."""
-    program = restate_server()
-    if program is None:
-        pytest.skip("NO restate-server: set RESTATE_SERVER, or put it on the PATH")
     ingress, admin, node = free_port(), free_port(), free_port()
     environment = {
         "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ingress}",
@@ -79,7 +69,7 @@ def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "50ms",
         "RESTATE_DEFAULT_RETRY_POLICY__ON_MAX_ATTEMPTS": "pause",
     }
-    command = [program, "--base-dir", str(tmp_path_factory.mktemp("restate")), "--no-logo"]
+    command = [str(restate_server()), "--base-dir", str(tmp_path_factory.mktemp("restate")), "--no-logo"]
     with running(command, f"http://127.0.0.1:{ingress}/restate/health", environment):
         yield f"http://127.0.0.1:{ingress}", f"http://127.0.0.1:{admin}"
 

@@ -45,7 +45,7 @@ def held(admin: RestateAdmin, deployment: Deployment, status: str) -> list[Holdi
 def test_registering_a_version_routes_all_its_services_to_it(admin: RestateAdmin, serve: Serve) -> None:
     uri = serve("v1")
 
-    admin.register(uri)
+    admin.register(uri, again=False)
 
     seen = admin.observe()
     assert known(uri, seen).services == SERVICES
@@ -56,11 +56,11 @@ def test_registering_an_old_version_again_rolls_back(
     admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
 ) -> None:
     old, new = serve("v1"), serve("v2")
-    admin.register(old)
-    admin.register(new)
+    admin.register(old, again=False)
+    admin.register(new, again=False)
     assert call("Greeter/greet").json() == "v2"
 
-    admin.register(old)
+    admin.register(old, again=True)
 
     assert call("Greeter/greet").json() == "v1"
     seen = admin.observe()
@@ -71,7 +71,7 @@ def test_work_that_began_counts_for_its_deployment_and_other_work_for_its_servic
     admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
 ) -> None:
     uri = serve("v1")
-    admin.register(uri)
+    admin.register(uri, again=False)
     deployment = known(uri, admin.observe())
     call("Till/began/hold/send")
     call("Till/scheduled/hold/send?delay=1h")
@@ -86,7 +86,7 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
     admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
 ) -> None:
     uri = serve("v1")
-    admin.register(uri)
+    admin.register(uri, again=False)
     deployment = known(uri, admin.observe())
     call("Till/waiting/hold/send")
     call("Till/broken/stumble/send")
@@ -102,11 +102,11 @@ def test_paused_work_goes_on_with_a_version_that_is_fixed(
     admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
 ) -> None:
     broken, fixed = serve("v1"), serve("fixed")
-    admin.register(broken)
+    admin.register(broken, again=False)
     deployment = known(broken, admin.observe())
     call("Till/rescued/stumble/send")
     until(lambda: [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler])
-    admin.register(fixed)
+    admin.register(fixed, again=False)
     [holding] = [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler]
 
     admin.resume(holding.id, known(fixed, admin.observe()).id)
@@ -115,16 +115,16 @@ def test_paused_work_goes_on_with_a_version_that_is_fixed(
 
 
 def test_a_service_that_changed_its_type_is_refused_with_a_hint(admin: RestateAdmin, serve: Serve) -> None:
-    admin.register(serve("v1"))
+    admin.register(serve("v1"), again=False)
     retyped = serve("retyped")
 
     with pytest.raises(RefusedError, match="changed its type"):
-        admin.register(retyped)
+        admin.register(retyped, again=False)
 
 
 def test_a_service_that_does_not_answer_is_unknown_and_not_refused(admin: RestateAdmin) -> None:
     with pytest.raises(UnknownError, match=r"META0003.*its pods do not answer"):
-        admin.register("http://127.0.0.1:1/")
+        admin.register("http://127.0.0.1:1/", again=False)
 
 
 def test_a_restate_that_does_not_answer_is_unknown() -> None:
@@ -146,8 +146,8 @@ def test_an_answer_that_is_not_whole_is_unknown(answer: bytes, monkeypatch: pyte
 
 def test_a_service_that_the_new_version_dropped_stays_routed_to_the_old_one(admin: RestateAdmin, serve: Serve) -> None:
     old, new = serve("v1"), serve("dropped")
-    admin.register(old)
-    admin.register(new)
+    admin.register(old, again=False)
+    admin.register(new, again=False)
 
     seen = admin.observe()
 
