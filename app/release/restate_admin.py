@@ -32,7 +32,7 @@ select pinned_deployment_id, target_service_name, status, count(*) as n, min(cre
 from sys_invocation_status where status != 'completed' group by 1, 2, 3"""
 
 _HOLDING = """
-select id, status, target, pinned_deployment_id, created_at, scheduled_start_at, suspended_waiting_for_completions,
+select id, status, target, pinned_deployment_id, created_at, scheduled_start_at,
   retry_count, next_retry_at, last_failure
 from sys_invocation where status != 'completed' and ({where}) order by created_at limit {limit}"""
 
@@ -140,7 +140,7 @@ class RestateAdmin:
             names = ", ".join(f"'{name}'" for name in sorted(routes))
             where.append(f"pinned_deployment_id is null and target_service_name in ({names})")
         rows = self._query(_HOLDING.format(where=" or ".join(where), limit=limit))
-        steps = self._of_each(_STEPS, [row["id"] for row in rows if row.get("suspended_waiting_for_completions")])
+        steps = self._of_each(_STEPS, [row["id"] for row in rows if row["status"] in ("running", "suspended")])
         failures = self._of_each(_FAILURES, [row["id"] for row in rows if row["status"] == "paused"])
         return tuple(_holding(row, steps[row["id"]], failures[row["id"]]) for row in rows)
 
@@ -207,15 +207,22 @@ def _waiting_on(row: Row, steps: Sequence[Row]) -> str:
             return f"retry {row.get('retry_count')} at {row.get('next_retry_at')}"
         case "paused":
             return "a human: rescue"
-    awaited = set(row.get("suspended_waiting_for_completions") or ())
-    return ", ".join(_named(step) for step in steps if awaited & set(_completions(step)))
+    brought = {completion for step in steps for completion in _brought(step)}
+    return ", ".join(_named(step) for step in steps if set(_to_come(step)) - brought)
 
 
-def _completions(step: Row) -> Iterator[int]:
-    """The completions that this step of a journal is to bring."""
+def _to_come(step: Row) -> Iterator[int]:
+    """The completions that this step of a journal asks for."""
     entry = json.loads(step.get("entry_lite_json") or "{}")
     for command in entry.get("Command", {}).values():
         yield from (value for name, value in command.items() if name.endswith("completion_id"))
+
+
+def _brought(step: Row) -> Iterator[int]:
+    """The completion that this step of a journal brought."""
+    entry = json.loads(step.get("entry_lite_json") or "{}")
+    if (completion := entry.get("Notification", {}).get("id", {}).get("CompletionId")) is not None:
+        yield completion
 
 
 def _named(step: Row) -> str:

@@ -96,6 +96,8 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
 
     assert (paused.handler, paused.waiting_on, paused.pinned) == ("Till/broken/stumble", "a human: rescue", True)
     assert "the till is stuck" in paused.last_failure
+    waiting = next(h for h in admin.holding(deployment, frozenset()) if h.handler == "Till/waiting/hold")
+    assert waiting.waiting_on.startswith("sleep closing time")
 
 
 def test_paused_work_goes_on_with_a_version_that_is_fixed(
