@@ -7,7 +7,8 @@ import pytest
 from app.settings import Settings
 from tests.chart.rendered import CHART, Object, environment, one, pod_specs, render
 
-UPGRADED = ("--set=versions.v2.image.tag=b", "--set=current=v2")
+INSTALLED = ("--set=versions.v1.image.tag=a",)
+UPGRADED = (*INSTALLED, "--set=versions.v2.image.tag=b", "--set=current=v2")
 
 
 def test_replicas_of_a_version_are_never_rendered() -> None:
@@ -18,7 +19,7 @@ def test_replicas_of_a_version_are_never_rendered() -> None:
 
 
 def test_shipping_a_version_changes_nothing_of_the_others() -> None:
-    before = {(f["kind"], f["metadata"]["name"]): f for f in render() if "betting/version" in labels(f)}
+    before = {(f["kind"], f["metadata"]["name"]): f for f in render(*INSTALLED) if "betting/version" in labels(f)}
     after = {(f["kind"], f["metadata"]["name"]): f for f in render(*UPGRADED) if "betting/version" in labels(f)}
 
     assert {key: after[key] for key in before} == before
@@ -59,7 +60,7 @@ def test_selectors_and_claims_say_nothing_that_a_chart_or_image_version_changes(
 def test_the_anchor_tells_the_release_loop_what_the_values_want() -> None:
     anchor = one(render(*UPGRADED), "ConfigMap", "betting-release")
 
-    assert anchor["data"] == {"current": "v2", "images": '{"v1":"betting:v1","v2":"betting:b"}'}
+    assert anchor["data"] == {"current": "v2", "images": '{"v1":"betting:a","v2":"betting:b"}'}
 
 
 def test_an_image_can_be_named_by_digest() -> None:

@@ -7,7 +7,7 @@ import yaml
 
 from tests.chart.rendered import CHART, ENVIRONMENTS, ROOT, environment, helm, render
 
-TWO = ("--set=versions.v2.image.tag=b", "--set=current=v2")
+TWO = ("--set=versions.v1.image.tag=a", "--set=versions.v2.image.tag=b", "--set=current=v2")
 PROD = f"--values={ROOT}/k8s/prod.yaml"
 
 REFUSED = (
@@ -16,8 +16,11 @@ REFUSED = (
     ("a key that is no DNS label", ("--set=versions.V_2.image.tag=a",), "does not match pattern"),
     ("a key that is too long", (f"--set=versions.{'v' * 21}.image.tag=a",), "does not match pattern"),
     ("a tag that moves", ("--set=versions.v1.image.tag=latest",), "at '/versions/v1/image/tag': 'not' failed"),
-    ("no version", ("--set=versions.v1=null",), "at '/versions'"),
-    ("a current that is no version", ("--set=current=v9",), 'current: "v9" is no key of versions (v1)'),
+    (
+        "a current that is no version",
+        ("--set=versions.v1.image.tag=a", "--set=current=v9"),
+        'current: "v9" is no key of versions (v1)',
+    ),
     ("two Restate nodes", ("--set=restate.replicas=2",), "at '/restate/replicas': value must be one of 1, 3"),
     ("three nodes without snapshots", ("--set=restate.replicas=3",), "needs restate.snapshots.destination"),
     ("a setting that is none of ours", ("--set=service.settings.SMTP_HOST=mail",), "'SMTP_HOST' not allowed"),
@@ -59,3 +62,7 @@ def test_a_version_is_added_and_taken_out_by_its_key() -> None:
 
     assert both - without == {"betting-v1"}
     assert "betting-v2" in without
+
+
+def test_no_key_stands_in_the_defaults_for_it_could_not_be_taken_out() -> None:
+    assert yaml.safe_load((CHART / "values.yaml").read_text())["versions"] == {}

@@ -59,7 +59,7 @@ class Release:
         )
 
     def upgrade(self, *values: str, ok: bool = True) -> str:
-        return self._helm("upgrade", "--reuse-values", *(f"--set={value}" for value in values), ok=ok)
+        return self._helm("upgrade", "--reset-then-reuse-values", *(f"--set={value}" for value in values), ok=ok)
 
     def image(self, version: str, image: str) -> str:
         repository, tag = self.images[image].rsplit(":", 1)

@@ -17,11 +17,16 @@ app.kubernetes.io/managed-by: Helm
 app.kubernetes.io/part-of: betting
 {{- end -}}
 
+{{/* The versions, as JSON; without any, the current one, whose image has its name as tag. */}}
+{{- define "betting.versions" -}}
+{{- .Values.versions | default (dict .Values.current dict) | toJson -}}
+{{- end -}}
+
 {{/* The image of a version. Use: include "betting.image" (list $ "v1") */}}
 {{- define "betting.image" -}}
 {{- $root := index . 0 -}}
 {{- $key := index . 1 -}}
-{{- $image := (index $root.Values.versions $key | default dict).image | default dict -}}
+{{- $image := (index (include "betting.versions" $root | fromJson) $key | default dict).image | default dict -}}
 {{- $repository := $image.repository | default $root.Values.image.repository -}}
 {{- if $image.digest -}}
 {{ $repository }}@{{ $image.digest }}
@@ -33,13 +38,13 @@ app.kubernetes.io/part-of: betting
 {{/* The images of all versions, as JSON: what the release loop compares with what runs. */}}
 {{- define "betting.images" -}}
 {{- $images := dict -}}
-{{- range $key := keys .Values.versions | sortAlpha -}}
+{{- range $key := keys (include "betting.versions" . | fromJson) | sortAlpha -}}
 {{- $_ := set $images $key (include "betting.image" (list $ $key)) -}}
 {{- end -}}
 {{- $images | toJson -}}
 {{- end -}}
 
-{{/* Ports of ours, where templates and policies must agree. */}}
+{{/* The Secret with the key that Restate signs with. */}}
 {{- define "betting.signingKey" -}}
 {{- .Values.restate.signingKeySecret | default (printf "%s-signing-key" (include "betting.name" .)) -}}
 {{- end -}}
@@ -95,7 +100,7 @@ containers:
 
 {{/* What the schema cannot say. */}}
 {{- define "betting.check" -}}
-{{- if not (hasKey .Values.versions .Values.current) -}}
+{{- if not (hasKey (include "betting.versions" . | fromJson) .Values.current) -}}
 {{- fail (printf "current: %q is no key of versions (%s)" .Values.current (keys .Values.versions | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- if and (gt (int .Values.restate.replicas) 1) (not .Values.restate.snapshots.destination) -}}
