@@ -17,9 +17,15 @@ app.kubernetes.io/managed-by: Helm
 app.kubernetes.io/part-of: betting
 {{- end -}}
 
-{{/* The versions, as JSON; without any, the current one, whose image has its name as tag. */}}
+{{/* The versions, as JSON; null takes one out; without any, the current one, whose image has its name as tag. */}}
 {{- define "betting.versions" -}}
-{{- .Values.versions | default (dict .Values.current dict) | toJson -}}
+{{- $versions := dict -}}
+{{- range $key, $version := .Values.versions -}}
+{{- if kindIs "map" $version -}}
+{{- $_ := set $versions $key $version -}}
+{{- end -}}
+{{- end -}}
+{{- $versions | default (dict .Values.current dict) | toJson -}}
 {{- end -}}
 
 {{/* The image of a version. Use: include "betting.image" (list $ "v1") */}}
@@ -101,7 +107,7 @@ containers:
 {{/* What the schema cannot say. */}}
 {{- define "betting.check" -}}
 {{- if not (hasKey (include "betting.versions" . | fromJson) .Values.current) -}}
-{{- fail (printf "current: %q is no key of versions (%s)" .Values.current (keys .Values.versions | sortAlpha | join ", ")) -}}
+{{- fail (printf "current: %q is no key of versions (%s)" .Values.current (keys (include "betting.versions" . | fromJson) | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- if and (gt (int .Values.restate.replicas) 1) (not .Values.restate.snapshots.destination) -}}
 {{- fail "restate.replicas: 3 needs restate.snapshots.destination, or a node that lost its volume could never come back" -}}
