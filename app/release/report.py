@@ -73,10 +73,13 @@ def age(since: datetime | None, now: datetime) -> str:
     """How long ago, in the two largest units."""
     if since is None:
         return "-"
-    seconds = max(0, int((now - since).total_seconds()))
-    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
-    parts = [f"{days}d" * bool(days), f"{hours}h" * bool(hours), f"{minutes}m" * bool(minutes), f"{seconds % 60}s"]
-    return " ".join([part for part in parts if part][:2])
+    left = max(0, int((now - since).total_seconds()))
+    parts = []
+    for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, seconds)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
 
 
 def as_json(made: Plan) -> str:
