@@ -1,0 +1,3 @@
+from app.release.cli import main
+
+main()

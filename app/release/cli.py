@@ -1,0 +1,267 @@
+"""The commands that ship a version, look at it, go back, and clean up."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import click
+from kubernetes.client.exceptions import ApiException
+from prometheus_client import start_http_server
+from rich.console import Console
+from urllib3.exceptions import HTTPError
+
+from app.release import metrics, report
+from app.release.cluster import Cluster
+from app.release.plan import Plan, Standing
+from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
+from app.release.rounds import (
+    PAUSE_SECONDS,
+    NotDoneError,
+    Release,
+    as_if,
+    bring_live,
+    choose,
+    one_round,
+    previous,
+    standing_of,
+    take_down,
+)
+from app.release.signing import new_signing_key
+
+NOT_A_TERMINAL_COLUMNS = 180
+
+dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+deadline = click.option("--deadline", default=180.0, show_default=True, help="Seconds until it has to be live.")
+output = click.option("--output", type=click.Choice(["text", "json"]), default="text", help="For humans or machines.")
+
+
+class Commands(click.Group):
+    """Says in one line why a command was not done; its exit code is 1 then."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (NotDoneError, RefusedError, UnknownError, HTTPError) as error:
+            raise click.ClickException(str(error)) from error
+        except ApiException as error:
+            raise click.ClickException(f"Kubernetes: {error.status} {error.reason}: {error.body}") from error
+
+
+@click.group("release", cls=Commands)
+@click.option("--namespace", envvar="BETTING_RELEASE_NAMESPACE", default="default", help="Where the release is.")
+@click.option("--name", envvar="BETTING_RELEASE_NAME", default="betting", help="What `helm install` called it.")
+@click.option("--admin", envvar="BETTING_RELEASE_ADMIN", default="http://127.0.0.1:9070", help="Restate's admin URL.")
+@click.pass_context
+def main(ctx: click.Context, namespace: str, name: str, admin: str) -> None:
+    """Ship versions of the code side by side."""
+    ctx.obj = Release(Cluster(namespace, name), ctx.with_resource(RestateAdmin(admin)))
+
+
+@main.command()
+@output
+@click.pass_obj
+def status(release: Release, output: str) -> None:
+    """Show where each version stands."""
+    _show(release.plan(), output)
+    if release.silence:
+        raise NotDoneError(f"Restate: {release.silence}")
+
+
+@main.command()
+@click.argument("version")
+@output
+@click.pass_obj
+def why(release: Release, version: str, output: str) -> None:
+    """List what holds a version: its routes, and each unfinished invocation."""
+    standing = standing_of(version, release.plan())
+    holding = _holding(release, standing)
+    if output == "json":
+        click.echo(report.why_json(standing, holding))
+        return
+    reasons = report.held_by(standing)
+    click.echo(f"{version} is {standing.verdict}: " + ("; ".join(reasons) or "nothing holds it"))
+    if holding:
+        _console().print(report.holding_table(holding, datetime.now(UTC)))
+
+
+@main.command()
+@deadline
+@dry_run
+@output
+@click.pass_obj
+def register(release: Release, deadline: float, dry_run: bool, output: str) -> None:
+    """Send new work to the version that the values name, or an operator chose, once its pods are ready."""
+    plan = release.plan()
+    _show(as_if(plan, plan.wanted), output)
+    if not dry_run:
+        release.cluster.adopt()
+        _show(bring_live(release, deadline, _tell), output)
+
+
+@main.command()
+@click.argument("version")
+@deadline
+@dry_run
+@output
+@click.pass_obj
+def promote(release: Release, version: str, deadline: float, dry_run: bool, output: str) -> None:
+    """Send new work to this version; it stays so until the values name another `current`."""
+    _choose(release, version, deadline, dry_run, output)
+
+
+@main.command()
+@click.argument("version", required=False)
+@deadline
+@dry_run
+@output
+@click.pass_obj
+def rollback(release: Release, version: str | None, deadline: float, dry_run: bool, output: str) -> None:
+    """Send new work back to an older version; what began on the newer one ends there."""
+    _choose(release, version or previous(release.plan()), deadline, dry_run, output)
+
+
+@main.command()
+@click.argument("version")
+@dry_run
+@output
+@click.pass_obj
+def retire(release: Release, version: str, dry_run: bool, output: str) -> None:
+    """Take a drained version down now; the release loop does it by itself."""
+    plan = release.plan(drained_before=frozenset({version}))
+    standing_of(version, plan)
+    _show(as_if(plan, version), output)
+    if not dry_run:
+        take_down(release, version, _tell)
+
+
+@main.command()
+@click.argument("version")
+@click.option("--to", "target", help="The version to go on with; without it, the one that takes new work.")
+@click.option("--invocation", "chosen", multiple=True, help="Only this one; may be repeated.")
+@click.option("--retrying", is_flag=True, help="Also those that still retry: they are paused first.")
+@dry_run
+@output
+@click.pass_obj
+def rescue(
+    release: Release,
+    version: str,
+    target: str | None,
+    chosen: tuple[str, ...],
+    retrying: bool,
+    dry_run: bool,
+    output: str,
+) -> None:
+    """Go on with paused work of a version, on this or another one; work that does not fit there stays unharmed."""
+    plan = release.plan()
+    onto = standing_of(target or plan.wanted, plan).deployment
+    if onto is None:
+        raise NotDoneError(f"Restate does not know {target or plan.wanted}")
+    statuses = {"paused", "backing-off"} if retrying else {"paused"}
+    rescued = [
+        held
+        for held in _holding(release, standing_of(version, plan))
+        if held.status in statuses and (not chosen or held.id in chosen)
+    ]
+    results = {held.id: "planned" if dry_run else _resumed(release, held, onto.id) for held in rescued}
+    if output == "json":
+        click.echo(json.dumps({"onto": onto.id, "invocations": results}))
+        return
+    for held in rescued:
+        click.echo(f"resume {held.id} {held.handler} on {onto.id}: {results[held.id]}")
+    if not rescued:
+        click.echo(f"plan: nothing to do; no work of {version} is {' or '.join(sorted(statuses))}")
+
+
+@main.command()
+@click.option("--metrics-port", default=9100, show_default=True)
+@click.pass_obj
+def watch(release: Release, metrics_port: int) -> None:
+    """Repeat for ever: bring the wanted version live, drain the others, take down what is drained."""
+    stop = threading.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: stop.set())
+    start_http_server(metrics_port)
+    tell, drained = _once_each(), frozenset[str]()
+    while not stop.is_set():
+        try:
+            plan = one_round(release, drained, tell)
+        except (ApiException, HTTPError) as error:
+            tell(f"Kubernetes does not answer: {error}")
+        else:
+            metrics.show(plan)
+            drained = plan.drained
+            if release.silence:
+                tell(f"Restate does not answer: {release.silence}")
+        stop.wait(PAUSE_SECONDS)
+
+
+@main.command()
+@click.option("--images", required=True, help="The image of each version in the new values, as a JSON object.")
+@click.option("--signing-key/--no-signing-key", default=True, help="Make the key that Restate signs with.")
+@click.pass_obj
+def prepare(release: Release, images: str, signing_key: bool) -> None:
+    """Before an install or upgrade: make the signing key once; refuse another image under an old key."""
+    for version in release.cluster.versions(json.loads(images)):
+        if version.declared_image not in (None, version.image):
+            raise NotDoneError(
+                f"version {version.name} runs {version.image} and would become {version.declared_image}; "
+                "versions are immutable, add a new key under `versions` instead"
+            )
+    if signing_key and not release.cluster.has_signing_key():
+        release.cluster.create_signing_key(*new_signing_key())
+        click.echo("made the key that Restate signs its requests with")
+
+
+def _choose(release: Release, version: str, deadline: float, dry_run: bool, output: str) -> None:
+    plan = release.plan(wanted=version)
+    standing_of(version, plan)
+    _show(as_if(plan, version), output)
+    if not dry_run:
+        _show(choose(release, version, deadline, _tell), output)
+
+
+def _holding(release: Release, standing: Standing) -> tuple[Holding, ...]:
+    return release.restate.holding(standing.deployment, standing.routes) if standing.deployment else ()
+
+
+def _resumed(release: Release, held: Holding, deployment: str) -> str:
+    try:
+        if held.status == "backing-off":
+            release.restate.pause(held.id)
+        release.restate.resume(held.id, deployment)
+    except (RefusedError, UnknownError) as error:
+        return str(error)
+    return "resumed"
+
+
+def _show(plan: Plan, output: str) -> None:
+    if output == "json":
+        click.echo(report.as_json(plan))
+        return
+    _console().print(report.table(plan, datetime.now(UTC)))
+    click.echo(report.steps(plan.actions))
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=NOT_A_TERMINAL_COLUMNS)
+
+
+def _tell(line: str) -> None:
+    click.echo(f"{datetime.now(UTC):%H:%M:%S} {line}", err=True)
+
+
+def _once_each() -> Callable[[str], None]:
+    """Say a line, and do not repeat it while nothing else is said."""
+    last = ""
+
+    def tell(line: str) -> None:
+        nonlocal last
+        if line != last:
+            _tell(line)
+        last = line
+
+    return tell

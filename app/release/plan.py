@@ -1,0 +1,236 @@
+"""What to do next so that each version serves, finishes its work or goes: pure, from one observation to actions."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable version of the code, as Kubernetes runs it."""
+
+    name: str
+    uri: str
+    image: str
+    declared_image: str | None
+    """The image that the chart's values name; None for a key that was forgotten in them."""
+    full_strength: int
+    """Pods it takes to serve all traffic."""
+    replicas: int
+    """Pods asked of Kubernetes now."""
+    available: int
+    protected: bool
+    """Helm will not delete it, and uninstalling the release still does."""
+    trouble: str = ""
+    """Why its pods do not start, in the words of Kubernetes or of the crash."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A version as Restate knows it."""
+
+    id: str
+    uri: str
+    services: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Unfinished invocations that are alike."""
+
+    deployment: str | None
+    """The one deployment that can finish them; None if they start on whichever their service is routed to."""
+    service: str
+    status: str
+    count: int
+    oldest: datetime
+
+
+@dataclass(frozen=True)
+class Restate:
+    """One complete answer about routing and unfinished work."""
+
+    deployments: tuple[Deployment, ...] = ()
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """For each service, the deployment that starts its new work."""
+    work: tuple[Work, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything a plan is made from."""
+
+    versions: tuple[Version, ...]
+    wanted: str
+    """The version that should take new work."""
+    restate: Restate | None
+    """None if any question to Restate failed or was cut: then nothing that could be needed goes."""
+
+
+class Verdict(StrEnum):
+    """Where a version stands."""
+
+    LIVE = "live"  # starts all new work of its services
+    STARTING = "starting"  # wanted, and not live yet
+    DRAINING = "draining"  # takes no new work of at least one service, and something still needs it
+    STUCK = "stuck"  # the same, and paused work waits for a human
+    DRAINED = "drained"  # nothing needs it any more
+    RETIRED = "retired"  # drained, without pods, unknown to Restate
+    CHANGED = "changed"  # runs another image than declared: versions are immutable
+    UNKNOWN = "unknown"  # Restate did not answer completely
+
+
+class Do(StrEnum):
+    """The steps of a plan."""
+
+    REFUSE = "refuse"
+    PROTECT = "protect"
+    UNPROTECT = "unprotect"
+    SCALE = "scale"
+    REGISTER = "register"
+    DEREGISTER = "deregister"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step, and why."""
+
+    do: Do
+    version: str
+    because: str
+    replicas: int = 0
+    deployment: str = ""
+    """What Restate calls the version, if it knows it."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What one version serves and still owes."""
+
+    version: Version
+    verdict: Verdict
+    deployment: Deployment | None = None
+    routes: frozenset[str] = frozenset()
+    work: tuple[Work, ...] = ()
+
+    @property
+    def in_flight(self) -> Counter[str]:
+        """How many unfinished invocations need this version, by status."""
+        total: Counter[str] = Counter()
+        for work in self.work:
+            total[work.status] += work.count
+        return total
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the oldest of them was made."""
+        return min((work.oldest for work in self.work), default=None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where all versions stand, and what to do next."""
+
+    wanted: str
+    standings: tuple[Standing, ...]
+    actions: tuple[Action, ...]
+
+    @property
+    def drained(self) -> frozenset[str]:
+        """Versions that nothing needs; only if the next observation says so too are they taken down."""
+        return frozenset(s.version.name for s in self.standings if s.verdict is Verdict.DRAINED)
+
+    @property
+    def live(self) -> bool:
+        """Whether the wanted version takes all new work."""
+        return any(s.version.name == self.wanted and s.verdict is Verdict.LIVE for s in self.standings)
+
+    @property
+    def refusals(self) -> tuple[Action, ...]:
+        """What a human has to put right first."""
+        return tuple(action for action in self.actions if action.do is Do.REFUSE)
+
+
+def plan(observed: Observed, drained_before: frozenset[str] = frozenset()) -> Plan:
+    """Decide the next steps; `drained_before` are the versions that were drained in an observation some seconds ago."""
+    standings = tuple(_standing(version, observed) for version in observed.versions)
+    actions = (
+        action
+        for standing in standings
+        for action in _actions(standing, standing.version.name == observed.wanted, drained_before)
+    )
+    return Plan(observed.wanted, standings, tuple(actions))
+
+
+def _standing(version: Version, observed: Observed) -> Standing:
+    restate = observed.restate
+    if restate is None:
+        return Standing(version, Verdict.CHANGED if _changed(version) else Verdict.UNKNOWN)
+    deployment = next((known for known in restate.deployments if known.uri == version.uri), None)
+    routes = frozenset(s for s, target in restate.routes.items() if deployment and target == deployment.id)
+    work = tuple(w for w in restate.work if deployment and _needs(w, deployment, routes))
+    verdict = _verdict(version, deployment, routes, work, version.name == observed.wanted)
+    return Standing(version, verdict, deployment, routes, work)
+
+
+def _needs(work: Work, deployment: Deployment, routes: frozenset[str]) -> bool:
+    return work.service in routes if work.deployment is None else work.deployment == deployment.id
+
+
+def _changed(version: Version) -> bool:
+    return version.declared_image is not None and version.declared_image != version.image
+
+
+def _verdict(
+    version: Version, deployment: Deployment | None, routes: frozenset[str], work: Iterable[Work], wanted: bool
+) -> Verdict:
+    if _changed(version):
+        return Verdict.CHANGED
+    if deployment and routes and routes >= deployment.services:
+        return Verdict.LIVE
+    if wanted:
+        return Verdict.STARTING
+    if any(w.status == "paused" for w in work):
+        return Verdict.STUCK
+    if routes or any(work):
+        return Verdict.DRAINING
+    return Verdict.DRAINED if deployment or version.replicas else Verdict.RETIRED
+
+
+def _actions(standing: Standing, wanted: bool, drained_before: frozenset[str]) -> Iterable[Action]:
+    version, verdict = standing.version, standing.verdict
+    if verdict is Verdict.CHANGED:
+        yield Action(Do.REFUSE, version.name, f"runs {version.image}; {version.declared_image} needs a new key")
+    needed = wanted or verdict not in (Verdict.DRAINED, Verdict.RETIRED)
+    if needed and not version.protected:
+        yield Action(Do.PROTECT, version.name, "a forgotten key must not take its work away")
+    if wanted and verdict is not Verdict.CHANGED:
+        yield from _serve(standing)
+    elif verdict in (Verdict.LIVE, Verdict.DRAINING, Verdict.STUCK) and version.replicas == 0:
+        yield Action(Do.SCALE, version.name, "has work and no pods", replicas=1)
+    elif verdict is Verdict.DRAINED and version.name in drained_before:
+        yield from _take_down(standing)
+    elif verdict is Verdict.RETIRED and version.declared_image is None:
+        yield Action(Do.REMOVE, version.name, "retired, and no longer in values")
+    elif verdict is Verdict.RETIRED and version.protected:
+        yield Action(Do.UNPROTECT, version.name, "retired: its key may go")
+
+
+def _serve(standing: Standing) -> Iterable[Action]:
+    version = standing.version
+    if version.replicas != version.full_strength:
+        yield Action(Do.SCALE, version.name, "takes all new work", replicas=version.full_strength)
+    elif standing.verdict is Verdict.STARTING and version.available >= version.full_strength:
+        known = standing.deployment.id if standing.deployment else ""
+        yield Action(Do.REGISTER, version.name, "its pods are ready", deployment=known)
+
+
+def _take_down(standing: Standing) -> Iterable[Action]:
+    version, deployment = standing.version, standing.deployment
+    if version.replicas:
+        yield Action(Do.SCALE, version.name, "drained, twice in a row", replicas=0)
+    elif deployment:
+        yield Action(Do.DEREGISTER, version.name, "drained and without pods", deployment=deployment.id)

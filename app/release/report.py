@@ -1,0 +1,116 @@
+"""What an operator reads: one table for all versions, and what holds one of them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+
+from rich.table import Table
+
+from app.release.plan import Action, Plan, Standing, Verdict
+from app.release.restate_admin import Holding
+
+
+def table(made: Plan, now: datetime) -> Table:
+    """All versions at a glance."""
+    shown = Table("version", "routed?", "pods", "in flight", "oldest", "paused", "verdict", title_justify="left")
+    for standing in made.standings:
+        version, in_flight = standing.version, standing.in_flight
+        shown.add_row(
+            version.name + (" (wanted)" if version.name == made.wanted else ""),
+            routed(standing),
+            f"{version.available}/{version.replicas}",
+            ", ".join(f"{count} {status}" for status, count in sorted(in_flight.items())) or "-",
+            age(standing.oldest, now),
+            str(in_flight["paused"]),
+            f"{standing.verdict}" + (f": {version.trouble}" if version.trouble else ""),
+        )
+    return shown
+
+
+def routed(standing: Standing) -> str:
+    """Whether a version starts new work: of all its services, of some, or of none."""
+    if standing.verdict is Verdict.UNKNOWN:
+        return "unknown"
+    if standing.deployment is None or not standing.routes:
+        return "no"
+    return "yes" if standing.routes >= standing.deployment.services else ", ".join(sorted(standing.routes))
+
+
+def held_by(standing: Standing) -> tuple[str, ...]:
+    """What keeps a version, in sentences."""
+    if standing.verdict is Verdict.UNKNOWN:
+        return ("Restate did not answer completely, and what is unknown is kept",)
+    if standing.verdict is Verdict.CHANGED:
+        return (f"it runs {standing.version.image}, the values say {standing.version.declared_image}",)
+    reasons = []
+    if standing.routes:
+        reasons.append(f"new work of {', '.join(sorted(standing.routes))} starts on it")
+    if standing.work:
+        in_flight = ", ".join(f"{count} {status}" for status, count in sorted(standing.in_flight.items()))
+        reasons.append(f"unfinished work needs it: {in_flight}")
+    if standing.in_flight["paused"]:
+        reasons.append("paused work waits for a human: `rescue` it")
+    return tuple(reasons)
+
+
+def holding_table(holding: Iterable[Holding], now: datetime) -> Table:
+    """The invocations that hold a version, oldest first."""
+    shown = Table("invocation", "status", "handler", "age", "waiting on", "last failure")
+    for held in holding:
+        status = held.status if held.pinned else f"{held.status}, not begun"
+        shown.add_row(held.id, status, held.handler, age(held.made, now), held.waiting_on, held.last_failure)
+    return shown
+
+
+def steps(actions: Iterable[Action]) -> str:
+    """A plan, a step a line."""
+    lines = [f"{action.do} {action.version}: {action.because}" for action in actions]
+    return "\n".join(["plan:", *(f"  {line}" for line in lines)]) if lines else "plan: nothing to do"
+
+
+def age(since: datetime | None, now: datetime) -> str:
+    """How long ago, in the two largest units."""
+    if since is None:
+        return "-"
+    left = max(0, int((now - since).total_seconds()))
+    parts = []
+    for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, seconds)
+        if count or parts or unit == "s":
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2])
+
+
+def as_json(made: Plan) -> str:
+    """All of it for machines."""
+    versions = [
+        {
+            **asdict(standing.version),
+            "verdict": standing.verdict,
+            "routed": routed(standing),
+            "deployment": standing.deployment and standing.deployment.id,
+            "in_flight": dict(standing.in_flight),
+            "oldest": standing.oldest and standing.oldest.isoformat(),
+            "held_by": held_by(standing),
+        }
+        for standing in made.standings
+    ]
+    return json.dumps({"wanted": made.wanted, "live": made.live, "versions": versions, "plan": _listed(made.actions)})
+
+
+def why_json(standing: Standing, holding: Iterable[Holding]) -> str:
+    """What holds one version, for machines."""
+    invocations = [{**asdict(held), "made": held.made.isoformat()} for held in holding]
+    return json.dumps(
+        {
+            "version": standing.version.name,
+            "verdict": standing.verdict,
+            "held_by": held_by(standing),
+            "invocations": invocations,
+        }
+    )
+
+
+def _listed(actions: Iterable[Action]) -> list[dict[str, object]]:
+    return [asdict(action) for action in actions]

@@ -1,0 +1,167 @@
+"""Observe, plan, carry out: once for a command, for ever in the release loop."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from app.release.cluster import Cluster
+from app.release.plan import Action, Do, Observed, Plan, Restate, Standing, Verdict, plan
+from app.release.restate_admin import RefusedError, RestateAdmin, UnknownError
+
+PAUSE_SECONDS = 5
+"""Between two observations; drained in both means drained."""
+POLL_SECONDS = 1
+"""Between two looks at pods that start."""
+
+Tell = Callable[[str], None]
+
+
+class NotDoneError(Exception):
+    """A command did not reach what it was asked for, and why."""
+
+
+class Release:
+    """One release of the chart, on Kubernetes and in Restate."""
+
+    def __init__(self, cluster: Cluster, restate: RestateAdmin) -> None:
+        self.cluster = cluster
+        self.restate = restate
+        self.silence = ""
+        """Why Restate's last answer was none."""
+
+    def plan(self, wanted: str | None = None, drained_before: frozenset[str] = frozenset()) -> Plan:
+        """Observe everything and plan for the version that is wanted, or would be."""
+        intent = self.cluster.intent()
+        observed = Observed(self.cluster.versions(intent.images), wanted or intent.wanted, self._restate())
+        return plan(observed, drained_before)
+
+    def _restate(self) -> Restate | None:
+        try:
+            answer = self.restate.observe()
+        except UnknownError as error:
+            self.silence = str(error)
+            return None
+        self.silence = ""
+        return answer
+
+    def carry_out(self, actions: Iterable[Action], plan: Plan) -> None:
+        """Do what was planned, in that order."""
+        uris = {standing.version.name: standing.version.uri for standing in plan.standings}
+        for action in actions:
+            match action.do:
+                case Do.PROTECT:
+                    self.cluster.protect(action.version)
+                case Do.UNPROTECT:
+                    self.cluster.unprotect(action.version)
+                case Do.SCALE:
+                    self.cluster.scale(action.version, action.replicas)
+                case Do.REGISTER:
+                    self.restate.register(uris[action.version], again=bool(action.deployment))
+                case Do.DEREGISTER:
+                    self.restate.deregister(action.deployment)
+                case Do.REMOVE:
+                    self.cluster.remove(action.version)
+                case Do.REFUSE:
+                    pass
+
+
+def bring_live(release: Release, deadline_seconds: float, tell: Tell) -> Plan:
+    """Give the wanted version its pods, register it, and see that all new work goes there; or say why not."""
+    deadline = time.monotonic() + deadline_seconds
+    problem = ""
+    while True:
+        made = release.plan()
+        refusals = [refusal for refusal in made.refusals if refusal.version == made.wanted]
+        if refusals:
+            raise NotDoneError(f"{made.wanted} {refusals[0].because}")
+        steps = [action for action in made.actions if action.version == made.wanted]
+        if made.live and not steps:
+            return made
+        for step in steps:
+            tell(f"{step.do} {step.version}: {step.because}")
+        try:
+            release.carry_out(steps, made)
+            problem = _problem(made, release.silence)
+        except RefusedError as error:
+            raise NotDoneError(f"Restate refuses {made.wanted}: {error}") from error
+        except UnknownError as error:
+            problem = str(error)
+        if time.monotonic() > deadline:
+            raise NotDoneError(f"{made.wanted} is not live after {deadline_seconds:.0f} s: {problem}")
+        time.sleep(POLL_SECONDS)
+
+
+def _problem(made: Plan, silence: str) -> str:
+    standing = _find(made.wanted, made)
+    if standing is None:
+        return "it has no Deployment"
+    wanted = standing.version
+    return wanted.trouble or silence or f"{wanted.available} of {wanted.full_strength} pods are ready"
+
+
+def choose(release: Release, version: str, deadline_seconds: float, tell: Tell) -> Plan:
+    """Send new work to this version, and remember that; what Restate refuses is not remembered."""
+    before = release.cluster.intent()
+    release.cluster.decide(before.choosing(version))
+    try:
+        return bring_live(release, deadline_seconds, tell)
+    except NotDoneError:
+        release.cluster.decide(before)
+        raise
+
+
+def previous(made: Plan) -> str:
+    """The version to roll back to: the one other version that Restate knows."""
+    others = [s.version.name for s in made.standings if s.deployment and s.version.name != made.wanted]
+    if len(others) != 1:
+        raise NotDoneError(f"say which version: Restate knows {', '.join(others) or 'no other'}")
+    return others[0]
+
+
+def take_down(release: Release, version: str, tell: Tell) -> None:
+    """Scale a drained version to zero and make Restate forget it; refuse while anything needs it."""
+    drained: frozenset[str] = frozenset()
+    while True:
+        made = release.plan(drained_before=drained)
+        standing = _find(version, made)
+        if standing is None or standing.verdict is Verdict.RETIRED:
+            return
+        if standing.verdict is not Verdict.DRAINED:
+            raise NotDoneError(f"{version} is {standing.verdict}: `why {version}` tells what holds it")
+        steps = [action for action in made.actions if action.version == version]
+        for step in steps:
+            tell(f"{step.do} {step.version}: {step.because}")
+        release.carry_out(steps, made)
+        drained = made.drained
+        time.sleep(PAUSE_SECONDS)
+
+
+def one_round(release: Release, drained_before: frozenset[str], tell: Tell) -> Plan:
+    """Do what the release loop does again and again; whatever fails is planned again in the next round."""
+    made = release.plan(drained_before=drained_before)
+    release.cluster.adopt()
+    for action in made.actions:
+        tell(f"{action.do} {action.version}: {action.because}")
+        try:
+            release.carry_out((action,), made)
+        except (RefusedError, UnknownError) as error:
+            tell(f"{action.do} {action.version} failed: {error}")
+    return made
+
+
+def standing_of(version: str, made: Plan) -> Standing:
+    """Where one version stands; a name that no one knows is a mistake."""
+    found = _find(version, made)
+    if found is None:
+        known = ", ".join(standing.version.name for standing in made.standings)
+        raise NotDoneError(f"there is no version {version}; there are {known or 'none'}")
+    return found
+
+
+def _find(version: str, made: Plan) -> Standing | None:
+    return next((standing for standing in made.standings if standing.version.name == version), None)
+
+
+def as_if(made: Plan, wanted: str) -> Plan:
+    """Only the steps of one version, to show them."""
+    return replace(made, actions=tuple(action for action in made.actions if action.version == wanted))

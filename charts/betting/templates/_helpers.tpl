@@ -1,0 +1,125 @@
+{{/* Names are DNS labels of at most 47 characters, so that what Kubernetes makes of them still fits. */}}
+{{- define "betting.name" -}}
+{{- .Release.Name | trunc 26 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* What never changes and may stand in selectors. Use: include "betting.selector" (list $ "component") */}}
+{{- define "betting.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: betting
+app.kubernetes.io/instance: {{ include "betting.name" $root }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{- define "betting.labels" -}}
+{{ include "betting.selector" . }}
+app.kubernetes.io/managed-by: Helm
+app.kubernetes.io/part-of: betting
+{{- end -}}
+
+{{/* The versions, as JSON; null takes one out; without any, the current one, whose image has its name as tag. */}}
+{{- define "betting.versions" -}}
+{{- $versions := dict -}}
+{{- range $key, $version := .Values.versions -}}
+{{- if kindIs "map" $version -}}
+{{- $_ := set $versions $key $version -}}
+{{- end -}}
+{{- end -}}
+{{- $versions | default (dict .Values.current dict) | toJson -}}
+{{- end -}}
+
+{{/* The image of a version. Use: include "betting.image" (list $ "v1") */}}
+{{- define "betting.image" -}}
+{{- $root := index . 0 -}}
+{{- $key := index . 1 -}}
+{{- $image := (index (include "betting.versions" $root | fromJson) $key | default dict).image | default dict -}}
+{{- $repository := $image.repository | default $root.Values.image.repository -}}
+{{- if $image.digest -}}
+{{ $repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $repository }}:{{ $image.tag | default $key }}
+{{- end -}}
+{{- end -}}
+
+{{/* The images of all versions, as JSON: what the release loop compares with what runs. */}}
+{{- define "betting.images" -}}
+{{- $images := dict -}}
+{{- range $key := keys (include "betting.versions" . | fromJson) | sortAlpha -}}
+{{- $_ := set $images $key (include "betting.image" (list $ $key)) -}}
+{{- end -}}
+{{- $images | toJson -}}
+{{- end -}}
+
+{{/* The Secret with the key that Restate signs with. */}}
+{{- define "betting.signingKey" -}}
+{{- .Values.restate.signingKeySecret | default (printf "%s-signing-key" (include "betting.name" .)) -}}
+{{- end -}}
+
+{{/* Pod Security "restricted", and a root that is never written. */}}
+{{- define "betting.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "betting.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "betting.pullSecrets" -}}
+{{- range .Values.image.pullSecrets }}
+- name: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the release commands find everything. */}}
+{{- define "betting.releaseEnv" -}}
+- {name: BETTING_RELEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
+- {name: BETTING_RELEASE_NAME, value: {{ include "betting.name" . | quote }}}
+- {name: BETTING_RELEASE_ADMIN, value: "http://{{ include "betting.name" . }}-restate:9070"}
+{{- end -}}
+
+{{/* A pod that runs a release command. Use: include "betting.releasePod" (list $ account component restartPolicy args) */}}
+{{- define "betting.releasePod" -}}
+{{- $root := index . 0 -}}
+serviceAccountName: {{ include "betting.name" $root }}-{{ index . 1 }}
+restartPolicy: {{ index . 2 }}
+securityContext: {{ include "betting.podSecurity" $root | nindent 2 }}
+{{- with include "betting.pullSecrets" $root }}
+imagePullSecrets: {{ . | nindent 2 }}
+{{- end }}
+containers:
+- name: release
+  image: {{ include "betting.image" (list $root $root.Values.current) }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+  args: {{ index . 3 | toJson }}
+  env: {{ include "betting.releaseEnv" $root | nindent 2 }}
+  resources: {{ $root.Values.release.resources | toJson }}
+  securityContext: {{ include "betting.containerSecurity" $root | nindent 4 }}
+  terminationMessagePolicy: FallbackToLogsOnError
+{{- end -}}
+
+{{/* What the schema cannot say. */}}
+{{- define "betting.check" -}}
+{{- if not (hasKey (include "betting.versions" . | fromJson) .Values.current) -}}
+{{- fail (printf "current: %q is no key of versions (%s)" .Values.current (keys (include "betting.versions" . | fromJson) | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- if and (gt (int .Values.restate.replicas) 1) (not .Values.restate.snapshots.destination) -}}
+{{- fail "restate.replicas: 3 needs restate.snapshots.destination, or a node that lost its volume could never come back" -}}
+{{- end -}}
+{{- if not .Values.sandbox.enabled -}}
+{{- range list "BETTING_PROVIDER_URL" "BETTING_SMTP_HOST" -}}
+{{- if not (hasKey $.Values.service.settings .) -}}
+{{- fail (printf "sandbox.enabled: false needs service.settings.%s" .) -}}
+{{- end -}}
+{{- end -}}
+{{- if not .Values.service.secrets -}}
+{{- fail "sandbox.enabled: false needs service.secrets, one of which has BETTING_WEBHOOK_SECRET" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,68 @@
+"""What the chart takes, and what it refuses in words that help."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.chart.rendered import CHART, ENVIRONMENTS, ROOT, environment, helm, render
+
+TWO = ("--set=versions.v1.image.tag=a", "--set=versions.v2.image.tag=b", "--set=current=v2")
+PROD = f"--values={ROOT}/k8s/prod.yaml"
+
+REFUSED = (
+    ("an unknown value", ("--set=verisons.v1.image.tag=a",), "'verisons' not allowed"),
+    ("versions as a list", ("--set-json=versions=[]",), "at '/versions': got array, want object"),
+    ("a key that is no DNS label", ("--set=versions.V_2.image.tag=a",), "does not match pattern"),
+    ("a key that is too long", (f"--set=versions.{'v' * 21}.image.tag=a",), "does not match pattern"),
+    ("a tag that moves", ("--set=versions.v1.image.tag=latest",), "at '/versions/v1/image/tag': 'not' failed"),
+    (
+        "a current that is no version",
+        ("--set=versions.v1.image.tag=a", "--set=current=v9"),
+        'current: "v9" is no key of versions (v1)',
+    ),
+    ("two Restate nodes", ("--set=restate.replicas=2",), "at '/restate/replicas': value must be one of 1, 3"),
+    ("three nodes without snapshots", ("--set=restate.replicas=3",), "needs restate.snapshots.destination"),
+    ("a setting that is none of ours", ("--set=service.settings.SMTP_HOST=mail",), "'SMTP_HOST' not allowed"),
+    ("no sandbox and no provider", ("--set=sandbox.enabled=false",), "needs service.settings.BETTING_PROVIDER_URL"),
+    ("no sandbox and no webhook secret", (PROD, "--set-json=service.secrets=[]"), "has BETTING_WEBHOOK_SECRET"),
+    ("a storage size that is none", ("--set=restate.storage.size=big",), "at '/restate/storage/size'"),
+    ("no pods", ("--set=service.pods=0",), "minimum: got 0, want 1"),
+)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_wrong_values_are_refused_with_a_readable_message(arguments: tuple[str, ...], message: str) -> None:
+    done = helm(*arguments)
+
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_values_of_each_environment_are_taken(name: str) -> None:
+    assert environment(name)
+
+
+def test_every_default_is_described_by_the_schema() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    assert set(schema["properties"]) == {*values, "global"}
+    for part, known in values.items():
+        if "properties" in schema["properties"][part]:
+            assert set(schema["properties"][part]["properties"]) == set(known), part
+
+
+def test_a_version_is_added_and_taken_out_by_its_key() -> None:
+    both = {found["metadata"]["name"] for found in render(*TWO) if found["kind"] == "Deployment"}
+    without = {
+        found["metadata"]["name"] for found in render(*TWO, "--set=versions.v1=null") if found["kind"] == "Deployment"
+    }
+
+    assert both - without == {"betting-v1"}
+    assert "betting-v2" in without
+
+
+def test_no_key_stands_in_the_defaults_for_it_could_not_be_taken_out() -> None:
+    assert yaml.safe_load((CHART / "values.yaml").read_text())["versions"] == {}

@@ -1,0 +1,89 @@
+"""A real restate-server and services that it can register, on ports of their own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.dev.binaries import restate_server
+
+HERE = Path(__file__).parent
+
+
+def free_port() -> int:
+    for port in range(30_000, 31_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in _TAKEN:
+                _TAKEN.add(port)
+                return port
+    raise AssertionError("no free port")
+
+
+_TAKEN: set[int] = set()
+
+
+@contextmanager
+def running(command: list[str], ready: str, environment: dict[str, str]) -> Iterator[None]:
+    with subprocess.Popen(
+        command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=HERE
+    ) as process:
+        try:
+            with httpx.Client() as http:
+                for _ in range(300):
+                    try:
+                        if http.get(ready).is_success:
+                            break
+                    except httpx.TransportError:
+                        pass
+                    assert process.poll() is None, f"{command[0]} ended"
+                    time.sleep(0.1)
+                else:
+                    raise AssertionError(f"{ready} never answered")
+            yield
+        finally:
+            process.kill()  # the SDK takes SIGTERM away from hypercorn
+
+
+@pytest.fixture(scope="session")
+def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """The ingress and admin addresses of a fresh server."""
+    ingress, admin, node = free_port(), free_port(), free_port()
+    environment = {
+        "RESTATE_INGRESS__BIND_ADDRESS": f"127.0.0.1:{ingress}",
+        "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{admin}",
+        "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
+        "RESTATE_LISTEN_MODE": "tcp",
+        "RESTATE_DEFAULT_NUM_PARTITIONS": "2",
+        "RESTATE_DEFAULT_RETRY_POLICY__MAX_ATTEMPTS": "2",
+        "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "50ms",
+        "RESTATE_DEFAULT_RETRY_POLICY__ON_MAX_ATTEMPTS": "pause",
+    }
+    command = [str(restate_server()), "--base-dir", str(tmp_path_factory.mktemp("restate")), "--no-logo"]
+    with running(command, f"http://127.0.0.1:{ingress}/restate/health", environment):
+        yield f"http://127.0.0.1:{ingress}", f"http://127.0.0.1:{admin}"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[str], str]]:
+    """Start one version of the test services, and tell its address as Restate writes it."""
+    with ExitStack() as stack:
+
+        def start(version: str) -> str:
+            port = free_port()
+            command = [sys.executable, "-m", "hypercorn", "versions:app", "--bind", f"127.0.0.1:{port}"]
+            ready = f"http://127.0.0.1:{port}/restate/health"
+            stack.enter_context(running(command, ready, {"VERSION": version}))
+            return f"http://127.0.0.1:{port}/"
+
+        yield start

@@ -1,0 +1,282 @@
+"""One named row a situation: what the release loop sees, what it says of each version, and what it does."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from app.release.plan import Action, Deployment, Do, Observed, Plan, Restate, Verdict, Version, Work, plan
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SERVICES = frozenset({"Player", "Payment"})
+
+
+def version(name: str, image: str = "", **facts: object) -> Version:
+    image = image or f"betting:{name}"
+    running = Version(name, f"http://betting-{name}/", image, image, 2, 2, 2, protected=True)
+    return replace(running, **facts)  # type: ignore[arg-type]
+
+
+def deployment(name: str, services: frozenset[str] = SERVICES) -> Deployment:
+    return Deployment(f"dp_{name}", f"http://betting-{name}/", services)
+
+
+def routed_to(name: str) -> dict[str, str]:
+    return dict.fromkeys(SERVICES, f"dp_{name}")
+
+
+def work(on: str | None, status: str = "suspended", service: str = "Player") -> Work:
+    return Work(f"dp_{on}" if on else None, service, status, 1, NOON)
+
+
+BOTH = (deployment("v1"), deployment("v2"))
+V1, V2 = version("v1"), version("v2")
+ON_V2 = Restate(BOTH, routed_to("v2"))
+
+
+@dataclass(frozen=True)
+class Row:
+    situation: str
+    observed: Observed
+    verdicts: str
+    actions: str
+    drained_before: frozenset[str] = frozenset()
+
+
+ROWS = (
+    Row(
+        "first install: pods first",
+        Observed((version("v1", replicas=1, available=0, protected=False),), "v1", Restate()),
+        "v1 starting",
+        "protect v1, scale v1 to 2",
+    ),
+    Row(
+        "first install: no traffic before all pods are ready",
+        Observed((version("v1", available=1),), "v1", Restate()),
+        "v1 starting",
+        "",
+    ),
+    Row("first install: register", Observed((V1,), "v1", Restate()), "v1 starting", "register v1"),
+    Row("at rest", Observed((V1,), "v1", Restate(BOTH[:1], routed_to("v1"), (work("v1"),))), "v1 live", ""),
+    Row(
+        "v2 ready",
+        Observed((V1, V2), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 starting",
+        "register v2",
+    ),
+    Row(
+        "v2 crashes at start: traffic stays",
+        Observed(
+            (V1, version("v2", available=0, trouble="CrashLoopBackOff")), "v2", Restate(BOTH[:1], routed_to("v1"))
+        ),
+        "v1 live, v2 starting",
+        "",
+    ),
+    Row(
+        "v1 draining",
+        Observed((V1, V2), "v2", replace(ON_V2, work=(work("v1"), work("v2")))),
+        "v1 draining, v2 live",
+        "",
+    ),
+    Row(
+        "v1 draining with a scheduled call only: the call will start on v2",
+        Observed((V1, V2), "v2", replace(ON_V2, work=(work(None, "scheduled"),))),
+        "v1 drained, v2 live",
+        "",
+    ),
+    Row(
+        "a paused call",
+        Observed((V1, V2), "v2", replace(ON_V2, work=(work("v1", "paused"),))),
+        "v1 stuck, v2 live",
+        "",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "query failed: unknown keeps",
+        Observed((V1, V2), "v2", None),
+        "v1 unknown, v2 unknown",
+        "",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "query failed at the first install: pods may start",
+        Observed((version("v1", replicas=1, protected=False),), "v1", None),
+        "v1 unknown",
+        "protect v1, scale v1 to 2",
+    ),
+    Row(
+        "rollback to v1 while v2 has work",
+        Observed((V1, V2), "v1", replace(ON_V2, work=(work("v2"),))),
+        "v1 starting, v2 live",
+        "register v1",
+    ),
+    Row(
+        "rollback to v1 done: v2 keeps its pods until its work is finished",
+        Observed((V1, V2), "v1", Restate(BOTH, routed_to("v1"), (work("v2"),))),
+        "v1 live, v2 draining",
+        "",
+    ),
+    Row(
+        "rollback to a retired v1: pods first",
+        Observed(
+            (version("v1", replicas=0, available=0, protected=False), V2), "v1", Restate(BOTH[1:], routed_to("v2"))
+        ),
+        "v1 starting, v2 live",
+        "protect v1, scale v1 to 2",
+    ),
+    Row(
+        "forgotten key with work: its pods stay",
+        Observed((version("v1", declared_image=None), V2), "v2", replace(ON_V2, work=(work("v1"),))),
+        "v1 draining, v2 live",
+        "",
+    ),
+    Row(
+        "forgotten key, retired: removed",
+        Observed((version("v1", declared_image=None, replicas=0), V2), "v2", Restate(BOTH[1:], routed_to("v2"))),
+        "v1 retired, v2 live",
+        "remove v1",
+    ),
+    Row("drained: seen once is not enough", Observed((V1, V2), "v2", ON_V2), "v1 drained, v2 live", ""),
+    Row(
+        "drained: seen twice",
+        Observed((V1, V2), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "scale v1 to 0",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "drained and without pods",
+        Observed((version("v1", replicas=0, available=0), V2), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "deregister v1",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "retired: Helm may delete it",
+        Observed((version("v1", replicas=0, available=0), V2), "v2", Restate(BOTH[1:], routed_to("v2"))),
+        "v1 retired, v2 live",
+        "unprotect v1",
+    ),
+    Row(
+        "key with another image",
+        Observed((V1, version("v2", declared_image="betting:other")), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 changed",
+        "refuse v2",
+    ),
+    Row(
+        "key with another image, and Restate is silent",
+        Observed((version("v1", declared_image="betting:other"),), "v1", None),
+        "v1 changed",
+        "refuse v1",
+    ),
+    Row(
+        "a service dropped in v2: v1 never drains",
+        Observed(
+            (V1, V2),
+            "v2",
+            Restate(
+                (deployment("v1"), deployment("v2", frozenset({"Player"}))), {"Player": "dp_v2", "Payment": "dp_v1"}
+            ),
+        ),
+        "v1 draining, v2 live",
+        "",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "a scheduled call of a service dropped in v2 counts against v1",
+        Observed(
+            (V1, V2),
+            "v2",
+            Restate(
+                (deployment("v1"), deployment("v2", frozenset({"Player"}))),
+                {"Player": "dp_v2", "Payment": "dp_v1"},
+                (work(None, "scheduled", "Payment"),),
+            ),
+        ),
+        "v1 draining, v2 live",
+        "",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "draining version at 0 pods",
+        Observed((version("v1", replicas=0, available=0), V2), "v2", replace(ON_V2, work=(work("v1"),))),
+        "v1 draining, v2 live",
+        "scale v1 to 1",
+    ),
+    Row(
+        "half of the services moved: not live yet",
+        Observed((V1, V2), "v2", Restate(BOTH, {"Player": "dp_v2", "Payment": "dp_v1"})),
+        "v1 draining, v2 starting",
+        "register v2",
+    ),
+    Row(
+        "the wanted version is not there yet", Observed((V1,), "v2", Restate(BOTH[:1], routed_to("v1"))), "v1 live", ""
+    ),
+)
+
+
+def said(action: Action) -> str:
+    return f"{action.do} {action.version}" + (f" to {action.replicas}" if action.do is Do.SCALE else "")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.situation)
+def test_each_situation_has_its_verdicts_and_its_actions(row: Row) -> None:
+    made = plan(row.observed, row.drained_before)
+
+    verdicts = ", ".join(f"{s.version.name} {s.verdict}" for s in made.standings)
+    assert (verdicts, ", ".join(map(said, made.actions))) == (row.verdicts, row.actions)
+
+
+def settle(observed: Observed) -> list[Plan]:
+    """Make plans and pretend they are carried out, until there is nothing left to do."""
+    plans: list[Plan] = []
+    drained: frozenset[str] = frozenset()
+    while not plans or plans[-1].actions or plans[-1].drained != drained:
+        drained = plans[-1].drained if plans else drained
+        plans.append(plan(observed, drained))
+        for action in plans[-1].actions:
+            observed = carried_out(action, observed)
+        assert len(plans) < 20
+    return plans
+
+
+def carried_out(action: Action, observed: Observed) -> Observed:
+    restate, versions = observed.restate, list(observed.versions)
+    assert restate
+    index = next(i for i, v in enumerate(versions) if v.name == action.version)
+    match action.do:
+        case Do.SCALE:
+            versions[index] = replace(versions[index], replicas=action.replicas, available=action.replicas)
+        case Do.PROTECT | Do.UNPROTECT:
+            versions[index] = replace(versions[index], protected=action.do is Do.PROTECT)
+        case Do.REMOVE:
+            del versions[index]
+        case Do.REGISTER:
+            others = tuple(d for d in restate.deployments if d.id != f"dp_{action.version}")
+            restate = Restate((*others, deployment(action.version)), routed_to(action.version), restate.work)
+        case Do.DEREGISTER:
+            rest = tuple(d for d in restate.deployments if d.id != action.deployment)
+            restate = replace(restate, deployments=rest)
+    return Observed(tuple(versions), observed.wanted, restate)
+
+
+def test_an_old_version_goes_step_by_step_and_the_new_one_stays() -> None:
+    done = [said(action) for made in settle(Observed((V1, V2), "v2", ON_V2)) for action in made.actions]
+
+    assert done == ["scale v1 to 0", "deregister v1", "unprotect v1"]
+
+
+def test_a_forgotten_key_leaves_nothing_behind() -> None:
+    forgotten = version("v1", declared_image=None)
+
+    last = settle(Observed((forgotten, V2), "v2", ON_V2))[-1]
+
+    assert [(s.version.name, s.verdict) for s in last.standings] == [("v2", Verdict.LIVE)]
+
+
+def test_in_flight_is_counted_by_status_and_the_oldest_is_known() -> None:
+    later = replace(work("v1", "paused"), count=3, oldest=NOON.replace(hour=13))
+
+    standing = plan(Observed((V1, V2), "v2", replace(ON_V2, work=(work("v1"), later)))).standings[0]
+
+    assert (standing.in_flight, standing.oldest) == ({"suspended": 1, "paused": 3}, NOON)

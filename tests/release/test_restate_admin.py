@@ -1,0 +1,156 @@
+"""What Restate's admin API really does, against a real server."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from app.release.plan import Deployment, Restate
+from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
+
+Serve = Callable[[str], str]
+SERVICES = frozenset({"Till", "Greeter"})
+
+
+@pytest.fixture
+def admin(restate: tuple[str, str]) -> Iterator[RestateAdmin]:
+    with RestateAdmin(restate[1]) as admin:
+        yield admin
+        for deployment in admin.observe().deployments:
+            admin.deregister(deployment.id)
+
+
+@pytest.fixture
+def call(restate: tuple[str, str]) -> Callable[[str], httpx.Response]:
+    return lambda path: httpx.post(f"{restate[0]}/{path}", timeout=30)
+
+
+def known(uri: str, seen: Restate) -> Deployment:
+    return next(deployment for deployment in seen.deployments if deployment.uri == uri)
+
+
+def until(look: Callable[[], object]) -> None:
+    end = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < end, "it never came to be"
+        time.sleep(0.1)
+
+
+def held(admin: RestateAdmin, deployment: Deployment, status: str) -> list[Holding]:
+    routes = frozenset(s for s, target in admin.observe().routes.items() if target == deployment.id)
+    return [holding for holding in admin.holding(deployment, routes) if holding.status == status]
+
+
+def test_registering_a_version_routes_all_its_services_to_it(admin: RestateAdmin, serve: Serve) -> None:
+    uri = serve("v1")
+
+    admin.register(uri, again=False)
+
+    seen = admin.observe()
+    assert known(uri, seen).services == SERVICES
+    assert seen.routes == dict.fromkeys(SERVICES, known(uri, seen).id)
+
+
+def test_registering_an_old_version_again_rolls_back(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    old, new = serve("v1"), serve("v2")
+    admin.register(old, again=False)
+    admin.register(new, again=False)
+    assert call("Greeter/greet").json() == "v2"
+
+    admin.register(old, again=True)
+
+    assert call("Greeter/greet").json() == "v1"
+    seen = admin.observe()
+    assert set(seen.routes.values()) == {known(old, seen).id}
+
+
+def test_work_that_began_counts_for_its_deployment_and_other_work_for_its_service(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    uri = serve("v1")
+    admin.register(uri, again=False)
+    deployment = known(uri, admin.observe())
+    call("Till/began/hold/send")
+    call("Till/scheduled/hold/send?delay=1h")
+    until(lambda: any(work.deployment for work in admin.observe().work))
+
+    seen = {(work.deployment, work.service, work.count) for work in admin.observe().work}
+
+    assert seen == {(deployment.id, "Till", 1), (None, "Till", 1)}
+
+
+def test_what_holds_a_version_is_told_with_what_it_waits_for(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    uri = serve("v1")
+    admin.register(uri, again=False)
+    deployment = known(uri, admin.observe())
+    call("Till/waiting/hold/send")
+    call("Till/broken/stumble/send")
+    until(lambda: held(admin, deployment, "paused"))
+
+    paused = next(holding for holding in held(admin, deployment, "paused") if "broken" in holding.handler)
+
+    assert (paused.handler, paused.waiting_on, paused.pinned) == ("Till/broken/stumble", "a human: rescue", True)
+    assert "the till is stuck" in paused.last_failure
+    waiting = next(h for h in admin.holding(deployment, frozenset()) if h.handler == "Till/waiting/hold")
+    assert waiting.waiting_on.startswith("sleep closing time")
+
+
+def test_paused_work_goes_on_with_a_version_that_is_fixed(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    broken, fixed = serve("v1"), serve("fixed")
+    admin.register(broken, again=False)
+    deployment = known(broken, admin.observe())
+    call("Till/rescued/stumble/send")
+    until(lambda: [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler])
+    admin.register(fixed, again=False)
+    [holding] = [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler]
+
+    admin.resume(holding.id, known(fixed, admin.observe()).id)
+
+    until(lambda: all(h.id != holding.id for d in admin.observe().deployments for h in admin.holding(d, SERVICES)))
+
+
+def test_a_service_that_changed_its_type_is_refused_with_a_hint(admin: RestateAdmin, serve: Serve) -> None:
+    admin.register(serve("v1"), again=False)
+    retyped = serve("retyped")
+
+    with pytest.raises(RefusedError, match="changed its type"):
+        admin.register(retyped, again=False)
+
+
+def test_a_service_that_does_not_answer_is_unknown_and_not_refused(admin: RestateAdmin) -> None:
+    with pytest.raises(UnknownError, match=r"META0003.*its pods do not answer"):
+        admin.register("http://127.0.0.1:1/", again=False)
+
+
+def test_a_restate_that_does_not_answer_is_unknown() -> None:
+    with RestateAdmin("http://127.0.0.1:1") as nobody, pytest.raises(UnknownError):
+        nobody.observe()
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"deployments": [{"id": "dp_1"', b"{}", b"[]", b""], ids=["cut", "{}", "[]", "empty"]
+)
+def test_an_answer_that_is_not_whole_is_unknown(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    with RestateAdmin("http://restate") as admin:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answer))
+        monkeypatch.setattr(admin, "_http", httpx.Client(base_url="http://restate", transport=transport))
+
+        with pytest.raises(UnknownError):
+            admin.observe()
+
+
+def test_a_service_that_the_new_version_dropped_stays_routed_to_the_old_one(admin: RestateAdmin, serve: Serve) -> None:
+    old, new = serve("v1"), serve("dropped")
+    admin.register(old, again=False)
+    admin.register(new, again=False)
+
+    seen = admin.observe()
+
+    assert seen.routes == {"Till": known(new, seen).id, "Greeter": known(old, seen).id}

@@ -1,0 +1,32 @@
+"""Services in versions, for tests of shipping them; the environment says which."""
+
+import os
+from datetime import timedelta
+
+import restate
+
+version = os.environ["VERSION"]
+till = restate.VirtualObject("Till")
+greeter = restate.Service("Greeter") if version != "retyped" else restate.VirtualObject("Greeter")
+
+
+@till.handler()
+async def hold(ctx: restate.ObjectContext) -> str:
+    await ctx.sleep(timedelta(hours=1), name="closing time")
+    return version
+
+
+@till.handler()
+async def stumble(ctx: restate.ObjectContext) -> str:
+    await ctx.run_typed("look", lambda: version)
+    if version != "fixed":
+        raise ValueError("the till is stuck")
+    return version
+
+
+@greeter.handler()
+async def greet(ctx: restate.Context) -> str:
+    return version
+
+
+app = restate.app([till] if version == "dropped" else [till, greeter])
