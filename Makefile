@@ -10,22 +10,25 @@ TESTS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench setup lock clean
+.PHONY: help run test lint format bench e2e setup lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: setup ## everything on this machine, from nothing to a first deposit
 	@exec $(BIN)/betting dev
 
 test: lint ## lint, then all tests on a real restate-server
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(TESTS) -m 'not e2e'
 
 lint: setup ## style, types and the layers between modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+e2e: setup ## the story of a release on a cluster: KUBECONFIG, and images BETTING_E2E_IMAGE_V1 and _V2 loaded there
+	$(BIN)/python -m pytest tests/e2e
 
 format: setup ## put the code in shape
 	$(BIN)/ruff check --fix .

@@ -118,6 +118,15 @@ def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: 
     uvloop.run(serve(host, port, smtp_port, database, webhook_base, secret))
 
 
+@betting.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def release(arguments: tuple[str, ...]) -> None:
+    """Ship versions side by side on Kubernetes; `betting release --help` lists its commands."""
+    from app.release.cli import main
+
+    main(arguments or ["--help"], prog_name="betting release", standalone_mode=False)
+
+
 @betting.command()
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def settings(output: str) -> None:

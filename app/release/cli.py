@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import click
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 from prometheus_client import start_http_server
 from rich.console import Console
 from urllib3.exceptions import HTTPError
@@ -46,6 +47,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except (NotDoneError, RefusedError, UnknownError, HTTPError) as error:
             raise click.ClickException(str(error)) from error
+        except ConfigException as error:
+            raise click.ClickException(f"no cluster to talk to: {error} Set KUBECONFIG.") from error
         except ApiException as error:
             raise click.ClickException(f"Kubernetes: {error.status} {error.reason}: {error.body}") from error
 
