@@ -74,7 +74,7 @@ def age(since: datetime | None, now: datetime) -> str:
     if since is None:
         return "-"
     left = max(0, int((now - since).total_seconds()))
-    parts = []
+    parts: list[str] = []
     for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):
         count, left = divmod(left, seconds)
         if count or parts or unit == "s":
