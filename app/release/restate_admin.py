@@ -39,7 +39,7 @@ from sys_invocation where status != 'completed' and ({where}) order by created_a
 _FAILURES = "select id, event_json from sys_journal_events where id in ({ids}) order by appended_at"
 _STATUS = "select status from sys_invocation_status where id = '{id}'"
 _STEPS = """
-select id, entry_type, name, promise_name, sleep_wakeup_at, invoked_target, entry_lite_json
+select id, entry_type, name, sleep_wakeup_at, invoked_target, entry_lite_json
 from sys_journal where id in ({ids})"""
 
 
@@ -227,5 +227,6 @@ def _brought(step: Row) -> Iterator[int]:
 
 def _named(step: Row) -> str:
     kind = step["entry_type"].removeprefix("Command: ").lower()
-    which = (step.get(part) for part in ("name", "promise_name", "invoked_target", "sleep_wakeup_at"))
+    promises = (command.get("key") for command in json.loads(step.get("entry_lite_json") or "{}")["Command"].values())
+    which = (*(step.get(part) for part in ("name", "invoked_target", "sleep_wakeup_at")), *promises)
     return " ".join([kind, *(str(part) for part in which if part)])
