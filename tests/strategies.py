@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from app.domain.deposits import ReserveDeposit
+from app.domain.odds import HIGHEST, LOWEST, Price
 from app.domain.player import Player
+from app.domain.settlement import DeadHeat, Result, SelectionOutcome
 from app.domain.wallet import Account
 from app.domain.withdrawals import HoldWithdrawal
 
@@ -15,6 +17,25 @@ few_ids = st.sampled_from(["a", "b", "c", "d"])
 wallet_ids = st.sampled_from(["w-1", "w-2"])
 amounts = st.integers(1, 6_000)
 moments = st.integers(0, 40 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+
+
+prices = st.one_of(
+    st.sampled_from(["1.001", "1.50", "1.95", "2.00", "2.125", "3.20", "1000"]).map(Price.of),
+    st.integers(LOWEST, HIGHEST).map(Price),
+)
+dead_heats = st.integers(2, 10).flatmap(
+    lambda tied: st.builds(DeadHeat, places=st.integers(1, tied - 1), tied=st.just(tied))
+)
+outcomes = st.builds(
+    SelectionOutcome,
+    result=st.sampled_from(Result),
+    deduction=st.just(0) | st.integers(0, 90),
+    dead_heat=st.none() | dead_heats,
+)
+
+
+def outcome(result: str, **fields: object) -> SelectionOutcome:
+    return SelectionOutcome.model_validate({"result": result, **fields})
 
 
 @st.composite
