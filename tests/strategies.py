@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from app.domain.deposits import ReserveDeposit
+from app.domain.bets import PlaceBet
+from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
 from app.domain.odds import HIGHEST, LOWEST, Price
-from app.domain.player import Player
+from app.domain.player import Player, Policy
 from app.domain.settlement import DeadHeat, Result, SelectionOutcome
 from app.domain.wallet import Account
 from app.domain.withdrawals import HoldWithdrawal
@@ -64,4 +65,25 @@ def hold(withdrawal_id: str = "x-1", amount: int = 100, now: datetime = START, *
     content = {"wallet_id": "w-1", "destination": "bank"}
     return HoldWithdrawal.model_validate(
         {"withdrawal_id": withdrawal_id, "amount": amount, "now": now, **content, **fields}
+    )
+
+
+def rich(amount: int = 100_000) -> Player:
+    """A player with so much in the wallet w-1."""
+    generous = Policy(default_weekly_deposit_limit=10**12)
+    reserved = reserve_deposit(player(), reserve("d-rich", amount), generous).player
+    return credit_deposit(reserved, EndDeposit(deposit_id="d-rich", now=START)).player
+
+
+def place(bet_id: str = "b-1", stake: int = 1_000, legs: str = "m-1 2.50", **fields: object) -> PlaceBet:
+    """A bet on `home` in markets at prices, in short: `m-1 2.50, m-2 1.80`."""
+    asked = [leg.split() for leg in legs.split(", ")]
+    return PlaceBet.model_validate(
+        {
+            "bet_id": bet_id,
+            "wallet_id": "w-1",
+            "stake": stake,
+            "legs": [{"market_id": market, "selection_id": "home", "price": price} for market, price in asked],
+            **fields,
+        }
     )
