@@ -67,11 +67,9 @@ def taken(asked: Price, current: Price, change: PriceChange) -> Price | None:
 
 def _thousandths(value: object) -> int | None:
     match value:
-        case bool():
-            return None
         case str() if text := _TEXT.fullmatch(value):
             return int(text[1]) * 1000 + int((text[2] or "").ljust(3, "0"))
-        case int():
+        case int():  # also true and false, which are 1 and 0 and so no prices
             return value * 1000
         case float() if 1 <= value <= 1000:  # neither infinite nor no number at all
             thousandths = round(value * 1000)

@@ -43,6 +43,9 @@ def test_a_price_is_read_as_string_or_number_and_shown_with_two_places_or_three(
     "body",
     [
         "1.0005",
+        "2.0005",
+        "2.4999999",
+        "false",
         "1.0",
         "1",
         "1000.001",
