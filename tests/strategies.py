@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from app.domain.deposits import ReserveDeposit
-from app.domain.player import Player
+from app.domain.bets import PlaceBet
+from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
+from app.domain.odds import HIGHEST, LOWEST, Price
+from app.domain.player import Player, Policy
+from app.domain.settlement import DeadHeat, Result, SelectionOutcome
 from app.domain.wallet import Account
 from app.domain.withdrawals import HoldWithdrawal
 
@@ -15,6 +18,25 @@ few_ids = st.sampled_from(["a", "b", "c", "d"])
 wallet_ids = st.sampled_from(["w-1", "w-2"])
 amounts = st.integers(1, 6_000)
 moments = st.integers(0, 40 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+
+
+prices = st.one_of(
+    st.sampled_from(["1.001", "1.50", "1.95", "2.00", "2.125", "3.20", "1000"]).map(Price.of),
+    st.integers(LOWEST, HIGHEST).map(Price),
+)
+dead_heats = st.integers(2, 10).flatmap(
+    lambda tied: st.builds(DeadHeat, places=st.integers(1, tied - 1), tied=st.just(tied))
+)
+outcomes = st.builds(
+    SelectionOutcome,
+    result=st.sampled_from(Result),
+    deduction=st.just(0) | st.integers(0, 90),
+    dead_heat=st.none() | dead_heats,
+)
+
+
+def outcome(result: str, **fields: object) -> SelectionOutcome:
+    return SelectionOutcome.model_validate({"result": result, **fields})
 
 
 @st.composite
@@ -43,4 +65,25 @@ def hold(withdrawal_id: str = "x-1", amount: int = 100, now: datetime = START, *
     content = {"wallet_id": "w-1", "destination": "bank"}
     return HoldWithdrawal.model_validate(
         {"withdrawal_id": withdrawal_id, "amount": amount, "now": now, **content, **fields}
+    )
+
+
+def rich(amount: int = 100_000) -> Player:
+    """A player with so much in the wallet w-1."""
+    generous = Policy(default_weekly_deposit_limit=10**12)
+    reserved = reserve_deposit(player(), reserve("d-rich", amount), generous).player
+    return credit_deposit(reserved, EndDeposit(deposit_id="d-rich", now=START)).player
+
+
+def place(bet_id: str = "b-1", stake: int = 1_000, legs: str = "m-1 2.50", **fields: object) -> PlaceBet:
+    """A bet on `home` in markets at prices, in short: `m-1 2.50, m-2 1.80`."""
+    asked = [leg.split() for leg in legs.split(", ")]
+    return PlaceBet.model_validate(
+        {
+            "bet_id": bet_id,
+            "wallet_id": "w-1",
+            "stake": stake,
+            "legs": [{"market_id": market, "selection_id": "home", "price": price} for market, price in asked],
+            **fields,
+        }
     )

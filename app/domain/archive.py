@@ -1,4 +1,4 @@
-"""Which deposits and withdrawals have left a player's document, and on which archive page each is.
+"""Which deposits, withdrawals and bets have left a player's document, and on which archive page each is.
 
 A repeated request must be recognised for ever, so no id is forgotten; the index keeps 8 bytes of hash of each, and the
 page that a hash leads to has the last word.

@@ -7,14 +7,17 @@ document with an outcome. A refusal gives the document back untouched.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from pydantic import Field
 
 from app.domain.messages import Message
 from app.domain.model import Moment, State, Wire
-from app.domain.refusals import Refused
+from app.domain.odds import Price, PriceChange
+from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import Limit, LimitKind, Restriction, RestrictionView, Use, restriction_view
+from app.domain.settlement import SelectionOutcome
 from app.domain.wallet import Account, Balance, Entry, Kind, Postings, Wallet, post
 
 Outcome = TypeVar("Outcome")
@@ -29,6 +32,9 @@ class Policy(Wire):
     raise_confirm: timedelta = timedelta(hours=168)
     reinstate_wait: timedelta = timedelta(hours=24)
     refused_payment_methods: frozenset[str] = frozenset()
+    max_open_bets: int = 200
+    max_payout: int = 100_000_000
+    cash_out_margin_percent: int = 5
 
 
 class Deposit(State):
@@ -57,14 +63,71 @@ class Withdrawal(State):
     status: str = "held"
 
 
+class BetStatus(StrEnum):
+    """Where a bet stands: its stake is locked while it is pending, delayed or open."""
+
+    PENDING = "pending"
+    DELAYED = "delayed"
+    OPEN = "open"
+    REFUSED = "refused"
+    SETTLED = "settled"
+    CASHED_OUT = "cashedOut"
+
+    @property
+    def holds_stake(self) -> bool:
+        """Whether the stake is still locked."""
+        return self in {BetStatus.PENDING, BetStatus.DELAYED, BetStatus.OPEN}
+
+    @property
+    def can_be_released(self) -> bool:
+        """Whether a market may still refuse the bet."""
+        return self in {BetStatus.PENDING, BetStatus.DELAYED}
+
+
+class BetLeg(State):
+    """One selection of a bet at the price taken; its outcome is known from the market's result version on."""
+
+    market_id: str
+    selection_id: str
+    asked: Price
+    price: Price
+    result_version: int = 0
+    outcome: SelectionOutcome | None = None
+
+
+class Bet(State):
+    """A bet that the player placed, under the terms of that moment, and how it ended. `stake` is a line's."""
+
+    wallet_id: str
+    stake: int
+    system_size: int | None
+    lines: int
+    legs: list[BetLeg]
+    price_change: PriceChange
+    max_payout: int
+    placed_at: Moment
+    status: BetStatus = BetStatus.PENDING
+    balance: Balance | None = None
+    """What the wallet held right after the stake: a repeated request is told the same."""
+    refused: Refused | None = None
+    returned: int = 0
+    ended_at: Moment | None = None
+
+    @property
+    def total_stake(self) -> int:
+        """What the bet holds: the stake of all lines."""
+        return self.stake * self.lines
+
+
 class Player(State):
-    """The document. `deposits` and `withdrawals` hold what is under way and what ended last."""
+    """The document. `deposits`, `withdrawals` and `bets` hold what is under way and what ended last."""
 
     user_id: str
     email: str | None = None
     wallets: dict[str, Wallet] = Field(default_factory=dict)
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
+    bets: dict[str, Bet] = Field(default_factory=dict)
     limits: dict[str, Limit] = Field(default_factory=dict)
     uses: dict[LimitKind, list[Use]] = Field(default_factory=dict)
     restriction: Restriction | None = None
@@ -73,7 +136,7 @@ class Player(State):
     paged_out: int = 0
     """How many movements are on pages elsewhere only."""
     has_archive: bool = False
-    """Whether deposits and withdrawals that ended have left the document for archive pages."""
+    """Whether deposits, withdrawals and bets that ended have left the document for archive pages."""
     carried: dict[str, dict[Account, int]] = Field(default_factory=dict)
     """For each wallet, the balances after the movements that are on pages elsewhere only."""
 
@@ -109,6 +172,31 @@ def book(player: Player, wallet_id: str, kind: Kind, reference: str, postings: P
 def in_debt(player: Player) -> bool:
     """Whether a correction left a wallet below zero; then debits are blocked, credits never."""
     return any(wallet.cash < 0 for wallet in player.wallets.values())
+
+
+def debit_refused(player: Player, wallet_id: str) -> Refused | None:
+    """Refuse to take from a wallet that there is not, or from a player in debt."""
+    if wallet_id not in player.wallets:
+        return Refused(reason=Refusal.UNKNOWN_WALLET, message=f"walletId: there is no wallet {wallet_id}")
+    if in_debt(player):
+        return Refused(reason=Refusal.IN_DEBT, message="this player is in debt; a deposit lifts it")
+    return None
+
+
+def funds_short(wallet: Wallet, amount: int) -> Refused | None:
+    """Refuse to take more than the cash."""
+    if amount <= wallet.cash:
+        return None
+    return Refused(
+        reason=Refusal.INSUFFICIENT_FUNDS,
+        message=f"insufficient funds: {wallet.cash} available",
+        metadata={"available": str(wallet.cash)},
+    )
+
+
+def open_bets(player: Player) -> int:
+    """How many bets hold a stake."""
+    return sum(bet.status.holds_stake for bet in player.bets.values())
 
 
 def message(player: Player, event: str, subject: str, text: str) -> tuple[Message, ...]:
@@ -149,6 +237,6 @@ def account_view(player: Player, now: datetime) -> AccountView:
             for wallet_id, wallet in player.wallets.items()
         },
         restriction=restriction_view(restriction) if restriction is not None and restriction.blocks(now) else None,
-        open_bets=0,
+        open_bets=open_bets(player),
         in_debt=in_debt(player),
     )

@@ -5,16 +5,19 @@ full and leaves the document one page later, so that a reader always finds it in
 """
 
 from collections import defaultdict
+from typing import TypeVar
 
 from pydantic import Field
 
 from app.domain.model import Moment, State, Wire
-from app.domain.player import Deposit, Player, Withdrawal
+from app.domain.player import Bet, Deposit, Player, Withdrawal
 from app.domain.wallet import Account, Entry, Kind, total
+
+Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
 
 PAGE_SIZE = 50
 MAX_ENDED = 100
-"""Deposits and withdrawals that ended stay in the document up to this many; then the older half is archived."""
+"""Deposits, withdrawals and bets that ended stay in the document up to this many; then the older half is archived."""
 
 
 class StatementPage(State):
@@ -24,10 +27,11 @@ class StatementPage(State):
 
 
 class ArchivePage(State):
-    """Deposits and withdrawals that ended and left the player's document."""
+    """Deposits, withdrawals and bets that ended and left the player's document."""
 
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
+    bets: dict[str, Bet] = Field(default_factory=dict)
 
 
 class EntryView(Wire):
@@ -99,18 +103,23 @@ def without_old_page(player: Player) -> Player:
 
 def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
     """Take the older half of what ended out of the document, when there is too much of it."""
-    ended_deposits = [name for name, deposit in player.deposits.items() if deposit.status != "reserved"]
-    ended_withdrawals = [name for name, withdrawal in player.withdrawals.items() if withdrawal.status != "held"]
-    if len(ended_deposits) + len(ended_withdrawals) <= MAX_ENDED:
+    ended = ArchivePage(
+        deposits={name: deposit for name, deposit in player.deposits.items() if deposit.status != "reserved"},
+        withdrawals={
+            name: withdrawal for name, withdrawal in player.withdrawals.items() if withdrawal.status != "held"
+        },
+        bets={name: bet for name, bet in player.bets.items() if not bet.status.holds_stake},
+    )
+    if len(ended.deposits) + len(ended.withdrawals) + len(ended.bets) <= MAX_ENDED:
         return player, None
-    deposits = {name: player.deposits[name] for name in ended_deposits[: MAX_ENDED // 2]}
-    withdrawals = {name: player.withdrawals[name] for name in ended_withdrawals[: MAX_ENDED // 2]}
+    page = ArchivePage(deposits=_older(ended.deposits), withdrawals=_older(ended.withdrawals), bets=_older(ended.bets))
     kept = player.changed(
         has_archive=True,
-        deposits={name: deposit for name, deposit in player.deposits.items() if name not in deposits},
-        withdrawals={name: withdrawal for name, withdrawal in player.withdrawals.items() if name not in withdrawals},
+        deposits=_without(player.deposits, page.deposits),
+        withdrawals=_without(player.withdrawals, page.withdrawals),
+        bets=_without(player.bets, page.bets),
     )
-    return kept, ArchivePage(deposits=deposits, withdrawals=withdrawals)
+    return kept, page
 
 
 def audit(player: Player) -> Audit:
@@ -125,6 +134,14 @@ def audit(player: Player) -> Audit:
     return Audit(
         balanced=balanced, wallets={wallet_id: {**zeros, **accounts} for wallet_id, accounts in wallets.items()}
     )
+
+
+def _older(ended: dict[str, Operation]) -> dict[str, Operation]:
+    return dict(list(ended.items())[: MAX_ENDED // 2])
+
+
+def _without(operations: dict[str, Operation], archived: dict[str, Operation]) -> dict[str, Operation]:
+    return {name: operation for name, operation in operations.items() if name not in archived}
 
 
 def _movements(player: Player) -> int:

@@ -31,6 +31,11 @@ class Kind(StrEnum):
     WITHDRAWAL_HELD = "withdrawalHeld"
     WITHDRAWAL_PAID = "withdrawalPaid"
     WITHDRAWAL_RETURNED = "withdrawalReturned"
+    STAKE_HELD = "stakeHeld"
+    STAKE_RETURNED = "stakeReturned"
+    BET_SETTLED = "betSettled"
+    BET_CASHED_OUT = "betCashedOut"
+    BET_CORRECTED = "betCorrected"
 
 
 Postings = Mapping[Account, int]

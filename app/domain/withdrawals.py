@@ -1,8 +1,8 @@
 """Withdrawals: held from the cash at once, then paid out, or given back. Restricted players can withdraw."""
 
 from app.domain.model import Moment, Wire
-from app.domain.player import Decision, Player, Policy, Withdrawal, book, in_debt, message, money
-from app.domain.refusals import Refusal, Refused, id_reused
+from app.domain.player import Decision, Player, Policy, Withdrawal, book, debit_refused, funds_short, message, money
+from app.domain.refusals import id_reused
 from app.domain.wallet import Account, Kind, move
 
 
@@ -31,7 +31,8 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
         if (known.wallet_id, known.amount, known.destination) == content:
             return Decision(player, known)
         return Decision(player, id_reused("withdrawalId", request.withdrawal_id))
-    if (refused := _debit_refused(player, request.wallet_id, request.amount)) is not None:
+    refused = debit_refused(player, request.wallet_id) or funds_short(player.wallets[request.wallet_id], request.amount)
+    if refused is not None:
         return Decision(player, refused)
     withdrawal = Withdrawal(
         wallet_id=request.wallet_id,
@@ -84,18 +85,3 @@ def _end(player: Player, request: EndWithdrawal, status: str, kind: Kind, target
     after = book(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
     ended = withdrawal.model_copy(update={"status": status})
     return after.changed(withdrawals={**after.withdrawals, request.withdrawal_id: ended}), ended
-
-
-def _debit_refused(player: Player, wallet_id: str, amount: int) -> Refused | None:
-    wallet = player.wallets.get(wallet_id)
-    if wallet is None:
-        return Refused(reason=Refusal.UNKNOWN_WALLET, message=f"walletId: there is no wallet {wallet_id}")
-    if in_debt(player):
-        return Refused(reason=Refusal.IN_DEBT, message="this player is in debt; a deposit lifts it")
-    if amount > wallet.cash:
-        return Refused(
-            reason=Refusal.INSUFFICIENT_FUNDS,
-            message=f"insufficient funds: {wallet.cash} available",
-            metadata={"available": str(wallet.cash)},
-        )
-    return None

@@ -10,16 +10,35 @@ from pathlib import Path
 import pytest
 
 from app.domain.archive import ArchiveIndex
+from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, hold_stake, release_stake
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
 from app.domain.follow_up import FollowUp, Phase
+from app.domain.markets import (
+    Book,
+    Market,
+    OpenMarket,
+    ReserveLeg,
+    SettleMarket,
+    hear,
+    join,
+    lease,
+    lease_wanted,
+    open_market,
+    reserve,
+    settle,
+    with_lease,
+)
 from app.domain.model import State
+from app.domain.odds import Price, PriceChange
 from app.domain.payments import ChargeRequest, PaymentEvent, PaymentStatus
 from app.domain.player import Player, Policy
 from app.domain.protection import SetLimit, self_exclude, set_limit
+from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.statement import ArchivePage, StatementPage, audit
 from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal
-from tests.strategies import START, hold, player, reserve
+from tests.strategies import START, hold, outcome, place, player
+from tests.strategies import reserve as reserve_request
 
 FOLDER = Path(__file__).parents[1] / "data" / "state"
 KINDS: dict[str, type[State]] = {
@@ -28,6 +47,8 @@ KINDS: dict[str, type[State]] = {
     "archive-index": ArchiveIndex,
     "archive-page": ArchivePage,
     "statement-page": StatementPage,
+    "market": Market,
+    "book": Book,
 }
 POLICY = Policy()
 
@@ -36,7 +57,7 @@ def busy_player() -> Player:
     """A player with something of everything that this version stores."""
     document = player()
     for name in ("d-credited", "d-declined", "d-reserved"):
-        document = reserve_deposit(document, reserve(name, 1_000), POLICY).player
+        document = reserve_deposit(document, reserve_request(name, 1_000), POLICY).player
     document = credit_deposit(document, EndDeposit(deposit_id="d-credited", now=START)).player
     document = decline_deposit(document, EndDeposit(deposit_id="d-declined", now=START)).player
     for name in ("x-paid", "x-held"):
@@ -45,12 +66,59 @@ def busy_player() -> Player:
     for period, amount in ((Period.DAY, 500), (Period.WEEK, None)):
         wish = SetLimit(kind=LimitKind.DEPOSIT, period=period, amount=amount)
         document = set_limit(document, wish, START, POLICY).player
+    document = with_bets(document)
     return self_exclude(document, 6, START + timedelta(days=1)).player
+
+
+def with_bets(document: Player) -> Player:
+    """The player with bets in every state that is stored."""
+    prices = {"m-1": Price.of("2.50"), "m-2": Price.of("1.80")}
+    for name in ("b-refused", "b-settled", "b-cashed-out", "b-open"):
+        asked = place(name, 50, "m-1 2.50, m-2 1.80", system_size=1 if name == "b-settled" else None)
+        document = hold_stake(document, asked, START, POLICY).player
+        if name == "b-refused":
+            refused = Refused(reason=Refusal.PRICE_CHANGED, message="moved", metadata={"price": "2.40"})
+            document = release_stake(document, name, refused, START).player
+        document = accept_bet(document, name, prices).player
+    document = cash_out(document, "b-cashed-out", prices, None, START, POLICY).player
+    shared = outcome("won", deduction=10, dead_heat={"places": 1, "tied": 2})
+    for market_id, bets in (("m-1", ["b-settled", "b-open"]), ("m-2", ["b-settled"])):
+        result = ApplyResult(market_id=market_id, version=1, outcomes={"home": shared}, bet_ids=bets, now=START)
+        document = apply_result(document, result).player
+    return document
+
+
+def market_and_book() -> tuple[Market, Book]:
+    """A settled market, and a book of it with a bet."""
+    selections = ({"selection_id": "home", "name": "Home", "price": "2.50"},)
+    offer = {"name": "A game", "selections": selections, "max_stake": 1_000, "max_liability": 10_000}
+    market = open_market(None, "m-1", OpenMarket.model_validate({**offer, "bet_delay_seconds": 5}))
+    assert isinstance(market, Market)
+    market = join(market, 3)
+    asked = ReserveLeg(
+        user_id="u-1",
+        bet_id="b-1",
+        selection_id="home",
+        price=Price.of("2.50"),
+        price_change=PriceChange.NONE,
+        stake=100,
+        potential_return=250,
+        delayed=True,
+    )
+    book = hear(None, market.terms)
+    wanted = lease_wanted(book, asked)
+    assert wanted is not None
+    market, held = lease(market, 3, wanted)
+    book, _ = reserve(with_lease(book, "home", held), asked)
+    settled = settle(market, SettleMarket(version=1, outcomes={"home": outcome("won")}))
+    assert isinstance(settled, Market)
+    return settled, book
 
 
 def everything() -> dict[str, State]:
     """One of each document that this version stores."""
     document = busy_player()
+    market, book = market_and_book()
     charge = ChargeRequest(
         reference="d-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", payment_method="threeDSecure"
     )
@@ -68,8 +136,10 @@ def everything() -> dict[str, State]:
             early_event=event,
         ),
         "archive-index": ArchiveIndex().with_page(document.deposits),
-        "archive-page": ArchivePage(deposits=document.deposits, withdrawals=document.withdrawals),
+        "archive-page": ArchivePage(deposits=document.deposits, withdrawals=document.withdrawals, bets=document.bets),
         "statement-page": StatementPage(entries=document.entries),
+        "market": market,
+        "book": book,
     }
 
 

@@ -1,0 +1,383 @@
+"""Bets: the stake is held, the markets accept or refuse, and the bet ends once: refused, settled or cashed out.
+
+A settled bet is never opened again: a corrected result moves the difference as soon as the new return is certain.
+Returns are never blocked, whatever restriction or debt the player has.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire
+from app.domain.odds import Price, PriceChange
+from app.domain.player import (
+    Bet,
+    BetLeg,
+    BetStatus,
+    Decision,
+    Player,
+    Policy,
+    book,
+    debit_refused,
+    funds_short,
+    open_bets,
+)
+from app.domain.protection import limit_reached, restricted
+from app.domain.refusals import Refusal, Refused, id_reused
+from app.domain.responsible_gambling import LimitKind, Use, add_use
+from app.domain.settlement import (
+    MAX_LEGS,
+    MAX_LINES,
+    SelectionOutcome,
+    bet_return,
+    cash_out_value,
+    leg_factor,
+    line_count,
+    potential_return,
+)
+from app.domain.wallet import Account, Balance, Kind, move, total
+
+
+class AskedLeg(Wire):
+    """A selection at the price that the player saw."""
+
+    market_id: Id
+    selection_id: Id
+    price: Price
+
+
+class PlaceBet(Wire):
+    """A single, a multiple, or with a `system_size` a system; `stake` is a line's."""
+
+    bet_id: Id
+    wallet_id: Id
+    stake: Amount
+    system_size: Annotated[int, Field(strict=True, ge=1, le=MAX_LEGS)] | None = None
+    legs: Annotated[tuple[AskedLeg, ...], Field(min_length=1, max_length=MAX_LEGS)]
+    price_change: PriceChange = PriceChange.NONE
+
+    @property
+    def lines(self) -> int:
+        """How many lines the stake is for."""
+        return line_count(len(self.legs), self.system_size)
+
+    @model_validator(mode="after")
+    def _is_within_bounds(self) -> Self:
+        if not 1 <= self.lines <= MAX_LINES:
+            raise ValueError(f"systemSize: a bet has 1 to {MAX_LINES} lines, not {self.lines}")
+        if self.stake * self.lines > MAX_AMOUNT:
+            raise ValueError(f"stake: all lines together may hold {MAX_AMOUNT}")
+        return self
+
+
+class ApplyResult(Wire):
+    """A market's result for some of the player's bets on it; a higher version corrects a lower one."""
+
+    market_id: str
+    version: int
+    outcomes: dict[str, SelectionOutcome]
+    bet_ids: list[str]
+    now: Moment
+
+
+class Applied(Wire):
+    """How many of the bets have ended, and what the result moved to the player, less what it took back."""
+
+    ended: int
+    paid: int
+
+
+class LegView(Wire):
+    """A leg at the price taken, with its outcome when it is known."""
+
+    market_id: str
+    selection_id: str
+    price: Price
+    outcome: SelectionOutcome | None = None
+
+
+class Placement(Wire):
+    """What `placeBet` answers."""
+
+    bet_id: str
+    status: str
+    total_stake: int
+    lines: int
+    potential_return: int
+    legs: list[LegView]
+    balance: Balance | None
+
+
+class BetView(Wire):
+    """A bet as the player sees it; `returned` is null until it ended."""
+
+    bet_id: str
+    wallet_id: str
+    status: BetStatus
+    stake: int
+    system_size: int | None
+    total_stake: int
+    lines: int
+    potential_return: int
+    legs: list[LegView]
+    returned: int | None
+    placed_at: Moment
+    ended_at: Moment | None
+    refused: Refused | None
+
+
+class CashedOut(Wire):
+    """What `cashOut` answers."""
+
+    bet_id: str
+    status: BetStatus = BetStatus.CASHED_OUT
+    amount: int
+
+
+def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy) -> Decision[Bet]:
+    """Lock a stake and count it at once. The same again is answered as it stands; other content is a conflict."""
+    bet = Bet(
+        wallet_id=request.wallet_id,
+        stake=request.stake,
+        system_size=request.system_size,
+        lines=request.lines,
+        legs=[
+            BetLeg(market_id=leg.market_id, selection_id=leg.selection_id, asked=leg.price, price=leg.price)
+            for leg in request.legs
+        ],
+        price_change=request.price_change,
+        max_payout=policy.max_payout,
+        placed_at=now,
+    )
+    if (known := player.bets.get(request.bet_id)) is not None:
+        return Decision(player, known if _content(known) == _content(bet) else id_reused("betId", request.bet_id))
+    refused = (
+        _related_legs(request.legs)
+        or restricted(player, now)
+        or debit_refused(player, request.wallet_id)
+        or _too_many_open(player, policy)
+        or limit_reached(player, LimitKind.STAKE, bet.total_stake, now, policy)
+        or limit_reached(player, LimitKind.LOSS, bet.total_stake, now, policy)
+        or funds_short(player.wallets[request.wallet_id], bet.total_stake)
+    )
+    if refused is not None:
+        return Decision(player, refused)
+    postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
+    after = book(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
+    use = Use(at=now, amount=bet.total_stake, reference=request.bet_id)
+    after = _counted(_counted(after, LimitKind.STAKE, use), LimitKind.LOSS, use)
+    return _with_bet(after, request.bet_id, bet, balance=after.wallets[request.wallet_id].balance)
+
+
+def delay_bet(player: Player, bet_id: str) -> Decision[Bet]:
+    """A market is in play: the bet waits with its stake locked before the markets are asked again."""
+    bet = player.bets[bet_id]
+    if bet.status is not BetStatus.PENDING:
+        return Decision(player, bet)
+    return _with_bet(player, bet_id, bet, status=BetStatus.DELAYED)
+
+
+def accept_bet(player: Player, bet_id: str, prices: Mapping[str, Price]) -> Decision[Bet]:
+    """Every market took its leg, each at this price: the bet is open."""
+    bet = player.bets[bet_id]
+    if not bet.status.can_be_released:
+        return Decision(player, bet)
+    legs = [leg.model_copy(update={"price": prices[leg.market_id]}) for leg in bet.legs]
+    return _with_bet(player, bet_id, bet, status=BetStatus.OPEN, legs=legs)
+
+
+def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) -> Decision[Bet]:
+    """A market refused: the stake goes back, once, and counts against no limit any more."""
+    bet = player.bets[bet_id]
+    if not bet.status.can_be_released:
+        return Decision(player, bet)
+    postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
+    after = book(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now)
+    uses = {
+        kind: [use for use in uses if kind is LimitKind.DEPOSIT or use.reference != bet_id]
+        for kind, uses in after.uses.items()
+    }
+    return _with_bet(after.changed(uses=uses), bet_id, bet, status=BetStatus.REFUSED, refused=refused, ended_at=now)
+
+
+def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
+    """Enter a market's result into bets: each settles when its return is certain, or moves by the difference.
+
+    A version that a bet has seen already changes nothing, nor does any for a bet that was refused or cashed out.
+    """
+    after, paid = player, 0
+    for bet_id in request.bet_ids:
+        if bet_id in after.bets:
+            after, difference = _apply_outcome(after, bet_id, request)
+            paid += difference
+    ended = sum(bet_id in after.bets and not after.bets[bet_id].status.holds_stake for bet_id in request.bet_ids)
+    return Decision(after, Applied(ended=ended, paid=paid))
+
+
+def cash_out_markets(player: Player, bet_id: str) -> list[str]:
+    """The markets whose current prices a cash-out of this bet needs; none where it will not come to that."""
+    bet = player.bets.get(bet_id)
+    if bet is None or _cannot_cash_out(bet) is not None:
+        return []
+    return [leg.market_id for leg in bet.legs if leg.outcome is None]
+
+
+def cash_out(
+    player: Player, bet_id: str, prices: Mapping[str, Price], min_amount: int | None, now: datetime, policy: Policy
+) -> Decision[Bet]:
+    """End a bet for what it is worth now. `prices` has the current price in every market that is open.
+
+    Again, it is answered with what was paid.
+    """
+    bet = player.bets.get(bet_id)
+    if bet is None:
+        return Decision(player, Refused(reason=Refusal.UNKNOWN_BET, message=f"betId: there is no bet {bet_id}"))
+    if bet.status is BetStatus.CASHED_OUT:
+        return Decision(player, bet)
+    if (refused := _cannot_cash_out(bet)) is not None:
+        return Decision(player, refused)
+    undecided = [leg for leg in bet.legs if leg.outcome is None]
+    if any(leg.market_id not in prices for leg in undecided):
+        return Decision(player, _unavailable("a market of this bet is not open"))
+    value = cash_out_value(
+        bet.stake,
+        [leg_factor(leg.price, leg.outcome) for leg in bet.legs if leg.outcome is not None],
+        [(leg.price, prices[leg.market_id]) for leg in undecided],
+        policy.cash_out_margin_percent,
+        bet.max_payout,
+    )
+    if value == 0:
+        return Decision(player, _unavailable("this bet is worth nothing now"))
+    if min_amount is not None and value < min_amount:
+        changed = Refused(
+            reason=Refusal.CASH_OUT_CHANGED,
+            message=f"this bet is worth {value} now, less than {min_amount}",
+            metadata={"amount": str(value)},
+        )
+        return Decision(player, changed)
+    return _end(player, bet_id, bet, BetStatus.CASHED_OUT, value, now)
+
+
+def placement(bet_id: str, bet: Bet) -> Placement | Refused:
+    """What a player who placed this bet is told, also when asking again after it ended."""
+    if bet.refused is not None:
+        return bet.refused
+    return Placement(
+        bet_id=bet_id,
+        status="delayed" if bet.status is BetStatus.DELAYED else "accepted",
+        total_stake=bet.total_stake,
+        lines=bet.lines,
+        potential_return=potential(bet),
+        legs=[LegView(market_id=leg.market_id, selection_id=leg.selection_id, price=leg.price) for leg in bet.legs],
+        balance=bet.balance,
+    )
+
+
+def bet_view(bet_id: str, bet: Bet) -> BetView:
+    """A bet as `getBet` and `listBets` show it."""
+    return BetView(
+        bet_id=bet_id,
+        wallet_id=bet.wallet_id,
+        status=bet.status,
+        stake=bet.stake,
+        system_size=bet.system_size,
+        total_stake=bet.total_stake,
+        lines=bet.lines,
+        potential_return=potential(bet),
+        legs=[
+            LegView(market_id=leg.market_id, selection_id=leg.selection_id, price=leg.price, outcome=leg.outcome)
+            for leg in bet.legs
+        ],
+        returned=None if bet.status.holds_stake else bet.returned,
+        placed_at=bet.placed_at,
+        ended_at=bet.ended_at,
+        refused=bet.refused,
+    )
+
+
+def potential(bet: Bet) -> int:
+    """What a bet returns if all its legs win at the prices taken."""
+    return potential_return(bet.stake, bet.system_size, [leg.price for leg in bet.legs], bet.max_payout)
+
+
+def _apply_outcome(player: Player, bet_id: str, request: ApplyResult) -> tuple[Player, int]:
+    bet = player.bets[bet_id]
+    legs = [_with_outcome(leg, request) for leg in bet.legs]
+    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs:
+        return player, 0
+    bet = bet.model_copy(update={"legs": legs})
+    amount = bet_return(bet.stake, bet.system_size, [(leg.price, leg.outcome) for leg in legs], bet.max_payout)
+    if amount is None:
+        return _with_bet(player, bet_id, bet).player, 0
+    if bet.status is BetStatus.OPEN:
+        return _end(player, bet_id, bet, BetStatus.SETTLED, amount, request.now).player, amount
+    return _correct(player, bet_id, bet, amount, request.now), amount - bet.returned
+
+
+def _with_outcome(leg: BetLeg, request: ApplyResult) -> BetLeg:
+    if leg.market_id != request.market_id or request.version <= leg.result_version:
+        return leg
+    outcome = request.outcomes[leg.selection_id]
+    return leg.model_copy(update={"result_version": request.version, "outcome": outcome})
+
+
+def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, amount: int, now: datetime) -> Decision[Bet]:
+    assert bet.status is BetStatus.OPEN, "a stake is released once"
+    kind = Kind.BET_CASHED_OUT if status is BetStatus.CASHED_OUT else Kind.BET_SETTLED
+    postings = total([move(Account.LOCKED, Account.HOUSE, bet.total_stake), move(Account.HOUSE, Account.CASH, amount)])
+    after = book(player, bet.wallet_id, kind, bet_id, postings, now)
+    after = _counted(after, LimitKind.LOSS, Use(at=now, amount=-amount))
+    return _with_bet(after, bet_id, bet, status=status, returned=amount, ended_at=now)
+
+
+def _correct(player: Player, bet_id: str, bet: Bet, amount: int, now: datetime) -> Player:
+    difference = amount - bet.returned
+    if difference != 0:
+        postings = move(Account.HOUSE, Account.CASH, difference)
+        player = book(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
+        player = _counted(player, LimitKind.LOSS, Use(at=now, amount=-difference))
+    return _with_bet(player, bet_id, bet, returned=amount).player
+
+
+def _with_bet(player: Player, bet_id: str, bet: Bet, **fields: object) -> Decision[Bet]:
+    changed = bet.model_copy(update=fields)
+    return Decision(player.changed(bets={**player.bets, bet_id: changed}), changed)
+
+
+def _counted(player: Player, kind: LimitKind, use: Use) -> Player:
+    if use.amount == 0:
+        return player
+    may_be_taken_back = (bet_id for bet_id, bet in player.bets.items() if bet.status.can_be_released)
+    counted = add_use(player.uses.get(kind, []), use, may_be_taken_back)
+    return player.changed(uses={**player.uses, kind: counted})
+
+
+def _content(bet: Bet) -> tuple[object, ...]:
+    legs = [(leg.market_id, leg.selection_id, leg.asked) for leg in bet.legs]
+    return bet.wallet_id, bet.stake, bet.system_size, bet.price_change, legs
+
+
+def _related_legs(legs: Sequence[AskedLeg]) -> Refused | None:
+    if len({leg.market_id for leg in legs}) == len(legs):
+        return None
+    return Refused(reason=Refusal.RELATED_LEGS, message="legs: two of them are on one market")
+
+
+def _too_many_open(player: Player, policy: Policy) -> Refused | None:
+    if open_bets(player) < policy.max_open_bets:
+        return None
+    return Refused(reason=Refusal.TOO_MANY_OPEN_BETS, message=f"at most {policy.max_open_bets} bets can be open")
+
+
+def _cannot_cash_out(bet: Bet) -> Refused | None:
+    if bet.status is not BetStatus.OPEN:
+        return Refused(reason=Refusal.BET_NOT_OPEN, message=f"this bet is {bet.status.value}")
+    if bet.lines > 1:
+        return _unavailable("a system cannot be cashed out")
+    return None
+
+
+def _unavailable(why: str) -> Refused:
+    return Refused(reason=Refusal.CASH_OUT_UNAVAILABLE, message=why)

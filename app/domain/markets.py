@@ -1,0 +1,400 @@
+"""Markets and their books: a market owns status, prices and limits; each of its books accepts bets on a copy of them.
+
+The most that the house may lose on a selection is leased to the books in small pieces, so that the sum over all books
+is never over the limit. A bet's exposure is what the house loses if it wins: its potential return less its stake. A
+multiple counts with all of it on each of its legs, since each of them may be the one that decides it.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from app.domain.model import Amount, Id, State, Wire
+from app.domain.odds import Price, PriceChange, taken
+from app.domain.refusals import Refusal, Refused, id_reused
+from app.domain.settlement import SelectionOutcome
+
+MAX_SELECTIONS = 200
+MAX_VERSION = 1_000_000_000
+PAGE_SIZE = 100
+"""Bets on one page of a book's index."""
+LEASE_PIECES = 400
+"""A limit is leased in such parts of it: what 16 books hold unused is less than 16/400, 4 %, of the limit."""
+
+Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
+
+
+class MarketStatus(StrEnum):
+    """Whether a market takes bets; closed and settled ones never do again."""
+
+    OPEN = "open"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+    SETTLED = "settled"
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether the market may still be suspended, resumed, or priced."""
+        return self in {MarketStatus.OPEN, MarketStatus.SUSPENDED}
+
+
+class SelectionOffer(State):
+    """Something to bet on, and its first price."""
+
+    selection_id: Id
+    name: Name
+    price: Price
+
+
+class OpenMarket(State):
+    """What a market offers. Amounts are in minor units; without a limit there is none."""
+
+    name: Name
+    selections: Annotated[tuple[SelectionOffer, ...], Field(min_length=1, max_length=MAX_SELECTIONS)]
+    max_stake: Amount | None = None
+    max_liability: Amount | None = None
+    bet_delay_seconds: Annotated[int, Field(strict=True, ge=0, le=60)] | None = None
+
+    @model_validator(mode="after")
+    def _selections_differ(self) -> Self:
+        if len({selection.selection_id for selection in self.selections}) < len(self.selections):
+            raise ValueError("selections: two of them have one selectionId")
+        return self
+
+
+class SettleMarket(Wire):
+    """The result of a market; a higher version corrects a lower one."""
+
+    version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSION)]
+    outcomes: dict[Id, SelectionOutcome]
+
+
+class Terms(State):
+    """What a book needs to know of its market. A higher revision is newer, whenever it arrives."""
+
+    revision: int
+    status: MarketStatus
+    prices: dict[str, Price]
+    max_stake: int | None
+    max_liability: int | None
+    bet_delay_seconds: int
+
+
+class Market(State):
+    """A market as it was opened, and what has become of it."""
+
+    opened: OpenMarket
+    prices: dict[str, Price]
+    status: MarketStatus = MarketStatus.OPEN
+    revision: int = 1
+    result_version: int = 0
+    outcomes: dict[str, SelectionOutcome] = Field(default_factory=dict)
+    leases: dict[int, dict[str, int]] = Field(default_factory=dict)
+    """For each book in use, what it holds of the limit of each selection."""
+
+    @property
+    def terms(self) -> Terms:
+        """What its books are told."""
+        return Terms(
+            revision=self.revision,
+            status=self.status,
+            prices=self.prices,
+            max_stake=self.opened.max_stake,
+            max_liability=self.opened.max_liability,
+            bet_delay_seconds=self.opened.bet_delay_seconds or 0,
+        )
+
+    def changed(self, **fields: object) -> "Market":
+        """The market with some fields replaced, which its books must hear of."""
+        return self.model_copy(update={**fields, "revision": self.revision + 1})
+
+
+def open_market(market: Market | None, market_id: str, request: OpenMarket) -> Market | Refused:
+    """Open a market. The same again changes nothing, whatever has become of it; other content is a conflict."""
+    asked = OpenMarket.model_validate(request.model_dump())
+    if market is None:
+        prices = {selection.selection_id: selection.price for selection in asked.selections}
+        return Market(opened=asked, prices=prices)
+    return market if market.opened == asked else id_reused("marketId", market_id)
+
+
+def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
+    """Offer some selections at other prices from now on."""
+    if not market.status.takes_changes:
+        return _not_open(market.status)
+    for selection_id in prices:
+        if selection_id not in market.prices:
+            return _unknown_selection(selection_id)
+    changed = {**market.prices, **prices}
+    return market if changed == market.prices else market.changed(prices=changed)
+
+
+def suspend(market: Market) -> Market | Refused:
+    """Take no bets for now."""
+    return _turn(market, MarketStatus.SUSPENDED)
+
+
+def resume(market: Market) -> Market | Refused:
+    """Take bets again."""
+    return _turn(market, MarketStatus.OPEN)
+
+
+def close(market: Market) -> Market:
+    """Take no bets any more."""
+    return market.changed(status=MarketStatus.CLOSED) if market.status.takes_changes else market
+
+
+def settle(market: Market, request: SettleMarket) -> Market | Refused:
+    """Enter a result. A version at or below the stored one changes nothing."""
+    if request.version <= market.result_version:
+        return market
+    for selection_id in request.outcomes:
+        if selection_id not in market.prices:
+            return _unknown_selection(selection_id)
+    if missing := sorted(market.prices.keys() - request.outcomes.keys()):
+        return Refused(reason=Refusal.INVALID_REQUEST, message=f"outcomes: {', '.join(missing)} not named")
+    return market.changed(status=MarketStatus.SETTLED, result_version=request.version, outcomes=dict(request.outcomes))
+
+
+def settlement_id(market_id: str, version: int) -> str:
+    """The name of one result's run over a market's bets."""
+    return f"{market_id}:{version}"
+
+
+def join(market: Market, book: int) -> Market:
+    """Note that a book is in use, so that it hears of every change from now on."""
+    return market if book in market.leases else market.model_copy(update={"leases": {**market.leases, book: {}}})
+
+
+class Lease(Wire):
+    """What a book asks of a selection's limit in all: at least `needed`, or nothing more; at best `wanted`."""
+
+    selection_id: str
+    needed: int
+    wanted: int
+
+
+def lease(market: Market, book: int, request: Lease) -> tuple[Market, int]:
+    """Let a book hold more of a selection's limit, and say how much it now holds. Asking again changes nothing."""
+    limit = market.opened.max_liability
+    assert limit is not None, "books of a market without a limit need no lease"
+    selection_id = request.selection_id
+    held = market.leases.get(book, {}).get(selection_id, 0)
+    most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != book)
+    if request.needed > most or request.wanted <= held:
+        return market, held
+    granted = min(request.wanted, most)
+    books = {**market.leases, book: {**market.leases.get(book, {}), selection_id: granted}}
+    return market.model_copy(update={"leases": books}), granted
+
+
+class ReserveLeg(Wire):
+    """A bet's leg for its market to accept; amounts are of the whole bet, at the prices asked, in minor units."""
+
+    user_id: str
+    bet_id: str
+    selection_id: str
+    price: Price
+    price_change: PriceChange
+    stake: int
+    potential_return: int
+    delayed: bool = False
+    """Whether the bet has waited as long as a market in play wants."""
+
+
+class Reserved(State):
+    """A bet on a page of the index."""
+
+    user_id: str
+    bet_id: str
+    selection_id: str
+    price: Price
+    exposure: int
+
+
+class BetPage(State):
+    """A page of a book's index of bets. One leg of a bet is on a market, so player and bet name it."""
+
+    bets: dict[str, Reserved] = Field(default_factory=dict)
+
+
+class Book(State):
+    """A market's slice that accepts the bets of some players; the newest page of its index is part of it."""
+
+    terms: Terms
+    leased: dict[str, int] = Field(default_factory=dict)
+    used: dict[str, int] = Field(default_factory=dict)
+    bets: int = 0
+    full_pages: int = 0
+    newest: BetPage = Field(default_factory=BetPage)
+
+
+class Accepted(Wire):
+    """The leg is reserved at this price; `page` is where the book keeps it, to release it."""
+
+    price: Price
+    page: int
+
+
+class Delayed(Wire):
+    """The market is in play: it will be asked again after this time."""
+
+    seconds: int
+
+    @property
+    def pause(self) -> timedelta:
+        """The time to wait."""
+        return timedelta(seconds=self.seconds)
+
+
+def hear(book: Book | None, terms: Terms) -> Book:
+    """Take over what the market says, unless something newer is known."""
+    if book is None:
+        return Book(terms=terms)
+    return book.model_copy(update={"terms": terms}) if terms.revision > book.terms.revision else book
+
+
+def lease_wanted(book: Book, request: ReserveLeg) -> Lease | None:
+    """What the book must ask its market for before it can take a leg; None if it has enough, or will refuse anyway."""
+    limit = book.terms.max_liability
+    price = _acceptable(book.terms, request)
+    if limit is None or not isinstance(price, Price):
+        return None
+    needed = book.used.get(request.selection_id, 0) + _exposure(request, price)
+    if needed <= book.leased.get(request.selection_id, 0):
+        return None
+    piece = max(1, limit // LEASE_PIECES)
+    return Lease(selection_id=request.selection_id, needed=needed, wanted=-(-needed // piece) * piece)
+
+
+def with_lease(book: Book, selection_id: str, held: int) -> Book:
+    """The book with what it holds of a selection's limit."""
+    return book.model_copy(update={"leased": {**book.leased, selection_id: held}})
+
+
+def reserve(book: Book, request: ReserveLeg) -> tuple[Book, Accepted | Delayed | Refused]:
+    """Accept a leg at the current price, or say why not. The same bet again is answered as before."""
+    name = bet_name(request.user_id, request.bet_id)
+    if (known := book.newest.bets.get(name)) is not None:
+        return book, Accepted(price=known.price, page=book.full_pages)
+    price = _acceptable(book.terms, request)
+    if not isinstance(price, Price):
+        return book, price
+    selection_id, exposure = request.selection_id, _exposure(request, price)
+    used = book.used.get(selection_id, 0) + exposure
+    if book.terms.max_liability is not None and used > book.leased.get(selection_id, 0):
+        return book, Refused(reason=Refusal.LIABILITY_LIMIT, message=f"{selection_id}: the house takes no more on it")
+    bet = Reserved(
+        user_id=request.user_id, bet_id=request.bet_id, selection_id=selection_id, price=price, exposure=exposure
+    )
+    changed = book.model_copy(
+        update={
+            "used": {**book.used, selection_id: used},
+            "bets": book.bets + 1,
+            "newest": BetPage(bets={**book.newest.bets, name: bet}),
+        }
+    )
+    return changed, Accepted(price=price, page=book.full_pages)
+
+
+def turn_page(book: Book) -> tuple[Book, BetPage | None]:
+    """Let go of the newest page when it is full; it then is page number `full_pages` before this."""
+    if len(book.newest.bets) < PAGE_SIZE:
+        return book, None
+    return book.model_copy(update={"full_pages": book.full_pages + 1, "newest": BetPage()}), book.newest
+
+
+def release(book: Book, page: BetPage, user_id: str, bet_id: str) -> tuple[Book, BetPage]:
+    """Give back what a bet reserved, once; `page` is where it is, the newest or a full one that the book let go."""
+    name = bet_name(user_id, bet_id)
+    if (bet := page.bets.get(name)) is None:
+        return book, page
+    left = BetPage(bets={other: kept for other, kept in page.bets.items() if other != name})
+    changed = book.model_copy(
+        update={
+            "used": {**book.used, bet.selection_id: book.used[bet.selection_id] - bet.exposure},
+            "bets": book.bets - 1,
+            "newest": left if page is book.newest else book.newest,
+        }
+    )
+    return changed, left
+
+
+def bet_name(user_id: str, bet_id: str) -> str:
+    """A bet's name among those of all players; ids have no slash."""
+    return f"{user_id}/{bet_id}"
+
+
+class MarketView(Wire):
+    """What `get` tells of a market."""
+
+    market_id: str
+    name: str
+    status: MarketStatus
+    prices: dict[str, Price]
+    bets: int
+    liability: dict[str, int]
+    result_version: int
+
+
+def market_view(market_id: str, market: Market, books: Iterable[Book]) -> MarketView:
+    """A market with what its books have taken."""
+    taken_by = list(books)
+    return MarketView(
+        market_id=market_id,
+        name=market.opened.name,
+        status=market.status,
+        prices=market.prices,
+        bets=sum(book.bets for book in taken_by),
+        liability={name: sum(book.used.get(name, 0) for book in taken_by) for name in market.prices},
+        result_version=market.result_version,
+    )
+
+
+def _turn(market: Market, status: MarketStatus) -> Market | Refused:
+    if not market.status.takes_changes:
+        return _not_open(market.status)
+    return market if market.status is status else market.changed(status=status)
+
+
+def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
+    if terms.status is MarketStatus.SUSPENDED:
+        return Refused(reason=Refusal.MARKET_SUSPENDED, message="this market is suspended")
+    if terms.status is not MarketStatus.OPEN:
+        return _not_open(terms.status)
+    current = terms.prices.get(request.selection_id)
+    if current is None:
+        return _unknown_selection(request.selection_id)
+    price = taken(request.price, current, request.price_change)
+    if price is None:
+        return Refused(
+            reason=Refusal.PRICE_CHANGED,
+            message=f"{request.selection_id}: the price is now {current}",
+            metadata={"price": str(current)},
+        )
+    if terms.max_stake is not None and request.stake > terms.max_stake:
+        return Refused(
+            reason=Refusal.STAKE_TOO_HIGH,
+            message=f"stake: this market takes at most {terms.max_stake}",
+            metadata={"maxStake": str(terms.max_stake)},
+        )
+    if terms.bet_delay_seconds > 0 and not request.delayed:
+        return Delayed(seconds=terms.bet_delay_seconds)
+    return price
+
+
+def _exposure(request: ReserveLeg, price: Price) -> int:
+    """What the house loses if the bet wins, with the return moved as this leg's price has."""
+    potential = request.potential_return * price.thousandths // request.price.thousandths
+    return max(0, potential - request.stake)
+
+
+def _not_open(status: MarketStatus) -> Refused:
+    return Refused(reason=Refusal.MARKET_NOT_OPEN, message=f"this market is {status.value}")
+
+
+def _unknown_selection(selection_id: str) -> Refused:
+    return Refused(reason=Refusal.UNKNOWN_SELECTION, message=f"selectionId: there is no selection {selection_id}")

@@ -1,0 +1,117 @@
+"""What a bet returns, in exact fractions of the stake: rounded once, down, in favour of the house, then capped."""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from fractions import Fraction
+from math import comb, floor, prod
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from app.domain.model import State
+from app.domain.odds import Price
+
+MAX_LEGS = 20
+MAX_LINES = 1_000
+MAX_TIED = 1_000
+
+
+class Result(StrEnum):
+    """How a selection ended."""
+
+    WON = "won"
+    LOST = "lost"
+    VOID = "void"
+    HALF_WON = "halfWon"
+    HALF_LOST = "halfLost"
+
+
+class DeadHeat(State):
+    """More selections tied than there were places for them."""
+
+    places: Annotated[int, Field(strict=True, ge=1)]
+    tied: Annotated[int, Field(strict=True, le=MAX_TIED)]
+
+    @model_validator(mode="after")
+    def _fewer_places_than_tied(self) -> Self:
+        if self.places >= self.tied:
+            raise ValueError("places must be fewer than tied")
+        return self
+
+
+class SelectionOutcome(State):
+    """The result of a selection, with what is taken off its winnings (percent) and a dead heat."""
+
+    result: Result
+    deduction: Annotated[int, Field(strict=True, ge=0, le=90)] = 0
+    dead_heat: DeadHeat | None = None
+
+
+Leg = tuple[Price, SelectionOutcome | None]
+"""A leg's price and its outcome, or None while that is open."""
+
+
+def leg_factor(price: Price, outcome: SelectionOutcome) -> Fraction:
+    """What a stake of 1 on this leg alone returns."""
+    match outcome.result:
+        case Result.WON:
+            return _won(price, outcome)
+        case Result.HALF_WON:
+            return (1 + _won(price, outcome)) / 2
+        case Result.VOID:
+            return Fraction(1)
+        case Result.HALF_LOST:
+            return Fraction(1, 2)
+        case Result.LOST:
+            return Fraction(0)
+
+
+def line_count(legs: int, system_size: int | None) -> int:
+    """How many lines a bet has: one for a single or multiple, every choice of `system_size` legs for a system."""
+    return comb(legs, legs if system_size is None else system_size)
+
+
+def bet_return(stake: int, system_size: int | None, legs: Sequence[Leg], max_payout: int) -> int | None:
+    """What a bet returns as soon as that is certain, else None; `stake` is a line's.
+
+    No leg returns less than nothing or more than its price, and a bet returns more when a leg does: it is certain when
+    the worst and the best that can come are the same.
+    """
+    worst = [Fraction(0) if outcome is None else leg_factor(price, outcome) for price, outcome in legs]
+    best = [price.factor if outcome is None else leg_factor(price, outcome) for price, outcome in legs]
+    least = _payout(stake, system_size, worst, max_payout)
+    return least if least == _payout(stake, system_size, best, max_payout) else None
+
+
+def potential_return(stake: int, system_size: int | None, prices: Iterable[Price], max_payout: int) -> int:
+    """What a bet returns if all its legs win."""
+    return _payout(stake, system_size, [price.factor for price in prices], max_payout)
+
+
+def cash_out_value(
+    stake: int, decided: Iterable[Fraction], moved: Iterable[tuple[Price, Price]], margin_percent: int, max_payout: int
+) -> int:
+    """What ending a single or multiple now pays: its decided legs' factors, and taken to current price of open ones."""
+    fair = stake * prod(decided, start=Fraction(1))
+    for price, current in moved:
+        fair *= price.factor / current.factor
+    return min(floor(fair * Fraction(100 - margin_percent, 100)), max_payout)
+
+
+def _won(price: Price, outcome: SelectionOutcome) -> Fraction:
+    share = Fraction(outcome.dead_heat.places, outcome.dead_heat.tied) if outcome.dead_heat else Fraction(1)
+    return share * (1 + (price.factor - 1) * Fraction(100 - outcome.deduction, 100))
+
+
+def _payout(stake: int, system_size: int | None, factors: Sequence[Fraction], max_payout: int) -> int:
+    size = len(factors) if system_size is None else system_size
+    return min(floor(stake * _sum_over_lines(factors, size)), max_payout)
+
+
+def _sum_over_lines(factors: Iterable[Fraction], size: int) -> Fraction:
+    """The sum over all choices of `size` factors of their product: an elementary symmetric polynomial."""
+    sums = [Fraction(1)] + [Fraction(0)] * size
+    for factor in factors:
+        for chosen in range(size, 0, -1):
+            sums[chosen] += sums[chosen - 1] * factor
+    return sums[size]

@@ -1,0 +1,295 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.domain.markets import (
+    PAGE_SIZE,
+    Accepted,
+    BetPage,
+    Book,
+    Delayed,
+    Market,
+    MarketStatus,
+    OpenMarket,
+    ReserveLeg,
+    SettleMarket,
+    bet_name,
+    close,
+    hear,
+    join,
+    lease,
+    lease_wanted,
+    market_view,
+    open_market,
+    release,
+    reserve,
+    resume,
+    set_prices,
+    settle,
+    suspend,
+    turn_page,
+    with_lease,
+)
+from app.domain.odds import Price
+from app.domain.refusals import Refusal, Refused
+from tests.strategies import outcome
+
+
+def offer(**fields: Any) -> OpenMarket:
+    selections = [{"selectionId": name, "name": name, "price": "2.50"} for name in ("home", "away")]
+    return OpenMarket.model_validate({"name": "A game", "selections": selections, **fields})
+
+
+def opened(**fields: Any) -> Market:
+    market = open_market(None, "m-1", offer(**fields))
+    assert isinstance(market, Market)
+    return market
+
+
+def accepted(market: Market | Refused) -> Market:
+    assert isinstance(market, Market), market
+    return market
+
+
+def result(version: int = 1, home: str = "won", away: str = "lost", **more: str) -> SettleMarket:
+    named = {"home": home, "away": away, **more}
+    return SettleMarket(version=version, outcomes={name: outcome(ended) for name, ended in named.items()})
+
+
+def leg(bet_id: str = "b-1", **fields: Any) -> ReserveLeg:
+    asked = {"price": "2.50", "price_change": "none", "stake": 1_000, "potential_return": 2_500}
+    return ReserveLeg.model_validate({"user_id": "u-1", "bet_id": bet_id, "selection_id": "home", **asked, **fields})
+
+
+def book_of(market: Market, **leased: int) -> Book:
+    return hear(None, market.terms).model_copy(update={"leased": leased})
+
+
+def test_a_market_opened_again_with_the_same_content_is_unchanged_whatever_became_of_it() -> None:
+    for market in (opened(), accepted(set_prices(opened(), {"home": Price.of("3")})), close(opened())):
+        assert open_market(market, "m-1", offer()) is market
+
+    other = open_market(opened(), "m-1", offer(maxStake=1))
+    assert isinstance(other, Refused)
+    assert other.reason is Refusal.ID_REUSED
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"selections": []},
+        {"selections": [{"selectionId": "a", "name": "a", "price": "2"}] * 2},
+        {"name": ""},
+        {"maxStake": 0},
+        {"betDelaySeconds": -1},
+    ],
+)
+def test_a_market_that_cannot_be_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        offer(**bad)
+
+
+Step = Callable[[Market], Market | Refused]
+STEPS: dict[str, Step] = {
+    "suspend": suspend,
+    "resume": resume,
+    "close": close,
+    "price": lambda market: set_prices(market, {"home": Price.of("2.60")}),
+    "settle": lambda market: settle(market, result()),
+}
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ("suspend", MarketStatus.SUSPENDED),
+        ("suspend suspend", MarketStatus.SUSPENDED),
+        ("suspend price", MarketStatus.SUSPENDED),
+        ("suspend resume", MarketStatus.OPEN),
+        ("resume", MarketStatus.OPEN),
+        ("suspend close", MarketStatus.CLOSED),
+        ("close close", MarketStatus.CLOSED),
+        ("close settle", MarketStatus.SETTLED),
+        ("settle", MarketStatus.SETTLED),
+        ("settle close", MarketStatus.SETTLED),
+        ("close suspend", None),
+        ("close resume", None),
+        ("close price", None),
+        ("settle suspend", None),
+        ("settle resume", None),
+        ("settle price", None),
+    ],
+)
+def test_a_market_goes_forward_only(steps: str, expected: MarketStatus | None) -> None:
+    market: Market | Refused = opened()
+    for step in steps.split():
+        market = STEPS[step](accepted(market))
+
+    if expected is None:
+        assert isinstance(market, Refused)
+        assert market.reason is Refusal.MARKET_NOT_OPEN
+    else:
+        assert accepted(market).status is expected
+
+
+def test_prices_are_set_for_selections_that_there_are() -> None:
+    refused = set_prices(opened(), {"home": Price.of("3"), "draw": Price.of("3")})
+
+    assert isinstance(refused, Refused)
+    assert refused.reason is Refusal.UNKNOWN_SELECTION
+
+
+def test_a_result_names_every_selection_and_no_other() -> None:
+    missing = settle(opened(), SettleMarket(version=1, outcomes={"home": outcome("won")}))
+    other = settle(opened(), result(draw="lost"))
+
+    assert isinstance(missing, Refused)
+    assert isinstance(other, Refused)
+    assert (missing.reason, missing.message) == (Refusal.INVALID_REQUEST, "outcomes: away not named")
+    assert other.reason is Refusal.UNKNOWN_SELECTION
+
+
+def test_a_higher_version_corrects_and_any_other_changes_nothing() -> None:
+    settled = accepted(settle(opened(), result(2)))
+
+    assert settle(settled, result(2, home="lost")) is settled
+    assert settle(settled, result(1, home="lost")) is settled
+    corrected = accepted(settle(settled, result(3, home="lost")))
+    assert (corrected.result_version, corrected.outcomes["home"]) == (3, outcome("lost"))
+
+
+@pytest.mark.parametrize("later", ["suspend", "close", "price", "settle"])
+def test_a_book_keeps_to_the_newest_terms_in_whatever_order_they_arrive(later: str) -> None:
+    before = opened()
+    after = accepted(STEPS[later](before))
+
+    for order in ([before, after], [after, before], [after, after]):
+        book = None
+        for market in order:
+            book = hear(book, market.terms)
+        assert book is not None
+        assert book.terms == after.terms
+
+
+@pytest.mark.parametrize(
+    ("market", "asked", "reason", "metadata"),
+    [
+        (suspend(opened()), {}, Refusal.MARKET_SUSPENDED, {}),
+        (close(opened()), {}, Refusal.MARKET_NOT_OPEN, {}),
+        (settle(opened(), result()), {}, Refusal.MARKET_NOT_OPEN, {}),
+        (opened(), {"selection_id": "draw"}, Refusal.UNKNOWN_SELECTION, {}),
+        (opened(), {"price": "2.60"}, Refusal.PRICE_CHANGED, {"price": "2.50"}),
+        (opened(), {"price": "2.40"}, Refusal.PRICE_CHANGED, {"price": "2.50"}),
+        (opened(), {"price": "2.60", "price_change": "higher"}, Refusal.PRICE_CHANGED, {"price": "2.50"}),
+        (opened(maxStake=999), {}, Refusal.STAKE_TOO_HIGH, {"maxStake": "999"}),
+        (opened(maxLiability=1_499), {}, Refusal.LIABILITY_LIMIT, {}),
+        (opened(betDelaySeconds=5, maxStake=999), {}, Refusal.STAKE_TOO_HIGH, {"maxStake": "999"}),
+    ],
+)
+def test_a_leg_that_its_market_refuses_leaves_the_book_untouched(
+    market: Market, asked: dict[str, Any], reason: Refusal, metadata: dict[str, str]
+) -> None:
+    before = book_of(market, home=1_499)
+
+    after, refused = reserve(before, leg(**asked))
+
+    assert isinstance(refused, Refused)
+    assert (refused.reason, refused.metadata) == (reason, metadata)
+    assert after is before
+
+
+@pytest.mark.parametrize(("price", "change"), [("2.50", "none"), ("2.40", "higher"), ("2.60", "any"), ("2.40", "any")])
+def test_a_leg_is_taken_at_the_current_price_and_exposes_the_house_to_its_win(price: str, change: str) -> None:
+    potential = int(1_000 * Price.of(price).factor)
+
+    book, answer = reserve(book_of(opened()), leg(price=price, price_change=change, potential_return=potential))
+
+    assert answer == Accepted(price=Price.of("2.50"), page=0)
+    assert book.used == {"home": 1_500}
+
+
+def test_a_bet_reserved_again_is_answered_as_before_and_counts_once() -> None:
+    market = opened()
+    book, first = reserve(book_of(market), leg())
+    suspended = hear(book, accepted(suspend(market)).terms)
+
+    assert reserve(suspended, leg()) == (suspended, first)
+    other, _ = reserve(book, leg(user_id="u-2"))
+    assert (other.bets, other.used) == (2, {"home": 3_000})
+
+
+def test_a_market_in_play_is_asked_twice() -> None:
+    book = book_of(opened(betDelaySeconds=5))
+
+    assert reserve(book, leg()) == (book, Delayed(seconds=5))
+    _, answer = reserve(book, leg(delayed=True))
+    assert isinstance(answer, Accepted)
+
+
+def test_a_bet_is_released_once_from_the_newest_page_or_a_full_one() -> None:
+    book, pages = book_of(opened()), {}
+    for number in range(PAGE_SIZE + 1):
+        book, _ = reserve(book, leg(str(number)))
+        book, full = turn_page(book)
+        if full is not None:
+            pages[book.full_pages - 1] = full
+    assert (book.bets, book.full_pages, list(pages), len(book.newest.bets)) == (101, 1, [0], 1)
+
+    for page, bet_id in ((pages[0], "7"), (book.newest, str(PAGE_SIZE))):
+        left, rest = release(book, page, "u-1", bet_id)
+        assert (left.bets, left.used) == (100, {"home": 150_000})
+        assert bet_name("u-1", bet_id) not in rest.bets
+        assert release(left, rest, "u-1", bet_id) == (left, rest)
+    assert release(book, BetPage(), "u-1", "7")[0] is book
+
+
+def test_a_lease_asked_again_changes_nothing() -> None:
+    market, book = opened(maxLiability=400_000), book_of(opened(maxLiability=400_000))
+    wanted = lease_wanted(book, leg())
+    assert wanted is not None
+    assert (wanted.needed, wanted.wanted) == (1_500, 2_000)
+
+    leased, held = lease(market, 3, wanted)
+    assert held == 2_000
+    assert lease(leased, 3, wanted) == (leased, held)
+    assert lease_wanted(with_lease(book, "home", held), leg()) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 60_000),
+    st.lists(st.tuples(st.integers(0, 15), st.integers(1, 2_000), st.booleans()), min_size=20, max_size=120),
+)
+def test_books_together_are_never_over_a_limit_and_use_nearly_all_of_it(
+    limit: int, bets: list[tuple[int, int, bool]]
+) -> None:
+    market = opened(maxLiability=limit)
+    books: dict[int, Book] = {}
+    refused = False
+    for number, (name, stake, regretted) in enumerate(bets):
+        asked = leg(str(number), stake=stake, potential_return=stake * 5 // 2)
+        market = join(market, name)
+        book = hear(books.get(name), market.terms)
+        if (wanted := lease_wanted(book, asked)) is not None:
+            market, held = lease(market, name, wanted)
+            book = with_lease(book, "home", held)
+        book, answer = reserve(book, asked)
+        if isinstance(answer, Refused):
+            used = sum(one.used.get("home", 0) for one in {**books, name: book}.values())
+            refused |= used + asked.potential_return - stake <= limit * 95 // 100
+        elif regretted:
+            book, page = release(book, book.newest, "u-1", str(number))
+            assert page is book.newest
+        books[name] = book
+        assert sum(one.used.get("home", 0) for one in books.values()) <= limit
+        assert sum(one.leased.get("home", 0) for one in books.values()) <= limit
+
+    regrets = any(regretted for *_, regretted in bets)
+    assert regrets or not refused, "refused a bet that fits into 95 % of the limit"
+    view = market_view("m-1", market, books.values())
+    assert view.liability["home"] == sum(one.used.get("home", 0) for one in books.values())
+    assert view.bets == sum(len(one.newest.bets) for one in books.values())
