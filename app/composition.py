@@ -43,6 +43,9 @@ def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer) ->
             raise_confirm=timedelta(seconds=settings.raise_confirm_seconds),
             reinstate_wait=timedelta(seconds=settings.reinstate_seconds),
             refused_payment_methods=settings.refused_payment_methods,
+            max_open_bets=settings.max_open_bets,
+            max_payout=settings.max_payout,
+            cash_out_margin_percent=settings.cash_out_margin_percent,
         ),
         patience=Patience(
             pauses=settings.lookup_seconds,

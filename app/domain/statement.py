@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
+from app.domain.archive import Operations, name_of
 from app.domain.model import Moment, State, Wire
 from app.domain.player import Bet, Deposit, Player, Withdrawal
 from app.domain.wallet import Account, Entry, Kind, total
@@ -32,6 +33,11 @@ class ArchivePage(State):
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
     bets: dict[str, Bet] = Field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Everything on the page, as the index names it."""
+        return [name_of(kind, operation_id) for kind in Operations for operation_id in getattr(self, kind)]
 
 
 class EntryView(Wire):

@@ -7,7 +7,7 @@ import restate
 from pydantic import AfterValidator, Field, StrictBool
 
 from app.domain import deposits, protection, withdrawals
-from app.domain.archive import ArchiveIndex
+from app.domain.archive import ArchiveIndex, Operations, name_of
 from app.domain.model import PublicRequest
 from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
 from app.domain.protection import AllLimits, Standing
@@ -83,21 +83,20 @@ async def _load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Pla
     return await ctx.get(STATE, serde=_PLAYER) or Player(user_id=ctx.key())
 
 
-async def _load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, operation_id: str) -> Player:
+async def _load_with(
+    ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, operation_id: str
+) -> Player:
     """Load the document, with a deposit or withdrawal that may have left it for the archive."""
     document = await _load(ctx)
-    if not document.has_archive or operation_id in document.deposits or operation_id in document.withdrawals:
+    if not document.has_archive or operation_id in getattr(document, kind):
         return document
     index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
-    page = index.page_of(operation_id)
+    page = index.page_of(name_of(kind, operation_id))
     if page is None:
         return document
     archived = await ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
-    deposit, withdrawal = archived.deposits.get(operation_id), archived.withdrawals.get(operation_id)
-    return document.changed(
-        deposits={operation_id: deposit, **document.deposits} if deposit else document.deposits,
-        withdrawals={operation_id: withdrawal, **document.withdrawals} if withdrawal else document.withdrawals,
-    )
+    found = {name: operation for name, operation in getattr(archived, kind).items() if name == operation_id}
+    return document.changed(**{kind.value: {**found, **getattr(document, kind)}})
 
 
 async def _carry_out(ctx: restate.ObjectContext, before: Player, decision: Decision[T]) -> Answer[T]:
@@ -109,7 +108,7 @@ async def _carry_out(ctx: restate.ObjectContext, before: Player, decision: Decis
         after, archived = archive_ended(without_old_page(after))
         if archived is not None:
             index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
-            index = index.with_page([*archived.deposits, *archived.withdrawals])
+            index = index.with_page(archived.names)
             key = statements.archive_key(ctx.key(), len(index.pages))
             ctx.object_send(statements.keep_archive, key, archived)
             ctx.set(ARCHIVE, index, serde=_ARCHIVE)
@@ -125,7 +124,7 @@ async def _carry_out(ctx: restate.ObjectContext, before: Player, decision: Decis
 @player.handler(name="reserveDeposit", ingress_private=True)
 async def reserve_deposit(ctx: restate.ObjectContext, request: deposits.ReserveDeposit) -> Answer[Deposit]:
     """Count a deposit against the limits."""
-    before = await _load_with(ctx, request.deposit_id)
+    before = await _load_with(ctx, Operations.DEPOSITS, request.deposit_id)
     return await _carry_out(ctx, before, deposits.reserve_deposit(before, request, outside().policy))
 
 
@@ -150,28 +149,28 @@ async def fail_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit)
 @player.handler(name="holdWithdrawal", ingress_private=True)
 async def hold_withdrawal(ctx: restate.ObjectContext, request: withdrawals.HoldWithdrawal) -> Answer[Withdrawal]:
     """Set the money of a withdrawal aside."""
-    before = await _load_with(ctx, request.withdrawal_id)
+    before = await _load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
     return await _carry_out(ctx, before, withdrawals.hold_withdrawal(before, request, outside().policy))
 
 
 @player.handler(name="payWithdrawal", ingress_private=True)
 async def pay_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
     """Take a paid withdrawal out of the book."""
-    before = await _load_with(ctx, request.withdrawal_id)
+    before = await _load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
     return await _carry_out(ctx, before, withdrawals.pay_withdrawal(before, request))
 
 
 @player.handler(name="returnWithdrawal", ingress_private=True)
 async def return_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
     """Give the money of a withdrawal back."""
-    before = await _load_with(ctx, request.withdrawal_id)
+    before = await _load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
     return await _carry_out(ctx, before, withdrawals.return_withdrawal(before, request))
 
 
 @player.handler(name="depositStatus", kind="shared", ingress_private=True)
 async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> str:
     """How a deposit stands."""
-    return (await _load_with(ctx, deposit_id)).deposits[deposit_id].status
+    return (await _load_with(ctx, Operations.DEPOSITS, deposit_id)).deposits[deposit_id].status
 
 
 # What players see and set.
@@ -260,5 +259,5 @@ async def _end_deposit(
     request: deposits.EndDeposit,
     rule: Callable[[Player, deposits.EndDeposit], Decision[Deposit]],
 ) -> Answer[Deposit]:
-    before = await _load_with(ctx, request.deposit_id)
+    before = await _load_with(ctx, Operations.DEPOSITS, request.deposit_id)
     return await _carry_out(ctx, before, rule(before, request))

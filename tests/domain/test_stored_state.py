@@ -135,7 +135,7 @@ def everything() -> dict[str, State]:
             tries=2,
             early_event=event,
         ),
-        "archive-index": ArchiveIndex().with_page(document.deposits),
+        "archive-index": ArchiveIndex().with_page(["deposits/d-1", "withdrawals/x-1"]),
         "archive-page": ArchivePage(deposits=document.deposits, withdrawals=document.withdrawals, bets=document.bets),
         "statement-page": StatementPage(entries=document.entries),
         "market": market,

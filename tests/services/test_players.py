@@ -154,6 +154,10 @@ def test_a_statement_has_pages_and_old_ones_are_read_elsewhere(betting: System) 
     assert [entry["cashAfter"] for entry in entries] == list(range(1, 121))
     assert cash(betting, body) == 120
     assert ask(betting, key, "getStatement", {"page": 4}, 400)["metadata"]["reason"] == "invalid_request"
-    repeated = deposit(betting, {**body, "depositId": entries[0]["reference"]})
+    oldest = entries[0]["reference"]
+    same_id = {"walletId": body["walletId"], "userId": key, "amount": 1, "destination": "bank", "withdrawalId": oldest}
+    assert betting.call("PaymentService", "withdraw", same_id).status_code == 200
+    repeated = deposit(betting, {**body, "depositId": oldest})
     assert repeated["balance"]["cash"] == 1
-    assert cash(betting, body) == 120
+    betting.eventually(lambda: ask(betting, key, "getAccount")["wallets"][body["walletId"]]["pendingOut"] == 0)
+    assert cash(betting, body) == 119
