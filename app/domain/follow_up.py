@@ -58,6 +58,15 @@ class Watch(Wire):
 
     charge: ChargeRequest
     reserved_at: Moment
+    redirect_url: str | None = None
+    """Where the customer has to act."""
+
+
+def watching(follow_up: FollowUp, watch: Watch) -> FollowUp | None:
+    """Follow this deposit; None where another one has the id."""
+    if follow_up.charge is None:
+        return follow_up.model_copy(update={"charge": watch.charge, "reserved_at": watch.reserved_at})
+    return follow_up if follow_up.charge == watch.charge else None
 
 
 def about_this_charge(follow_up: FollowUp, event: PaymentEvent) -> bool:

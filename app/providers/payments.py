@@ -19,14 +19,14 @@ class PaymentProvider(Protocol):
     async def charge(self, request: ChargeRequest) -> PaymentOutcome:
         """Take money once per reference: DONE, DECLINED, ACTION_REQUIRED, CONFLICT or UNKNOWN."""
 
-    async def find_charge(self, reference: str) -> PaymentOutcome:
-        """Where a charge stands: DONE, DECLINED, ACTION_REQUIRED, NEVER_SEEN or UNKNOWN."""
+    async def find_charge(self, request: ChargeRequest) -> PaymentOutcome:
+        """Where a charge stands: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
 
     async def pay_out(self, request: PayoutRequest) -> PaymentOutcome:
         """Send money once per reference: DONE, DECLINED, ACTION_REQUIRED, CONFLICT or UNKNOWN."""
 
-    async def find_payout(self, reference: str) -> PaymentOutcome:
-        """Where a payout stands: DONE, DECLINED, ACTION_REQUIRED, NEVER_SEEN or UNKNOWN."""
+    async def find_payout(self, request: PayoutRequest) -> PaymentOutcome:
+        """Where a payout stands: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
 
 
 MAX_CONNECTIONS = 500
@@ -85,17 +85,17 @@ class HttpPaymentProvider:
         """Take money once per reference."""
         return await self._move("/charges", request)
 
-    async def find_charge(self, reference: str) -> PaymentOutcome:
+    async def find_charge(self, request: ChargeRequest) -> PaymentOutcome:
         """Where a charge stands."""
-        return await self._find("/charges", reference)
+        return await self._find("/charges", request)
 
     async def pay_out(self, request: PayoutRequest) -> PaymentOutcome:
         """Send money once per reference."""
         return await self._move("/payouts", request)
 
-    async def find_payout(self, reference: str) -> PaymentOutcome:
+    async def find_payout(self, request: PayoutRequest) -> PaymentOutcome:
         """Where a payout stands."""
-        return await self._find("/payouts", reference)
+        return await self._find("/payouts", request)
 
     async def _move(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
         message = self._client.build_request(
@@ -106,11 +106,11 @@ class HttpPaymentProvider:
         )
         return await self._ask(message, lambda response: _read_movement(response, request))
 
-    async def _find(self, path: str, reference: str) -> PaymentOutcome:
+    async def _find(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
         # A dot is quoted as well: the reference ".." would otherwise leave the folder.
-        segment = quote(reference, safe="").replace(".", "%2E")
+        segment = quote(request.reference, safe="").replace(".", "%2E")
         message = self._client.build_request("GET", f"{path}/{segment}")
-        return await self._ask(message, lambda response: _read_look_up(response, reference))
+        return await self._ask(message, lambda response: _read_look_up(response, request))
 
     async def _ask(self, message: httpx.Request, read: Callable[[httpx.Response], PaymentOutcome]) -> PaymentOutcome:
         try:
@@ -125,10 +125,7 @@ def _read_movement(response: httpx.Response, request: ChargeRequest | PayoutRequ
     """What the provider did with a charge or payout; 422 is the only error that says no money ever moves."""
     match response.status_code:
         case 200:
-            answer = _Answer.model_validate_json(response.content)
-            if answer.model_dump(include=_CONFIRMED) != request.model_dump(include=_CONFIRMED):
-                return PaymentOutcome(status=PaymentStatus.CONFLICT, detail=f"answered for other content: {answer}")
-            return _outcome(answer)
+            return _outcome(_Answer.model_validate_json(response.content), request)
         case 409:
             return PaymentOutcome(status=PaymentStatus.CONFLICT, detail=_said(response))
         case 422:
@@ -137,19 +134,22 @@ def _read_movement(response: httpx.Response, request: ChargeRequest | PayoutRequ
             return _unknown(_said(response))
 
 
-def _read_look_up(response: httpx.Response, reference: str) -> PaymentOutcome:
+def _read_look_up(response: httpx.Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
     """Where a payment stands; a 404 counts only if it names our reference, for a wrong address answers 404 too."""
     match response.status_code:
         case 200:
             answer = _Answer.model_validate_json(response.content)
-            return _outcome(answer) if answer.reference == reference else _unknown(_said(response))
-        case 404 if _NeverSeen.model_validate_json(response.content).reference == reference:
+            return _outcome(answer, request) if answer.reference == request.reference else _unknown(_said(response))
+        case 404 if _NeverSeen.model_validate_json(response.content).reference == request.reference:
             return PaymentOutcome(status=PaymentStatus.NEVER_SEEN)
         case _:
             return _unknown(_said(response))
 
 
-def _outcome(answer: _Answer) -> PaymentOutcome:
+def _outcome(answer: _Answer, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
+    """What the answer means for our money; about somebody else's under the same reference, it is a conflict."""
+    if answer.model_dump(include=_CONFIRMED) != request.model_dump(include=_CONFIRMED):
+        return PaymentOutcome(status=PaymentStatus.CONFLICT, detail=f"answered for other content: {answer}")
     return PaymentOutcome(status=_STATUSES[answer.status], redirect_url=answer.redirect_url)
 
 

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from restate.serde import BytesSerde
 
 from app.domain.deposits import EndDeposit
-from app.domain.follow_up import FollowUp, Phase, Step, Watch, about_this_charge, next_step
+from app.domain.follow_up import FollowUp, Phase, Step, Watch, about_this_charge, next_step, watching
 from app.domain.model import Wire
-from app.domain.payments import PaymentEvent, PaymentOutcome, PaymentStatus
+from app.domain.payments import PaymentEvent, PaymentStatus
 from app.domain.refusals import Refusal, Refused
 from app.providers import webhooks
 from app.services import player, provider_calls
@@ -46,10 +46,10 @@ class Received(Wire):
 @deposit_follow_up.handler(name="begin", ingress_private=True)
 async def begin(ctx: restate.ObjectContext, watch: Watch) -> None:
     """Know of a deposit before it is charged, so that an event can be acted on whenever it comes."""
-    follow_up = await _load(ctx)
-    if follow_up.charge is not None:
+    known = await _load(ctx)
+    follow_up = watching(known, watch)
+    if follow_up is None or follow_up is known:
         return
-    follow_up = follow_up.model_copy(update={"charge": watch.charge, "reserved_at": watch.reserved_at})
     event = follow_up.early_event
     if event is not None and about_this_charge(follow_up, event):
         follow_up = await _take(ctx, follow_up, event.status, await clock(ctx))
@@ -57,13 +57,16 @@ async def begin(ctx: restate.ObjectContext, watch: Watch) -> None:
 
 
 @deposit_follow_up.handler(name="goOn", ingress_private=True)
-async def go_on(ctx: restate.ObjectContext, outcome: PaymentOutcome) -> None:
-    """Take a deposit over whose charge has no definite answer yet."""
-    follow_up = await _load(ctx)
+async def go_on(ctx: restate.ObjectContext, watch: Watch) -> bool:
+    """Take a deposit over whose charge has no definite answer yet; false where the id is another deposit's."""
+    follow_up = watching(await _load(ctx), watch)
+    if follow_up is None:
+        return False
     if follow_up.phase is Phase.CHARGING:
         ctx.object_send(look_up, ctx.key(), None, send_delay=outside().patience.pause(0))
-        changes = {"phase": Phase.LOOKING_UP, "redirect_url": outcome.redirect_url}
+        changes = {"phase": Phase.LOOKING_UP, "redirect_url": watch.redirect_url}
         _store(ctx, follow_up.model_copy(update=changes))
+    return True
 
 
 @deposit_follow_up.handler(name="lookUp", ingress_private=True)
@@ -75,7 +78,7 @@ async def look_up(ctx: restate.ObjectContext) -> None:
     assert follow_up.charge is not None
     assert follow_up.reserved_at is not None
     patience, now = outside().patience, await clock(ctx)
-    outcome = await provider_calls.find_charge(ctx, ctx.key())
+    outcome = await provider_calls.find_charge(ctx, follow_up.charge)
     if next_step(outcome.status, follow_up.reserved_at, now, patience) is Step.CHARGE_AGAIN:
         until = follow_up.reserved_at + patience.window
         outcome = await provider_calls.charge(ctx, follow_up.charge, until, outside().charge_wait)

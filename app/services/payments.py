@@ -1,5 +1,6 @@
 """PaymentService: what customers ask of their money. Deposits come in, withdrawals go out."""
 
+from datetime import datetime
 from typing import Annotated
 
 import restate
@@ -82,27 +83,40 @@ async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswe
     ctx.object_send(deposit_follow_up.begin, charge.reference, watch)
     window_end = reserved.reserved_at + outside().patience.window
     outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
-    return await _conclude(
-        ctx, charge, outcome, EndDeposit(deposit_id=charge.reference, now=outcome.at or reservation.now)
-    )
+    if outcome.status in (PaymentStatus.UNKNOWN, PaymentStatus.ACTION_REQUIRED):
+        watch = watch.model_copy(update={"redirect_url": outcome.redirect_url})
+        if await ctx.object_call(deposit_follow_up.go_on, charge.reference, watch):
+            status = "pending" if outcome.status is PaymentStatus.UNKNOWN else "actionRequired"
+            return DepositAnswer(deposit_id=charge.reference, status=status, redirect_url=outcome.redirect_url)
+        outcome = await _definite(ctx, charge, window_end)
+    return await _conclude(ctx, charge, outcome)
 
 
-async def _conclude(
-    ctx: restate.Context, charge: ChargeRequest, outcome: PaymentOutcome, end: EndDeposit
-) -> DepositAnswer:
+async def _definite(ctx: restate.Context, charge: ChargeRequest, window_end: datetime) -> PaymentOutcome:
+    """Look a charge up for as long as it takes: its id is another player's deposit, which alone is followed up."""
+    tries = 0
+    while True:
+        await ctx.sleep(outside().patience.pause(tries), name="before the next look-up")
+        tries += 1
+        outcome = await provider_calls.find_charge(ctx, charge)
+        assert outcome.at is not None
+        never_made = outcome.status is PaymentStatus.NEVER_SEEN and outcome.at >= window_end
+        if never_made or outcome.status in (PaymentStatus.DONE, PaymentStatus.DECLINED, PaymentStatus.CONFLICT):
+            return outcome
+
+
+async def _conclude(ctx: restate.Context, charge: ChargeRequest, outcome: PaymentOutcome) -> DepositAnswer:
+    assert outcome.at is not None
+    end = EndDeposit(deposit_id=charge.reference, now=outcome.at)
     match outcome.status:
         case PaymentStatus.DONE:
-            answer = await ctx.object_call(player.credit_deposit, charge.user_id, end)
-        case PaymentStatus.DECLINED:
-            answer = await ctx.object_call(player.decline_deposit, charge.user_id, end)
-        case PaymentStatus.CONFLICT:
-            await ctx.object_call(player.decline_deposit, charge.user_id, end)
-            refuse(id_reused("depositId", end.deposit_id))
+            ended = await ctx.object_call(player.credit_deposit, charge.user_id, end)
+        case PaymentStatus.DECLINED | PaymentStatus.NEVER_SEEN:
+            ended = await ctx.object_call(player.decline_deposit, charge.user_id, end)
         case _:
-            await ctx.object_call(deposit_follow_up.go_on, charge.reference, outcome)
-            status = "actionRequired" if outcome.status is PaymentStatus.ACTION_REQUIRED else "pending"
-            return DepositAnswer(deposit_id=end.deposit_id, status=status, redirect_url=outcome.redirect_url)
-    return _ended(end.deposit_id, answer.accepted())
+            await ctx.object_call(player.decline_deposit, charge.user_id, end)
+            refuse(id_reused("depositId", charge.reference))
+    return _ended(charge.reference, ended.accepted())
 
 
 @payments.handler(name="withdraw", **takes(WithdrawRequest))

@@ -26,14 +26,14 @@ async def pay_out(ctx: restate.Context, request: PayoutRequest, until: datetime,
     return await ctx.run_typed("pay out", _repeat, _OPTIONS, lambda: outside().provider.pay_out(request), until, wait)
 
 
-async def find_charge(ctx: restate.Context, reference: str) -> PaymentOutcome:
+async def find_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
     """Ask what became of a charge."""
-    return await ctx.run_typed("look up charge", _once, _OPTIONS, lambda: outside().provider.find_charge(reference))
+    return await ctx.run_typed("look up charge", _once, _OPTIONS, lambda: outside().provider.find_charge(request))
 
 
-async def find_payout(ctx: restate.Context, reference: str) -> PaymentOutcome:
+async def find_payout(ctx: restate.Context, request: PayoutRequest) -> PaymentOutcome:
     """Ask what became of a payout."""
-    return await ctx.run_typed("look up payout", _once, _OPTIONS, lambda: outside().provider.find_payout(reference))
+    return await ctx.run_typed("look up payout", _once, _OPTIONS, lambda: outside().provider.find_payout(request))
 
 
 async def _once(attempt: Callable[[], Awaitable[PaymentOutcome]]) -> PaymentOutcome:

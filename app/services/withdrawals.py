@@ -158,7 +158,7 @@ async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Pay
     while outcome.status not in (PaymentStatus.DONE, PaymentStatus.DECLINED, PaymentStatus.CONFLICT):
         await ctx.sleep(patience.pause(tries), name="before the next look-up")
         tries += 1
-        outcome = await provider_calls.find_payout(ctx, order.withdrawal_id)
+        outcome = await provider_calls.find_payout(ctx, payout)
         if outcome.status is PaymentStatus.NEVER_SEEN:
             outcome = await provider_calls.pay_out(ctx, payout, until, wait)
     return outcome

@@ -23,6 +23,10 @@ ANSWER = {
 }
 
 
+def charge_of(reference: str) -> ChargeRequest:
+    return CHARGE.model_copy(update={"reference": reference})
+
+
 @pytest.fixture
 async def provider(address: Address) -> AsyncIterator[HttpPaymentProvider]:
     async with HttpPaymentProvider(address.url, timeout_seconds=10) as provider:
@@ -80,9 +84,9 @@ async def test_a_payment_and_its_look_up_tell_the_same(
     payout = PAYOUT.model_copy(update={"reference": f"same:{scenario}", "destination": scenario})
 
     assert (await provider.charge(charge)).status == status
-    assert (await provider.find_charge(charge.reference)).status == status
+    assert (await provider.find_charge(charge)).status == status
     assert (await provider.pay_out(payout)).status == status
-    assert (await provider.find_payout(payout.reference)).status == status
+    assert (await provider.find_payout(payout)).status == status
 
 
 async def test_a_customer_who_has_to_act_is_told_where(provider: HttpPaymentProvider, address: Address) -> None:
@@ -107,8 +111,10 @@ async def test_a_request_that_the_provider_cannot_read_is_declined(provider: Htt
 
 @pytest.mark.parametrize("reference", ["unheard", "a:b@c.d", "..", "."])
 async def test_a_reference_nobody_used_was_never_seen(provider: HttpPaymentProvider, reference: str) -> None:
-    assert (await provider.find_charge(reference)).status == PaymentStatus.NEVER_SEEN
-    assert (await provider.find_payout(reference)).status == PaymentStatus.NEVER_SEEN
+    assert (await provider.find_charge(charge_of(reference))).status == PaymentStatus.NEVER_SEEN
+    assert (
+        await provider.find_payout(PAYOUT.model_copy(update={"reference": reference}))
+    ).status == PaymentStatus.NEVER_SEEN
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ async def test_no_answer_is_unknown_and_a_look_up_tells_the_truth(
     outcome = await hasty.charge(CHARGE.model_copy(update={"reference": scenario, "payment_method": scenario}))
 
     assert outcome.status == PaymentStatus.UNKNOWN
-    assert (await provider.find_charge(scenario)).status == truth
+    assert (await provider.find_charge(charge_of(scenario))).status == truth
 
 
 async def test_a_flaky_provider_is_unknown_until_it_answers(provider: HttpPaymentProvider) -> None:
@@ -134,7 +140,7 @@ async def test_no_connection_is_unknown() -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
 
     assert (await asked(url, lambda provider: provider.charge(CHARGE))).status == PaymentStatus.UNKNOWN
-    assert (await asked(url, lambda provider: provider.find_charge("d-1"))).status == PaymentStatus.UNKNOWN
+    assert (await asked(url, lambda provider: provider.find_charge(charge_of("d-1")))).status == PaymentStatus.UNKNOWN
 
 
 async def test_an_answer_that_drips_is_unknown_after_the_deadline_for_the_whole() -> None:
@@ -150,7 +156,9 @@ async def test_an_error_that_does_not_tell_is_unknown(status: int) -> None:
     async with answering(response(status, {"error": "no"})) as url:
         assert (await asked(url, lambda provider: provider.charge(CHARGE))).status == PaymentStatus.UNKNOWN
         assert (await asked(url, lambda provider: provider.pay_out(PAYOUT))).status == PaymentStatus.UNKNOWN
-        assert (await asked(url, lambda provider: provider.find_charge("d-1"))).status == PaymentStatus.UNKNOWN
+        assert (
+            await asked(url, lambda provider: provider.find_charge(charge_of("d-1")))
+        ).status == PaymentStatus.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -170,7 +178,9 @@ async def test_an_error_that_does_not_tell_is_unknown(status: int) -> None:
 async def test_an_answer_that_cannot_be_read_is_unknown(body: object) -> None:
     async with answering(response(200, body)) as url:
         assert (await asked(url, lambda provider: provider.charge(CHARGE))).status == PaymentStatus.UNKNOWN
-        assert (await asked(url, lambda provider: provider.find_charge("d-1"))).status == PaymentStatus.UNKNOWN
+        assert (
+            await asked(url, lambda provider: provider.find_charge(charge_of("d-1")))
+        ).status == PaymentStatus.UNKNOWN
 
 
 @pytest.mark.parametrize("said", [b"", response(200, ANSWER)[:-1], b"SMTP ready\r\n"])
@@ -188,6 +198,12 @@ async def test_an_answer_about_other_money_is_a_conflict(other: dict[str, object
         assert (await asked(url, lambda provider: provider.charge(CHARGE))).status == PaymentStatus.CONFLICT
 
 
+@pytest.mark.parametrize("other", [{"amount": 99}, {"currency": "USD"}, {"userId": "u-2"}, {"walletId": "w-2"}])
+async def test_a_look_up_that_finds_other_money_under_our_reference_is_a_conflict(other: dict[str, object]) -> None:
+    async with answering(response(200, ANSWER | other)) as url:
+        assert (await asked(url, lambda provider: provider.find_charge(CHARGE))).status == PaymentStatus.CONFLICT
+
+
 async def test_an_answer_about_this_money_is_believed_whatever_else_it_says() -> None:
     async with answering(response(200, ANSWER | {"risk": "low"})) as url:
         assert (await asked(url, lambda provider: provider.charge(CHARGE))).status == PaymentStatus.DONE
@@ -195,13 +211,17 @@ async def test_an_answer_about_this_money_is_believed_whatever_else_it_says() ->
 
 async def test_a_look_up_answered_for_another_reference_is_unknown() -> None:
     async with answering(response(200, ANSWER)) as url:
-        assert (await asked(url, lambda provider: provider.find_charge("d-2"))).status == PaymentStatus.UNKNOWN
+        assert (
+            await asked(url, lambda provider: provider.find_charge(charge_of("d-2")))
+        ).status == PaymentStatus.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [b"not found", {"error": "Not Found"}, {"reference": "d-2"}])
 async def test_a_404_that_does_not_name_the_reference_is_unknown(body: object) -> None:
     async with answering(response(404, body)) as url:
-        assert (await asked(url, lambda provider: provider.find_charge("d-1"))).status == PaymentStatus.UNKNOWN
+        assert (
+            await asked(url, lambda provider: provider.find_charge(charge_of("d-1")))
+        ).status == PaymentStatus.UNKNOWN
 
 
 async def test_a_cancelled_charge_is_cancelled(provider: HttpPaymentProvider) -> None:
@@ -209,7 +229,7 @@ async def test_a_cancelled_charge_is_cancelled(provider: HttpPaymentProvider) ->
     charging = asyncio.create_task(provider.charge(charge))
 
     async def charged() -> bool:
-        return (await provider.find_charge("cancelled")).status == PaymentStatus.DONE
+        return (await provider.find_charge(charge_of("cancelled"))).status == PaymentStatus.DONE
 
     await until(charged)
     charging.cancel()
@@ -232,6 +252,6 @@ async def test_connections_are_reused() -> None:
         port = server.sockets[0].getsockname()[1]
         async with HttpPaymentProvider(f"http://127.0.0.1:{port}", timeout_seconds=10) as provider:
             for _ in range(3):
-                assert (await provider.find_charge("d-1")).status == PaymentStatus.NEVER_SEEN
+                assert (await provider.find_charge(charge_of("d-1"))).status == PaymentStatus.NEVER_SEEN
 
     assert opened == 1

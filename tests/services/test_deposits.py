@@ -99,6 +99,18 @@ def test_an_id_stands_for_one_content_and_one_player(betting: System) -> None:
     assert cash(betting, body) == 100
 
 
+def test_money_taken_under_anothers_id_is_credited_to_who_paid_it(betting: System) -> None:
+    first, second = request("timeoutLost"), request("timeoutCharged")
+    second["depositId"] = first["depositId"]
+    deposit(betting, first)
+
+    assert deposit(betting, second)["status"] == "credited"
+
+    betting.eventually(lambda: status(betting, first) == "declined")
+    assert (cash(betting, first), cash(betting, second)) == (0, 100)
+    assert [charge["userId"] for charge in betting.charges(str(first["depositId"]))] == [second["userId"]]
+
+
 def test_a_decline_is_a_402_and_gives_the_limit_back(betting: System) -> None:
     body = request("declined", amount=10_000)
 
