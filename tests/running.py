@@ -80,18 +80,6 @@ class System:
         """Call a handler through the ingress; a body of bytes is sent as it is, another as JSON."""
         return self._http.send(self._request(service, handler, body, key, headers))
 
-    async def acall(
-        self,
-        service: str,
-        handler: str,
-        body: object = None,
-        key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        """The same, for tests that call several handlers at once."""
-        async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False, verify=False) as client:
-            return await client.send(self._request(service, handler, body, key, headers))
-
     def post_raw(self, path: str, content: bytes, headers: Mapping[str, str]) -> httpx.Response:
         """Send bytes to the ingress as a stranger might."""
         return self._http.post(f"{self.ingress}/{path}", content=content, headers=headers)
