@@ -14,16 +14,31 @@ from app.domain.follow_up import Patience
 from app.domain.player import Policy
 from app.providers.messages import Mailer, SmtpMailer
 from app.providers.payments import HttpPaymentProvider, PaymentProvider
+from app.services.bet_pages import bet_pages
+from app.services.bets import player
 from app.services.comms import comms
 from app.services.deposit_follow_up import deposit_follow_up
+from app.services.markets import market, market_book
 from app.services.outside import Outside, connect
 from app.services.payments import payments
-from app.services.player import player
+from app.services.settlement import settlement, settlement_workflow
 from app.services.statements import statements
 from app.services.withdrawals import withdrawal_workflow
 from app.settings import Settings
 
-SERVICES = (payments, deposit_follow_up, withdrawal_workflow, player, statements, comms)
+SERVICES = (
+    settlement_workflow,
+    settlement,
+    payments,
+    deposit_follow_up,
+    withdrawal_workflow,
+    player,
+    market,
+    market_book,
+    bet_pages,
+    statements,
+    comms,
+)
 
 NEVER = 2**31
 """Hypercorn closes a connection after 1,000 requests by default, which fails whatever is in flight on it."""
@@ -54,6 +69,7 @@ def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer) ->
         ),
         charge_wait=timedelta(seconds=settings.charge_wait_seconds),
         review_timeout=timedelta(seconds=settings.review_timeout_seconds),
+        market_books=settings.market_books,
         webhook_secret=settings.webhook_secret,
         webhook_tolerance=timedelta(seconds=settings.webhook_tolerance_seconds),
     )

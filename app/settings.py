@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     cash_out_margin_percent: int = Field(5, ge=0, le=100, description="What a cash-out costs, percent")
     max_payout: int = Field(100_000_000, ge=1, description="The most one bet returns, minor units")
     max_open_bets: int = Field(200, ge=1, description="The most open bets of one player")
+    market_books: int = Field(
+        16, ge=1, le=16, description="Books a market is split into; never change it while markets are open"
+    )
     webhook_secret: str = Field(
         "sandbox-webhook-secret", min_length=1, description="Shared with the provider to sign webhooks"
     )

@@ -5,11 +5,12 @@ Returns are never blocked, whatever restriction or debt the player has.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from app.domain.markets import ReserveLeg
 from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire
 from app.domain.odds import Price, PriceChange
 from app.domain.player import (
@@ -89,13 +90,18 @@ class Applied(Wire):
     paid: int
 
 
-class LegView(Wire):
-    """A leg at the price taken, with its outcome when it is known."""
+class TakenLeg(Wire):
+    """A leg at the price taken."""
 
     market_id: str
     selection_id: str
     price: Price
-    outcome: SelectionOutcome | None = None
+
+
+class LegView(TakenLeg):
+    """A leg with its outcome, null until it is known."""
+
+    outcome: SelectionOutcome | None
 
 
 class Placement(Wire):
@@ -106,7 +112,7 @@ class Placement(Wire):
     total_stake: int
     lines: int
     potential_return: int
-    legs: list[LegView]
+    legs: list[TakenLeg]
     balance: Balance | None
 
 
@@ -126,6 +132,12 @@ class BetView(Wire):
     placed_at: Moment
     ended_at: Moment | None
     refused: Refused | None
+
+
+class AllBets(Wire):
+    """What `listBets` answers: bets that are open, and those that ended last."""
+
+    bets: list[BetView]
 
 
 class CashedOut(Wire):
@@ -169,6 +181,38 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
     use = Use(at=now, amount=bet.total_stake, reference=request.bet_id)
     after = _counted(_counted(after, LimitKind.STAKE, use), LimitKind.LOSS, use)
     return _with_bet(after, request.bet_id, bet, balance=after.wallets[request.wallet_id].balance)
+
+
+def sure_to_be_held(player: Player, request: PlaceBet, policy: Policy) -> Bet | None:
+    """A new bet whose stake can be held at whatever time, so that its markets can be asked before that is known.
+
+    Time matters to players with a restriction or with limits on stakes or losses, however those stand now.
+    """
+    own_limits = {LimitKind.STAKE, LimitKind.LOSS}
+    if player.restriction is not None or any(name.split(".")[0] in own_limits for name in player.limits):
+        return None
+    if request.bet_id in player.bets:
+        return None
+    outcome = hold_stake(player, request, datetime.max.replace(tzinfo=UTC), policy).outcome
+    return outcome if isinstance(outcome, Bet) else None
+
+
+def legs_to_reserve(user_id: str, bet_id: str, bet: Bet) -> dict[str, ReserveLeg]:
+    """What each market of a bet is asked to accept."""
+    asked = potential_return(bet.stake, bet.system_size, [leg.asked for leg in bet.legs], bet.max_payout)
+    return {
+        leg.market_id: ReserveLeg(
+            user_id=user_id,
+            bet_id=bet_id,
+            selection_id=leg.selection_id,
+            price=leg.asked,
+            price_change=bet.price_change,
+            stake=bet.total_stake,
+            potential_return=asked,
+            delayed=bet.status is BetStatus.DELAYED,
+        )
+        for leg in bet.legs
+    }
 
 
 def delay_bet(player: Player, bet_id: str) -> Decision[Bet]:
@@ -216,12 +260,12 @@ def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
     return Decision(after, Applied(ended=ended, paid=paid))
 
 
-def cash_out_markets(player: Player, bet_id: str) -> list[str]:
-    """The markets whose current prices a cash-out of this bet needs; none where it will not come to that."""
+def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:
+    """The selections, by market, whose current prices a cash-out needs; none where it will not come to that."""
     bet = player.bets.get(bet_id)
     if bet is None or _cannot_cash_out(bet) is not None:
-        return []
-    return [leg.market_id for leg in bet.legs if leg.outcome is None]
+        return {}
+    return {leg.market_id: leg.selection_id for leg in bet.legs if leg.outcome is None}
 
 
 def cash_out(
@@ -270,7 +314,7 @@ def placement(bet_id: str, bet: Bet) -> Placement | Refused:
         total_stake=bet.total_stake,
         lines=bet.lines,
         potential_return=potential(bet),
-        legs=[LegView(market_id=leg.market_id, selection_id=leg.selection_id, price=leg.price) for leg in bet.legs],
+        legs=[TakenLeg(market_id=leg.market_id, selection_id=leg.selection_id, price=leg.price) for leg in bet.legs],
         balance=bet.balance,
     )
 

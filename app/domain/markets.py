@@ -8,6 +8,7 @@ multiple counts with all of it on each of its legs, since each of them may be th
 from collections.abc import Iterable
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -19,6 +20,7 @@ from app.domain.settlement import SelectionOutcome
 
 MAX_SELECTIONS = 200
 MAX_VERSION = 1_000_000_000
+MAX_BOOKS = 16
 PAGE_SIZE = 100
 """Bets on one page of a book's index."""
 LEASE_PIECES = 400
@@ -81,6 +83,11 @@ class Terms(State):
     max_stake: int | None
     max_liability: int | None
     bet_delay_seconds: int
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the market takes bets now."""
+        return self.status is MarketStatus.OPEN
 
 
 class Market(State):
@@ -232,6 +239,14 @@ class Book(State):
     newest: BetPage = Field(default_factory=BetPage)
 
 
+class Extent(Wire):
+    """How much a book holds: its bets, on how many pages, and what the house loses on each selection if it wins."""
+
+    bets: int = 0
+    pages: int = 0
+    used: dict[str, int] = Field(default_factory=dict)
+
+
 class Accepted(Wire):
     """The leg is reserved at this price; `page` is where the book keeps it, to release it."""
 
@@ -248,6 +263,11 @@ class Delayed(Wire):
     def pause(self) -> timedelta:
         """The time to wait."""
         return timedelta(seconds=self.seconds)
+
+
+def book_of(user_id: str, books: int) -> int:
+    """The book, from 0, in which a player bets on any market, always the same."""
+    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest()) % books
 
 
 def hear(book: Book | None, terms: Terms) -> Book:
@@ -323,6 +343,11 @@ def release(book: Book, page: BetPage, user_id: str, bet_id: str) -> tuple[Book,
     return changed, left
 
 
+def extent(book: Book) -> Extent:
+    """How much a book holds."""
+    return Extent(bets=book.bets, pages=book.full_pages + 1, used=book.used)
+
+
 def bet_name(user_id: str, bet_id: str) -> str:
     """A bet's name among those of all players; ids have no slash."""
     return f"{user_id}/{bet_id}"
@@ -340,9 +365,9 @@ class MarketView(Wire):
     result_version: int
 
 
-def market_view(market_id: str, market: Market, books: Iterable[Book]) -> MarketView:
+def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
     """A market with what its books have taken."""
-    taken_by = list(books)
+    taken_by = list(extents)
     return MarketView(
         market_id=market_id,
         name=market.opened.name,

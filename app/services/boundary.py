@@ -101,7 +101,12 @@ def invalid(message: str) -> NoReturn:
 
 async def clock(ctx: restate.Context) -> datetime:
     """The time, the same in every replay, to the millisecond. It costs a journal entry: read it once, pass it down."""
-    return _to_the_millisecond(await ctx.time())
+    return moment(await ctx.time())
+
+
+def moment(seconds: float) -> datetime:
+    """What `ctx.time()` gave, for handlers that start it together with something else."""
+    return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
 
 
 def wall_clock() -> datetime:
@@ -142,7 +147,3 @@ def _in_words(error: ValidationError) -> list[str]:
         f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-
-
-def _to_the_millisecond(seconds: float) -> datetime:
-    return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)

@@ -19,6 +19,7 @@ class Outside:
     patience: Patience
     charge_wait: timedelta
     review_timeout: timedelta
+    market_books: int
     webhook_secret: str
     webhook_tolerance: timedelta
 

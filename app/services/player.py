@@ -79,27 +79,29 @@ class SelfExclusionRequest(PublicRequest):
     confirm: Annotated[StrictBool, AfterValidator(_meant)]
 
 
-async def _load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Player:
+async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Player:
+    """The player's document; a player we have not met has an empty one."""
     return await ctx.get(STATE, serde=_PLAYER) or Player(user_id=ctx.key())
 
 
-async def _load_with(
-    ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, operation_id: str
-) -> Player:
-    """Load the document, with a deposit or withdrawal that may have left it for the archive."""
-    document = await _load(ctx)
-    if not document.has_archive or operation_id in getattr(document, kind):
+async def load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, *ids: str) -> Player:
+    """Load the document, with deposits, withdrawals or bets that may have left it for the archive."""
+    document = await load(ctx)
+    missing = [operation_id for operation_id in ids if operation_id not in getattr(document, kind)]
+    if not document.has_archive or not missing:
         return document
     index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
-    page = index.page_of(name_of(kind, operation_id))
-    if page is None:
-        return document
-    archived = await ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
-    found = {name: operation for name, operation in getattr(archived, kind).items() if name == operation_id}
-    return document.changed(**{kind.value: {**found, **getattr(document, kind)}})
+    for operation_id in missing:
+        page = index.page_of(name_of(kind, operation_id))
+        if page is None:
+            continue
+        archived = await ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
+        found = {name: operation for name, operation in getattr(archived, kind).items() if name == operation_id}
+        document = document.changed(**{kind.value: {**found, **getattr(document, kind)}})
+    return document
 
 
-async def _carry_out(ctx: restate.ObjectContext, before: Player, decision: Decision[T]) -> Answer[T]:
+async def carry_out(ctx: restate.ObjectContext, before: Player, decision: Decision[T]) -> Answer[T]:
     """Store what a rule decided and tell of it. The one `ctx.set` holds every number of the money book."""
     after = decision.player
     if after is not before:
@@ -124,8 +126,8 @@ async def _carry_out(ctx: restate.ObjectContext, before: Player, decision: Decis
 @player.handler(name="reserveDeposit", ingress_private=True)
 async def reserve_deposit(ctx: restate.ObjectContext, request: deposits.ReserveDeposit) -> Answer[Deposit]:
     """Count a deposit against the limits."""
-    before = await _load_with(ctx, Operations.DEPOSITS, request.deposit_id)
-    return await _carry_out(ctx, before, deposits.reserve_deposit(before, request, outside().policy))
+    before = await load_with(ctx, Operations.DEPOSITS, request.deposit_id)
+    return await carry_out(ctx, before, deposits.reserve_deposit(before, request, outside().policy))
 
 
 @player.handler(name="creditDeposit", ingress_private=True)
@@ -149,28 +151,28 @@ async def fail_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit)
 @player.handler(name="holdWithdrawal", ingress_private=True)
 async def hold_withdrawal(ctx: restate.ObjectContext, request: withdrawals.HoldWithdrawal) -> Answer[Withdrawal]:
     """Set the money of a withdrawal aside."""
-    before = await _load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
-    return await _carry_out(ctx, before, withdrawals.hold_withdrawal(before, request, outside().policy))
+    before = await load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
+    return await carry_out(ctx, before, withdrawals.hold_withdrawal(before, request, outside().policy))
 
 
 @player.handler(name="payWithdrawal", ingress_private=True)
 async def pay_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
     """Take a paid withdrawal out of the book."""
-    before = await _load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
-    return await _carry_out(ctx, before, withdrawals.pay_withdrawal(before, request))
+    before = await load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
+    return await carry_out(ctx, before, withdrawals.pay_withdrawal(before, request))
 
 
 @player.handler(name="returnWithdrawal", ingress_private=True)
 async def return_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
     """Give the money of a withdrawal back."""
-    before = await _load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
-    return await _carry_out(ctx, before, withdrawals.return_withdrawal(before, request))
+    before = await load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
+    return await carry_out(ctx, before, withdrawals.return_withdrawal(before, request))
 
 
 @player.handler(name="depositStatus", kind="shared", ingress_private=True)
 async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> str:
     """How a deposit stands."""
-    return (await _load_with(ctx, Operations.DEPOSITS, deposit_id)).deposits[deposit_id].status
+    return (await load_with(ctx, Operations.DEPOSITS, deposit_id)).deposits[deposit_id].status
 
 
 # What players see and set.
@@ -179,13 +181,13 @@ async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> s
 @player.handler(name="getAccount", kind="shared", **takes(Nothing))
 async def get_account(ctx: restate.ObjectSharedContext, request: Nothing) -> AccountView:
     """Wallets, restriction and standing of the player."""
-    return account_view(await _load(ctx), wall_clock())
+    return account_view(await load(ctx), wall_clock())
 
 
 @player.handler(name="getStatement", kind="shared", **takes(StatementRequest))
 async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
     """A page of the player's movements."""
-    document = await _load(ctx)
+    document = await load(ctx)
     page = pages(document) if request.page is None else request.page
     if page > pages(document):
         invalid(f"page: this statement has {pages(document)}")
@@ -198,60 +200,60 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
 @player.handler(name="audit", kind="shared", **takes(Nothing))
 async def audit_player(ctx: restate.ObjectSharedContext, request: Nothing) -> Audit:
     """Add the player's books up again from the postings."""
-    return audit(await _load(ctx))
+    return audit(await load(ctx))
 
 
 @player.handler(name="getLimits", kind="shared", **takes(Nothing))
 async def get_limits(ctx: restate.ObjectSharedContext, request: Nothing) -> AllLimits:
     """Every limit with what is used of it."""
-    return AllLimits(limits=protection.limit_usages(await _load(ctx), wall_clock(), outside().policy))
+    return AllLimits(limits=protection.limit_usages(await load(ctx), wall_clock(), outside().policy))
 
 
 @player.handler(name="setLimit", **takes(SetLimitRequest))
 async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
     """Cut a limit at once, or ask for a raise."""
-    before, now = await _load(ctx), await clock(ctx)
+    before, now = await load(ctx), await clock(ctx)
     wanted = protection.SetLimit(kind=request.kind, period=request.period, amount=request.amount)
-    return (await _carry_out(ctx, before, protection.set_limit(before, wanted, now, outside().policy))).accepted()
+    return (await carry_out(ctx, before, protection.set_limit(before, wanted, now, outside().policy))).accepted()
 
 
 @player.handler(name="confirmLimit", **takes(WhichLimitRequest))
 async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Put a raise into force that has cooled off."""
-    before, now = await _load(ctx), await clock(ctx)
+    before, now = await load(ctx), await clock(ctx)
     which = protection.WhichLimit(kind=request.kind, period=request.period)
-    return (await _carry_out(ctx, before, protection.confirm_limit(before, which, now, outside().policy))).accepted()
+    return (await carry_out(ctx, before, protection.confirm_limit(before, which, now, outside().policy))).accepted()
 
 
 @player.handler(name="cancelLimitChange", **takes(WhichLimitRequest))
 async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Take back a raise that waits."""
-    before, now = await _load(ctx), await clock(ctx)
+    before, now = await load(ctx), await clock(ctx)
     which = protection.WhichLimit(kind=request.kind, period=request.period)
     decision = protection.cancel_limit_change(before, which, now, outside().policy)
-    return (await _carry_out(ctx, before, decision)).accepted()
+    return (await carry_out(ctx, before, decision)).accepted()
 
 
 @player.handler(name="takeBreak", **takes(BreakRequest))
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
     """Stop the player for some days."""
-    before, now = await _load(ctx), await clock(ctx)
-    return (await _carry_out(ctx, before, protection.take_break(before, request.days, now))).accepted()
+    before, now = await load(ctx), await clock(ctx)
+    return (await carry_out(ctx, before, protection.take_break(before, request.days, now))).accepted()
 
 
 @player.handler(name="selfExclude", **takes(SelfExclusionRequest))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
     """Stop the player for some months, and then until reinstated."""
-    before, now = await _load(ctx), await clock(ctx)
-    return (await _carry_out(ctx, before, protection.self_exclude(before, request.months, now))).accepted()
+    before, now = await load(ctx), await clock(ctx)
+    return (await carry_out(ctx, before, protection.self_exclude(before, request.months, now))).accepted()
 
 
 @player.handler(name="reinstate", **takes(Nothing))
 async def reinstate(ctx: restate.ObjectContext, request: Nothing) -> Standing:
     """Let the player back in after a self-exclusion has ended."""
-    before, now = await _load(ctx), await clock(ctx)
+    before, now = await load(ctx), await clock(ctx)
     decision = protection.reinstate_player(before, now, outside().policy)
-    return (await _carry_out(ctx, before, decision)).accepted()
+    return (await carry_out(ctx, before, decision)).accepted()
 
 
 async def _end_deposit(
@@ -259,5 +261,5 @@ async def _end_deposit(
     request: deposits.EndDeposit,
     rule: Callable[[Player, deposits.EndDeposit], Decision[Deposit]],
 ) -> Answer[Deposit]:
-    before = await _load_with(ctx, Operations.DEPOSITS, request.deposit_id)
-    return await _carry_out(ctx, before, rule(before, request))
+    before = await load_with(ctx, Operations.DEPOSITS, request.deposit_id)
+    return await carry_out(ctx, before, rule(before, request))

@@ -15,7 +15,7 @@ from app.domain.bets import (
     apply_result,
     bet_view,
     cash_out,
-    cash_out_markets,
+    cash_out_selections,
     delay_bet,
     hold_stake,
     placement,
@@ -263,7 +263,7 @@ def test_the_terms_of_a_bet_are_those_of_its_placing() -> None:
 
 def test_a_cash_out_pays_once_and_nothing_comes_after_it() -> None:
     document = placed(rich(), legs="m-1 4.00")
-    assert cash_out_markets(document, "b-1") == ["m-1"]
+    assert cash_out_selections(document, "b-1") == {"m-1": "home"}
 
     ended = cashed_out(document, 1_900, m_1="2.00")
     assert isinstance(ended.outcome, Bet)
@@ -273,13 +273,13 @@ def test_a_cash_out_pays_once_and_nothing_comes_after_it() -> None:
     again = cashed_out(ended.player, 5_000, m_1="1.10")
     assert (again.player, again.outcome) == (ended.player, ended.outcome)
     assert settled(ended.player, "m-1", "won") is ended.player
-    assert cash_out_markets(ended.player, "b-1") == []
+    assert cash_out_selections(ended.player, "b-1") == {}
 
 
 def test_a_cash_out_counts_what_is_decided() -> None:
     document = settled(placed(rich(), legs="m-1 2.50, m-2 4.00"), "m-1", "won")
 
-    assert cash_out_markets(document, "b-1") == ["m-2"]
+    assert cash_out_selections(document, "b-1") == {"m-2": "home"}
     assert balance(cashed_out(document, m_2="2.00").player) == (99_000 + 4_750, 0, -3_750)
 
 

@@ -19,6 +19,7 @@ from app.domain.markets import (
     SettleMarket,
     bet_name,
     close,
+    extent,
     hear,
     join,
     lease,
@@ -290,6 +291,6 @@ def test_books_together_are_never_over_a_limit_and_use_nearly_all_of_it(
 
     regrets = any(regretted for *_, regretted in bets)
     assert regrets or not refused, "refused a bet that fits into 95 % of the limit"
-    view = market_view("m-1", market, books.values())
+    view = market_view("m-1", market, map(extent, books.values()))
     assert view.liability["home"] == sum(one.used.get("home", 0) for one in books.values())
     assert view.bets == sum(len(one.newest.bets) for one in books.values())

@@ -1,0 +1,32 @@
+"""MarketBookPage: full pages of a book's bets, each under a key of its own: a bet on a full market costs no more."""
+
+import restate
+
+from app.domain.markets import BetPage
+from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
+
+bet_pages = restate.VirtualObject(
+    "MarketBookPage",
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[requests_checked],
+)
+
+PAGE = "page"
+
+
+def page_key(book_key: str, page: int) -> str:
+    """The key of a book's page. Both end in a number, so it is no other book's."""
+    return f"{book_key}:{page}"
+
+
+@bet_pages.handler(name="keep")
+async def keep(ctx: restate.ObjectContext, page: BetPage) -> None:
+    """Keep a page as it now is."""
+    ctx.set(PAGE, page, serde=Json(BetPage))
+
+
+@bet_pages.handler(name="read")
+async def read(ctx: restate.ObjectContext) -> BetPage:
+    """The bets of a page. Exclusive, so that it waits for a page that is on its way."""
+    return await ctx.get(PAGE, serde=Json(BetPage)) or BetPage()

@@ -1,0 +1,366 @@
+"""MarketService and MarketBook: a market, and the books that accept its bets.
+
+A book is exclusive while it waits for its market, to join or to lease more. So a market never waits for a book while it
+is exclusive itself: what its books must hear of goes through a shared handler, which lets an exclusive one change the
+market and then tells the books. That way no two exclusive handlers can wait for each other.
+"""
+
+from typing import Annotated
+
+import restate
+from pydantic import Field
+
+from app.domain import markets as rules
+from app.domain.markets import (
+    Accepted,
+    BetPage,
+    Book,
+    Delayed,
+    Extent,
+    Lease,
+    Market,
+    MarketStatus,
+    MarketView,
+    OpenMarket,
+    ReserveLeg,
+    SelectionOffer,
+    SettleMarket,
+    Terms,
+)
+from app.domain.model import Id, PublicRequest, Wire
+from app.domain.odds import Price
+from app.domain.refusals import Refusal, Refused
+from app.domain.settlement import DeadHeat, SelectionOutcome
+from app.services import bet_pages
+from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, key_is, refuse, requests_checked, takes
+from app.services.outside import outside
+
+market = restate.VirtualObject(
+    "MarketService",
+    journal_retention=FORGET_AT_ONCE,
+    invocation_context_managers=[key_is("marketId")],
+)
+market_book = restate.VirtualObject(
+    "MarketBook",
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[requests_checked],
+)
+
+SETTLEMENT = "SettlementWorkflow"
+"""What lies above is sent to by its name."""
+STATE = "market"
+BOOK = "book"
+_MARKET = Json(Market)
+_BOOK = Json(Book)
+
+
+class SelectionRequest(SelectionOffer, PublicRequest):
+    """A selection on offer."""
+
+
+class OpenRequest(OpenMarket, PublicRequest):
+    """A market to open."""
+
+    selections: Annotated[tuple[SelectionRequest, ...], Field(min_length=1, max_length=rules.MAX_SELECTIONS)]
+
+
+class PricesRequest(PublicRequest):
+    """New prices of some selections."""
+
+    prices: Annotated[dict[Id, Price], Field(min_length=1, max_length=rules.MAX_SELECTIONS)]
+
+
+class DeadHeatRequest(DeadHeat, PublicRequest):
+    """More selections tied than there were places."""
+
+
+class OutcomeRequest(SelectionOutcome, PublicRequest):
+    """How a selection ended."""
+
+    dead_heat: DeadHeatRequest | None = None
+
+
+class SettleRequest(SettleMarket, PublicRequest):
+    """A result that names every selection."""
+
+    outcomes: dict[Id, OutcomeRequest]  # type: ignore[assignment]  # narrower: public, so unknown fields are refused
+
+
+class Standing(Wire):
+    """What a change of a market answers."""
+
+    market_id: str
+    name: str
+    status: MarketStatus
+    prices: dict[str, Price]
+    result_version: int
+
+
+class Settling(Wire):
+    """The run of a result over the market's bets."""
+
+    settlement_id: str
+
+
+class SettlementOrder(Wire):
+    """A result for the workflow that carries it out over the books of the market."""
+
+    market_id: str
+    version: int
+    outcomes: dict[str, SelectionOutcome]
+    books: list[int]
+
+
+class Change(Wire):
+    """A change of a market whose books must hear of it."""
+
+    status: MarketStatus | None = None
+    prices: dict[str, Price] | None = None
+    result: SettleMarket | None = None
+
+
+class LeaseFor(Wire):
+    """A book's wish for more of a selection's limit."""
+
+    book: int
+    lease: Lease
+
+
+class ReleaseLeg(Wire):
+    """A leg to give back, and the page that its reservation named."""
+
+    user_id: str
+    bet_id: str
+    page: int
+
+
+Reservation = Answer[Accepted | Delayed]
+
+
+def book_key(market_id: str, user_id: str) -> str:
+    """The book in which a player bets on a market, always the same."""
+    return numbered_book(market_id, rules.book_of(user_id, outside().market_books))
+
+
+def numbered_book(market_id: str, book: int) -> str:
+    """The key of a market's book by its number, from 0."""
+    return f"{market_id}:{book}"
+
+
+# The market as operators see it.
+
+
+@market.handler(name="open", **takes(OpenRequest))
+async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Standing:
+    """Offer a market. The same again changes nothing."""
+    before = await ctx.get(STATE, serde=_MARKET)
+    opened = Answer.of(rules.open_market(before, ctx.key(), request)).accepted()
+    if opened is not before:
+        ctx.set(STATE, opened, serde=_MARKET)
+    return _standing(ctx.key(), opened)
+
+
+@market.handler(name="setPrices", kind="shared", **takes(PricesRequest))
+async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -> Standing:
+    """Offer some selections at other prices; when it answers, every book bets at them."""
+    return _standing(ctx.key(), await _change(ctx, Change(prices=request.prices)))
+
+
+@market.handler(name="suspend", kind="shared", **takes(Nothing))
+async def suspend(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+    """Take no bets for now; when it answers, no book does."""
+    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
+
+
+@market.handler(name="resume", kind="shared", **takes(Nothing))
+async def resume(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+    """Take bets again."""
+    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
+
+
+@market.handler(name="close", kind="shared", **takes(Nothing))
+async def close(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+    """Take no bets any more; when it answers, no book does."""
+    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
+
+
+@market.handler(name="settle", kind="shared", **takes(SettleRequest))
+async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
+    """Enter a result and start its run over the bets, which none can join any more."""
+    result = SettleMarket.model_validate(request.model_dump(by_alias=False))
+    settled = await _change(ctx, Change(result=result))
+    settlement_id = rules.settlement_id(ctx.key(), settled.result_version)
+    order = SettlementOrder(
+        market_id=ctx.key(), version=settled.result_version, outcomes=settled.outcomes, books=sorted(settled.leases)
+    )
+    ctx.generic_send(SETTLEMENT, "run", order.model_dump_json().encode(), key=settlement_id)
+    return Settling(settlement_id=settlement_id)
+
+
+@market.handler(name="get", kind="shared", **takes(Nothing))
+async def get(ctx: restate.ObjectSharedContext, request: Nothing) -> MarketView:
+    """The market, and what its books have taken."""
+    known = await ctx.get(STATE, serde=_MARKET)
+    if known is None:
+        refuse(_unknown_market(ctx.key()))
+    asked = [ctx.object_call(extent, numbered_book(ctx.key(), book), None) for book in sorted(known.leases)]
+    return rules.market_view(ctx.key(), known, [await answer for answer in asked])
+
+
+async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
+    """Change the market and tell its books, also when it is a repetition: the first may have been cut short."""
+    changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
+    told = [ctx.object_call(hear, numbered_book(ctx.key(), book), changed.terms) for book in sorted(changed.leases)]
+    for answer in told:
+        await answer
+    return changed
+
+
+# What changes a market is exclusive and waits for nobody.
+
+
+@market.handler(name="change", ingress_private=True)
+async def change_market(ctx: restate.ObjectContext, change: Change) -> Answer[Market]:
+    """Change status, prices or result."""
+    before = await ctx.get(STATE, serde=_MARKET)
+    after = _unknown_market(ctx.key()) if before is None else _changed(before, change)
+    if after is not before and isinstance(after, Market):
+        ctx.set(STATE, after, serde=_MARKET)
+    return Answer.of(after)
+
+
+@market.handler(name="join", ingress_private=True)
+async def join(ctx: restate.ObjectContext, book: int) -> Answer[Terms]:
+    """A book takes its first bet and from now on hears of every change."""
+    before = await ctx.get(STATE, serde=_MARKET)
+    if before is None:
+        return Answer.of(_unknown_market(ctx.key()))
+    after = rules.join(before, book)
+    if after is not before:
+        ctx.set(STATE, after, serde=_MARKET)
+    return Answer.of(after.terms)
+
+
+@market.handler(name="lease", ingress_private=True)
+async def lease(ctx: restate.ObjectContext, request: LeaseFor) -> int:
+    """Let a book hold more of a selection's limit; gives what it now holds."""
+    before = await ctx.get(STATE, serde=_MARKET)
+    assert before is not None, "a book leases after it has joined"
+    after, held = rules.lease(before, request.book, request.lease)
+    if after is not before:
+        ctx.set(STATE, after, serde=_MARKET)
+    return held
+
+
+# Books: exclusive where they accept bets, and waiting for their market only.
+
+
+@market_book.handler(name="reserve")
+async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservation:
+    """Accept a bet's leg, or say why not."""
+    market_id, number = _market_and_number(ctx.key())
+    book = await ctx.get(BOOK, serde=_BOOK)
+    if book is None:
+        terms = await ctx.object_call(join, market_id, number)
+        if terms.refused is not None:
+            return Answer.of(terms.refused)
+        book = rules.hear(None, terms.accepted())
+        ctx.set(BOOK, book, serde=_BOOK)
+    if (wanted := rules.lease_wanted(book, request)) is not None:
+        held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
+        book = rules.with_lease(book, wanted.selection_id, held)
+    after, outcome = rules.reserve(book, request)
+    after, full_page = rules.turn_page(after)
+    if full_page is not None:
+        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages), full_page)
+    if isinstance(outcome, Accepted):
+        ctx.set(BOOK, after, serde=_BOOK)
+    return Answer.of(outcome)
+
+
+@market_book.handler(name="release")
+async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
+    """Give a leg back whose bet was refused elsewhere."""
+    book = await ctx.get(BOOK, serde=_BOOK)
+    assert book is not None, "what was reserved can be released"
+    page = await _page(ctx, book, request.page)
+    after, left = rules.release(book, page, request.user_id, request.bet_id)
+    if after is book:
+        return
+    ctx.set(BOOK, after, serde=_BOOK)
+    if request.page != book.full_pages:
+        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), request.page), left)
+
+
+@market_book.handler(name="hear")
+async def hear(ctx: restate.ObjectContext, terms: Terms) -> None:
+    """Take over what the market says."""
+    book = await ctx.get(BOOK, serde=_BOOK)
+    after = rules.hear(book, terms)
+    if after is not book:
+        ctx.set(BOOK, after, serde=_BOOK)
+
+
+@market_book.handler(name="terms", kind="shared")
+async def current_terms(ctx: restate.ObjectSharedContext) -> Terms:
+    """Status and prices as this book knows them, for a cash-out of one of its bets."""
+    return (await _known(ctx)).terms
+
+
+@market_book.handler(name="extent", kind="shared")
+async def extent(ctx: restate.ObjectSharedContext) -> Extent:
+    """How much the book holds; nothing when it has joined and not taken a bet yet."""
+    book = await ctx.get(BOOK, serde=_BOOK)
+    return Extent() if book is None else rules.extent(book)
+
+
+@market_book.handler(name="page", kind="shared")
+async def page(ctx: restate.ObjectSharedContext, number: int) -> BetPage:
+    """The bets on one page of the book's index, counted from 0."""
+    return await _page(ctx, await _known(ctx), number)
+
+
+async def _known(ctx: restate.ObjectSharedContext) -> Book:
+    book = await ctx.get(BOOK, serde=_BOOK)
+    assert book is not None, "only books in use are asked"
+    return book
+
+
+async def _page(ctx: restate.ObjectContext | restate.ObjectSharedContext, book: Book, number: int) -> BetPage:
+    if number == book.full_pages:
+        return book.newest
+    return await ctx.object_call(bet_pages.read, bet_pages.page_key(ctx.key(), number), None)
+
+
+def _changed(before: Market, change: Change) -> Market | Refused:
+    if change.prices is not None:
+        return rules.set_prices(before, change.prices)
+    if change.result is not None:
+        return rules.settle(before, change.result)
+    match change.status:
+        case MarketStatus.SUSPENDED:
+            return rules.suspend(before)
+        case MarketStatus.OPEN:
+            return rules.resume(before)
+        case _:
+            return rules.close(before)
+
+
+def _market_and_number(key: str) -> tuple[str, int]:
+    market_id, number = key.rsplit(":", 1)
+    return market_id, int(number)
+
+
+def _standing(market_id: str, known: Market) -> Standing:
+    return Standing(
+        market_id=market_id,
+        name=known.opened.name,
+        status=known.status,
+        prices=known.prices,
+        result_version=known.result_version,
+    )
+
+
+def _unknown_market(market_id: str) -> Refused:
+    return Refused(reason=Refusal.UNKNOWN_MARKET, message=f"marketId: there is no market {market_id}")
