@@ -2,8 +2,6 @@
 
 from uuid import uuid4
 
-import pytest
-
 from tests.running import System
 from tests.services.test_deposits import deposit, request
 
