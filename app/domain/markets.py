@@ -21,7 +21,7 @@ from app.domain.settlement import SelectionOutcome
 MAX_SELECTIONS = 200
 MAX_VERSION = 1_000_000_000
 MAX_BOOKS = 16
-PAGE_SIZE = 100
+PAGE_SIZE = 50
 """Bets on one page of a book's index."""
 LEASE_PIECES = 400
 """A limit is leased in such parts of it: what 16 books hold unused is less than 16/400, 4 %, of the limit."""

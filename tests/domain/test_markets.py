@@ -238,11 +238,11 @@ def test_a_bet_is_released_once_from_the_newest_page_or_a_full_one() -> None:
         book, full = turn_page(book)
         if full is not None:
             pages[book.full_pages - 1] = full
-    assert (book.bets, book.full_pages, list(pages), len(book.newest.bets)) == (101, 1, [0], 1)
+    assert (book.bets, book.full_pages, list(pages), len(book.newest.bets)) == (PAGE_SIZE + 1, 1, [0], 1)
 
     for page, bet_id in ((pages[0], "7"), (book.newest, str(PAGE_SIZE))):
         left, rest = release(book, page, "u-1", bet_id)
-        assert (left.bets, left.used) == (100, {"home": 150_000})
+        assert (left.bets, left.used) == (PAGE_SIZE, {"home": PAGE_SIZE * 1_500})
         assert bet_name("u-1", bet_id) not in rest.bets
         assert release(left, rest, "u-1", bet_id) == (left, rest)
     assert release(book, BetPage(), "u-1", "7")[0] is book
