@@ -14,6 +14,7 @@ from app.domain.follow_up import Patience
 from app.domain.player import Policy
 from app.providers.messages import Mailer, SmtpMailer
 from app.providers.payments import HttpPaymentProvider, PaymentProvider
+from app.services.archive import archive_bucket
 from app.services.bet_pages import bet_pages
 from app.services.bets import player
 from app.services.comms import comms
@@ -36,6 +37,7 @@ SERVICES = (
     market,
     market_book,
     bet_pages,
+    archive_bucket,
     statements,
     comms,
 )

@@ -7,7 +7,7 @@ import restate
 from pydantic import AfterValidator, Field, StrictBool
 
 from app.domain import deposits, protection, withdrawals
-from app.domain.archive import ArchiveIndex, Operations, name_of
+from app.domain.archive import Operations
 from app.domain.model import PublicRequest
 from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
 from app.domain.protection import AllLimits, Standing
@@ -23,7 +23,7 @@ from app.domain.statement import (
     statement_view,
     without_old_page,
 )
-from app.services import comms, statements
+from app.services import archive, comms, statements
 from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, invalid, key_is, takes, wall_clock
 from app.services.outside import outside
 
@@ -36,9 +36,7 @@ player = restate.VirtualObject(
 )
 
 STATE = "player"
-ARCHIVE = "archive"
 _PLAYER = Json(Player)
-_ARCHIVE = Json(ArchiveIndex)
 
 
 class StatementRequest(PublicRequest):
@@ -90,15 +88,8 @@ async def load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, ki
     missing = [operation_id for operation_id in ids if operation_id not in getattr(document, kind)]
     if not document.has_archive or not missing:
         return document
-    index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
-    for operation_id in missing:
-        page = index.page_of(name_of(kind, operation_id))
-        if page is None:
-            continue
-        archived = await ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
-        found = {name: operation for name, operation in getattr(archived, kind).items() if name == operation_id}
-        document = document.changed(**{kind.value: {**found, **getattr(document, kind)}})
-    return document
+    found = await archive.recall(ctx, kind, missing)
+    return document.changed(**{kind.value: {**found, **getattr(document, kind)}})
 
 
 async def carry_out(ctx: restate.ObjectContext, before: Player, decision: Decision[T]) -> Answer[T]:
@@ -109,11 +100,7 @@ async def carry_out(ctx: restate.ObjectContext, before: Player, decision: Decisi
             ctx.object_send(statements.keep, statements.page_key(ctx.key(), page), content)
         after, archived = archive_ended(without_old_page(after))
         if archived is not None:
-            index = await ctx.get(ARCHIVE, serde=_ARCHIVE) or ArchiveIndex()
-            index = index.with_page(archived.names)
-            key = statements.archive_key(ctx.key(), len(index.pages))
-            ctx.object_send(statements.keep_archive, key, archived)
-            ctx.set(ARCHIVE, index, serde=_ARCHIVE)
+            await archive.put_away(ctx, archived)
         ctx.set(STATE, after, serde=_PLAYER)
     for message in decision.messages:
         ctx.service_send(comms.send, message)

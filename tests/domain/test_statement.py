@@ -3,7 +3,6 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.archive import ArchiveIndex, Operations, name_of
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.player import Player, Policy
 from app.domain.statement import (
@@ -81,7 +80,7 @@ def test_a_statement_shows_what_each_movement_did_to_the_cash() -> None:
     }
 
 
-def test_what_ended_is_archived_oldest_first_and_found_again() -> None:
+def test_what_ended_is_archived_oldest_first() -> None:
     document, _ = deposited(MAX_ENDED)
     assert archive_ended(document) == (document, None)
 
@@ -91,14 +90,4 @@ def test_what_ended_is_archived_oldest_first_and_found_again() -> None:
     assert archived is not None
     assert list(archived.deposits) == [str(number) for number in range(MAX_ENDED // 2)]
     assert {**archived.deposits, **kept.deposits} == document.deposits
-    index = ArchiveIndex().with_page(["deposits/other"]).with_page(archived.names)
-    assert {index.page_of(name_of(Operations.DEPOSITS, name)) for name in archived.deposits} == {2}
-    assert {index.page_of(name_of(Operations.DEPOSITS, name)) for name in kept.deposits} == {None}
-
-
-def test_an_archived_deposit_is_found_though_a_later_withdrawal_has_its_id() -> None:
-    index = ArchiveIndex().with_page(["deposits/a"]).with_page(["withdrawals/a"])
-
-    assert index.page_of(name_of(Operations.DEPOSITS, "a")) == 1
-    assert index.page_of(name_of(Operations.WITHDRAWALS, "a")) == 2
-    assert index.page_of(name_of(Operations.BETS, "a")) is None
+    assert archived.names == [f"deposits/{number}" for number in range(MAX_ENDED // 2)]

@@ -1,0 +1,117 @@
+"""The archive of what ended and left a player's document; ArchiveBucket has the index of all but its newest pages.
+
+Whoever reads finds everything that was archived. What a player's object sends leaves it in the order of sending, and it
+keeps its index shortened only after it has sent what it takes out of it. So a question that comes from what was kept
+then is behind what was sent, and a bucket and a page take turns, reads too: what is on its way comes first.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import restate
+from restate.serde import Serde
+
+from app.domain.archive import ArchiveFilter, ArchiveIndex, Bucket, Operations, bucket_of, hash_of, name_of
+from app.domain.model import Wire
+from app.domain.player import Bet, Deposit, Withdrawal
+from app.domain.statement import ArchivePage
+from app.services import statements
+from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
+
+archive_bucket = restate.VirtualObject(
+    "ArchiveBucket",
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[requests_checked],
+)
+
+
+class Packed(Serde[ArchiveFilter]):
+    """The filter as its packed bytes."""
+
+    def deserialize(self, buf: bytes) -> ArchiveFilter | None:
+        """Read a filter; nothing is there where there are no bytes."""
+        return ArchiveFilter.unpacked(buf) if buf else None
+
+    def serialize(self, obj: ArchiveFilter | None) -> bytes:
+        """Write a filter."""
+        return b"" if obj is None else obj.packed()
+
+
+INDEX = "archive"
+FILTER = "archive-filter"
+BUCKET = "bucket"
+_INDEX = Json(ArchiveIndex)
+_FILTER = Packed()
+_BUCKET = Json(Bucket)
+
+
+class Wanted(Wire):
+    """Hashes to look up in a bucket."""
+
+    hashes: list[str]
+
+
+def bucket_key(user_id: str, bucket: str) -> str:
+    """The key of a player's bucket. A bucket is one character, so it is no other player's."""
+    return f"{user_id}:{bucket}"
+
+
+@archive_bucket.handler(name="add")
+async def add(ctx: restate.ObjectContext, added: Bucket) -> None:
+    """Keep which pages some hashes lead to, for ever."""
+    known = await ctx.get(BUCKET, serde=_BUCKET) or Bucket()
+    ctx.set(BUCKET, known.with_more(added), serde=_BUCKET)
+
+
+@archive_bucket.handler(name="lookUp")
+async def look_up(ctx: restate.ObjectContext, wanted: Wanted) -> Bucket:
+    """The pages that hashes lead to. Exclusive, so that it waits for what is on its way."""
+    return (await ctx.get(BUCKET, serde=_BUCKET) or Bucket()).of(wanted.hashes)
+
+
+async def put_away(ctx: restate.ObjectContext, page: ArchivePage) -> None:
+    """Archive what the player's document lets go of. The document is to be set after that."""
+    index = (await ctx.get(INDEX, serde=_INDEX) or ArchiveIndex()).with_page(page.names)
+    ctx.object_send(statements.keep_archive, statements.archive_key(ctx.key(), len(index.pages)), page)
+    index, moved = index.move_old()
+    if moved:
+        for bucket, added in moved.items():
+            ctx.object_send(add, bucket_key(ctx.key(), bucket), added)
+        known = await ctx.get(FILTER, serde=_FILTER) or ArchiveFilter()
+        ctx.set(FILTER, known.with_buckets(moved), serde=_FILTER)
+    ctx.set(INDEX, index, serde=_INDEX)
+
+
+async def recall(
+    ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, ids: Iterable[str]
+) -> dict[str, Deposit | Withdrawal | Bet]:
+    """Those of some operations that are archived, as they were when they last left the document."""
+    hashes = {operation_id: hash_of(name_of(kind, operation_id)) for operation_id in ids}
+    index = await ctx.get(INDEX, serde=_INDEX) or ArchiveIndex()
+    pages = {page for hashed in hashes.values() for page in index.pages_of(hashed)}
+    if index.has_moved:
+        pages |= await _in_buckets(ctx, hashes.values())
+    asked = [
+        ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
+        for page in sorted(pages)
+    ]
+    found: dict[str, Deposit | Withdrawal | Bet] = {}
+    for answer in asked:
+        archived = getattr(await answer, kind)
+        found.update({operation_id: archived[operation_id] for operation_id in hashes if operation_id in archived})
+    return found
+
+
+async def _in_buckets(ctx: restate.ObjectContext | restate.ObjectSharedContext, hashes: Iterable[str]) -> set[int]:
+    known = await ctx.get(FILTER, serde=_FILTER)
+    assert known is not None, "nothing is in a bucket that is not in the filter"
+    wanted = defaultdict(list)
+    for hashed in hashes:
+        if known.admits(hashed):
+            wanted[bucket_of(hashed)].append(hashed)
+    asked = [
+        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those))
+        for bucket, those in wanted.items()
+    ]
+    return {page for answer in asked for pages in (await answer).pages.values() for page in pages}
