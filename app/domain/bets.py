@@ -4,7 +4,7 @@ A settled bet is never opened again: a corrected result moves the difference as 
 Returns are never blocked, whatever restriction or debt the player has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
@@ -229,7 +229,8 @@ def accept_bet(player: Player, bet_id: str, prices: Mapping[str, Price]) -> Deci
     if not bet.status.can_be_released:
         return Decision(player, bet)
     legs = [leg.model_copy(update={"price": prices[leg.market_id]}) for leg in bet.legs]
-    return _with_bet(player, bet_id, bet, status=BetStatus.OPEN, legs=legs)
+    for_good = _uses(player, bet_id, lambda use: [use.model_copy(update={"reference": None})])
+    return _with_bet(player.changed(uses=for_good), bet_id, bet, status=BetStatus.OPEN, legs=legs)
 
 
 def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) -> Decision[Bet]:
@@ -239,11 +240,10 @@ def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) 
         return Decision(player, bet)
     postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
     after = book(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now)
-    uses = {
-        kind: [use for use in uses if kind is LimitKind.DEPOSIT or use.reference != bet_id]
-        for kind, uses in after.uses.items()
-    }
-    return _with_bet(after.changed(uses=uses), bet_id, bet, status=BetStatus.REFUSED, refused=refused, ended_at=now)
+    taken_back = _uses(after, bet_id, lambda use: [])
+    return _with_bet(
+        after.changed(uses=taken_back), bet_id, bet, status=BetStatus.REFUSED, refused=refused, ended_at=now
+    )
 
 
 def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
@@ -396,6 +396,16 @@ def _counted(player: Player, kind: LimitKind, use: Use) -> Player:
     may_be_taken_back = (bet_id for bet_id, bet in player.bets.items() if bet.status.can_be_released)
     counted = add_use(player.uses.get(kind, []), use, may_be_taken_back)
     return player.changed(uses={**player.uses, kind: counted})
+
+
+def _uses(player: Player, bet_id: str, become: Callable[[Use], list[Use]]) -> dict[LimitKind, list[Use]]:
+    """What counts against limits, where the uses of one bet become others. A deposit may have the same id."""
+    return {
+        kind: [new for use in uses for new in (become(use) if use.reference == bet_id else [use])]
+        if kind is not LimitKind.DEPOSIT
+        else uses
+        for kind, uses in player.uses.items()
+    }
 
 
 def _content(bet: Bet) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import core_schema
@@ -41,7 +42,9 @@ class Price:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            lambda value: value if isinstance(value, cls) else cls.of(value),
+            lambda value: (
+                value if isinstance(value, cls) else _known(value) if isinstance(value, str) else cls.of(value)
+            ),
             json_schema_input_schema=core_schema.union_schema([core_schema.str_schema(), core_schema.float_schema()]),
             serialization=core_schema.to_string_ser_schema(when_used="json"),
         )
@@ -53,6 +56,12 @@ class PriceChange(StrEnum):
     NONE = "none"
     HIGHER = "higher"
     ANY = "any"
+
+
+@lru_cache(maxsize=10_000)
+def _known(value: str) -> Price:
+    """Read a price once: a player's document holds the same few hundreds again and again."""
+    return Price.of(value)
 
 
 def taken(asked: Price, current: Price, change: PriceChange) -> Price | None:

@@ -13,7 +13,7 @@ from pydantic import Field
 from app.domain.model import MAX_AMOUNT, Moment, State, Wire
 from app.domain.refusals import Refusal, Refused
 
-MAX_USES = 500
+MAX_USES = 100
 """Movements remembered one by one for each kind of limit; older ones are then counted together."""
 
 

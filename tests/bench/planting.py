@@ -1,0 +1,127 @@
+"""State as many bets would have left it, built by the rules themselves and given to Restate without its ingress.
+
+Placing 100,000 bets to measure the next one would take longer than all that is measured.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+
+import aiohttp
+
+from app.domain.bets import ApplyResult, PlaceBet, accept_bet, apply_result, hold_stake
+from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
+from app.domain.markets import (
+    Accepted,
+    Book,
+    Market,
+    OpenMarket,
+    ReserveLeg,
+    book_of,
+    hear,
+    join,
+    open_market,
+    reserve,
+    turn_page,
+)
+from app.domain.model import State
+from app.domain.odds import Price, PriceChange
+from app.domain.player import Player, Policy
+from app.domain.settlement import SelectionOutcome
+from app.domain.statement import archive_ended, without_old_page
+
+NOW = datetime.now(UTC)
+RICH = Policy(default_weekly_deposit_limit=10**9)
+BOOKS = 16
+AT_ONCE = 32
+PRICE = Price.of("2.00")
+STEADY = 500
+"""After so many bets a player's document has its final size, however many more follow."""
+
+Planted = tuple[str, str, Mapping[str, State]]
+"""A service, a key, and its state."""
+
+
+def rich_player(user_id: str) -> Player:
+    """A player with money in the wallet w."""
+    request = ReserveDeposit(
+        deposit_id="d",
+        wallet_id="w",
+        amount=10**8,
+        currency=None,
+        payment_method="card",
+        email="a@example.com",
+        now=NOW,
+    )
+    reserved = reserve_deposit(Player(user_id=user_id), request, RICH).player
+    return credit_deposit(reserved, EndDeposit(deposit_id="d", now=NOW)).player
+
+
+def with_open_bet(player: Player, bet_id: str, market_id: str) -> Player:
+    """The player with one more bet."""
+    leg = {"market_id": market_id, "selection_id": "home", "price": PRICE}
+    bet = PlaceBet.model_validate({"bet_id": bet_id, "wallet_id": "w", "stake": 10, "legs": [leg]})
+    held = hold_stake(player, bet, NOW, RICH).player
+    return accept_bet(held, bet_id, {market_id: PRICE}).player
+
+
+def with_history(player: Player, bets: int) -> Player:
+    """The player after so many bets that were lost."""
+    lost = {"home": SelectionOutcome.model_validate({"result": "lost"})}
+    for number in range(min(bets, STEADY)):
+        name = f"old-{number}"
+        player = with_open_bet(player, name, "old")
+        request = ApplyResult(market_id="old", version=1, outcomes=lost, bet_ids=[name], now=NOW)
+        player, _ = archive_ended(without_old_page(apply_result(player, request).player))
+    return player
+
+
+def offer(home: Price = PRICE) -> OpenMarket:
+    """A market of two selections."""
+    selections = [{"selection_id": name, "name": name, "price": home} for name in ("home", "away")]
+    return OpenMarket.model_validate({"name": "A game", "selections": selections})
+
+
+def market_with_bets(market_id: str, bets: Iterable[tuple[str, str]]) -> Iterator[Planted]:
+    """A market, its books and their pages, with bets of users by their ids."""
+    market = open_market(None, market_id, offer())
+    assert isinstance(market, Market)
+    books: dict[int, Book] = {number: hear(None, market.terms) for number in range(BOOKS)}
+    for number in books:
+        market = join(market, number)
+    for user_id, bet_id in bets:
+        number = book_of(user_id, BOOKS)
+        leg = ReserveLeg(
+            user_id=user_id,
+            bet_id=bet_id,
+            selection_id="home",
+            price=PRICE,
+            price_change=PriceChange.NONE,
+            stake=10,
+            potential_return=20,
+        )
+        before = books[number]
+        after, outcome = reserve(before, leg)
+        assert isinstance(outcome, Accepted)
+        books[number], full = turn_page(after)
+        if full is not None:
+            yield "MarketBookPage", f"{market_id}:{number}:{before.full_pages}", {"page": full}
+    yield "MarketService", market_id, {"market": market}
+    for number, book in books.items():
+        yield "MarketBook", f"{market_id}:{number}", {"book": book}
+
+
+async def plant(admin: str, planted: Iterable[Planted]) -> None:
+    """Give Restate all this state, and wait until the last of it is there."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(client: aiohttp.ClientSession, service: str, key: str, state: Mapping[str, State]) -> None:
+        content = {name: list(document.model_dump_json().encode()) for name, document in state.items()}
+        async with client.post(f"/services/{service}/state", json={"object_key": key, "new_state": content}) as answer:
+            answer.raise_for_status()
+        gate.release()
+
+    async with aiohttp.ClientSession(admin) as client, asyncio.TaskGroup() as group:
+        for service, key, state in planted:
+            await gate.acquire()
+            group.create_task(one(client, service, key, state))
