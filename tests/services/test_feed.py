@@ -1,7 +1,7 @@
 """Records of a feed: applied to their market in order, or parked, looked at, tried again, discarded.
 
 Restate brings a Kafka record as a call with the record's key as the object's, its value as the body, and its place in
-`kafka.*` headers (crates/ingress-kafka of restate-server). Its HTTP ingress takes the same, but for an empty key or body.
+`kafka.*` headers (restate-server's crates/ingress-kafka). Its HTTP ingress takes the same but for an empty key or body.
 """
 
 import json
@@ -188,6 +188,21 @@ def test_an_old_price_never_overwrites_a_newer_one(betting: System) -> None:
         ("1", "overtaken"),
         ("3", "overtaken"),
     ]
+
+
+def test_parked_prices_tried_again_in_the_wrong_order_end_at_the_newest(betting: System) -> None:
+    feed = Feed(betting)
+    feed.brings("setPrices", {"prices": {"home": "3.00"}})
+    feed.brings("setPrices", {"prices": {"home": "3.50"}})
+    feed.brings("open", offer())
+    feed.parked(2)
+
+    newer, older = feed.quarantine("retry", "2"), feed.quarantine("retry", "1")
+
+    assert newer["applied"] is True
+    assert older["applied"] is False
+    assert older["reason"] == "overtaken"
+    assert feed.market["prices"]["home"] == "3.50"
 
 
 def test_a_discarded_record_is_gone(betting: System) -> None:
