@@ -77,7 +77,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         yield {mutant.name: pool.submit(verdict_with, tmp_path_factory.mktemp("mutant"), mutant) for mutant in wanted}
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_known_bug_turns_its_test_red(verdicts: Verdicts, mutant: Mutant) -> None:
     assert verdicts[mutant.name].result() == "red"
 
