@@ -20,7 +20,7 @@ from app.services.bets import apply_result
 from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, clock, requests_checked, takes
 from app.services.markets import SETTLEMENT, SettlementOrder, numbered_book
 
-PAGES_AT_ONCE = 8
+PAGES_AT_ONCE = 4
 """Pages of bets under way at the same time, so that a large market leaves room for other work."""
 RETENTION = timedelta(days=90)
 """How long `progress` can tell of a run after its end."""

@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,9 +19,11 @@ import click
 import httpx
 from rich.console import Console
 
-from tests.bench import bets, payments
+from tests.bench import bets, payments, settling
 from tests.bench.measuring import Result, measure, table
 from tests.running import System, clean_environment, free_port_base, running
+
+SUITES = ("payments", "bets", "settlement")
 
 
 @contextmanager
@@ -40,37 +42,66 @@ def compared(system: System) -> Iterator[None]:
         service.wait()
 
 
-async def measured(system: System, only: str | None, rounds: int, clients: list[int]) -> list[Result]:
-    """What was asked for, one after the other."""
+async def measured(system: System, suites: Sequence[str], rounds: int, clients: list[int]) -> list[Result]:
+    """Round after round of requests."""
     results = []
-    if only in (None, "payments"):
+    if "payments" in suites:
         results += await measure(system.ingress, payments.flows(), rounds, clients)
-    if only in (None, "bets"):
+    if "bets" in suites:
         results += await measure(system.ingress, await bets.flows(system.admin), rounds, clients)
     return results
 
 
+async def settled(system: System, sizes: list[int]) -> list[settling.Settled]:
+    """Settlements in peace, and one whose service and restate-server are killed on the way."""
+    results = [await settling.settle(system, size, kill=False) for size in sizes]
+    return [*results, await settling.settle(system, sizes[0], kill=True)]
+
+
+def whole_numbers(_context: click.Context, _parameter: click.Parameter, value: str) -> list[int]:
+    """Numbers separated by commas."""
+    try:
+        return [int(number) for number in value.split(",")]
+    except ValueError:
+        raise click.BadParameter("whole numbers, separated by commas") from None
+
+
 @click.command()
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Rounds that count.")
-@click.option("--clients", default="1,16,64", show_default=True, help="Clients at once, separated by commas.")
-@click.option("--only", type=click.Choice(["payments", "bets"]), help="Measure these alone.")
+@click.option(
+    "--clients", default="1,16,64", show_default=True, callback=whole_numbers, help="Clients at once, by commas."
+)
+@click.option(
+    "--settle", default="10000,100000", show_default=True, callback=whole_numbers, help="Bets to settle, by commas."
+)
+@click.option("--only", "suites", type=click.Choice(SUITES), multiple=True, default=SUITES, help="Measure these alone.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("build/bench.json"), show_default=True
 )
-def main(rounds: int, clients: str, only: str | None, output: Path) -> None:
-    """Measure payments, bets and reads beside a no-op invocation, on a system of its own."""
+def main(rounds: int, clients: list[int], settle: list[int], suites: Sequence[str], output: Path) -> None:
+    """Measure payments, bets and settlement beside a no-op invocation, on a system of its own."""
     unhurried = {"BETTING_CHARGE_WAIT_SECONDS": "25", "BETTING_PROVIDER_TIMEOUT_SECONDS": "10"}
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), environment=unhurried) as system,
         compared(system),
     ):
-        results = asyncio.run(measured(system, only, rounds, [int(number) for number in clients.split(",")]))
+        results = asyncio.run(measured(system, suites, rounds, clients))
+        settlements = asyncio.run(settled(system, settle)) if "settlement" in suites else []
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.machine()}
     output.parent.mkdir(parents=True, exist_ok=True)
-    report = {"machine": machine, "rounds": rounds, "results": [asdict(result) for result in results]}
+    report = {
+        "machine": machine,
+        "rounds": rounds,
+        "results": [asdict(result) for result in results],
+        "settlements": [asdict(one) for one in settlements],
+    }
     output.write_text(json.dumps(report, indent=2) + "\n")
-    Console(width=100).print(table(results))
+    console = Console(width=110)
+    if results:
+        console.print(table(results))
+    if settlements:
+        console.print(settling.table(settlements))
     click.echo(f"as JSON: {output}")
 
 

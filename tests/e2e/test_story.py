@@ -60,6 +60,41 @@ def in_review(ingress: httpx.Client, name: str) -> None:
     assert ingress.post("/PaymentService/withdraw", json=body).json()["status"] == "inReview"
 
 
+BETTOR = {"walletId": "bettor", "userId": "bettor"}
+
+
+def deposited(ingress: httpx.Client, amount: int) -> None:
+    body = BETTOR | {"amount": amount, "paymentMethod": "creditCard", "email": "bettor@example.com"}
+    assert ingress.post("/PaymentService/deposit", json=body).json()["status"] == "credited"
+
+
+def opened(ingress: httpx.Client, market: str, **fields: object) -> None:
+    selections = [{"selectionId": name, "name": name, "price": "2.50"} for name in ("home", "away")]
+    body = {"name": market, "selections": selections, **fields}
+    assert ingress.post(f"/MarketService/{market}/open", json=body).is_success
+
+
+def placed(ingress: httpx.Client, market: str) -> str:
+    """A bet of 1000 on the home win, and how it stands."""
+    legs = [{"marketId": market, "selectionId": "home", "price": "2.50"}]
+    body = {"betId": market, "walletId": "bettor", "stake": 1_000, "legs": legs}
+    return str(ingress.post("/PlayerService/bettor/placeBet", json=body).json()["status"])
+
+
+def bet(ingress: httpx.Client, market: str) -> str:
+    return str(ingress.post("/PlayerService/bettor/getBet", json={"betId": market}).json()["status"])
+
+
+def settled(ingress: httpx.Client, market: str) -> dict[str, Any]:
+    """The home win has won; how its settlement ended."""
+    outcomes = {"home": {"result": "won"}, "away": {"result": "lost"}}
+    answer = ingress.post(f"/MarketService/{market}/settle", json={"version": 1, "outcomes": outcomes}).json()
+    path = f"/SettlementWorkflow/{answer['settlementId']}/progress"
+    until(lambda: ingress.post(path).json()["done"], f"{market} is settled")
+    progress: dict[str, Any] = ingress.post(path).json()
+    return progress
+
+
 def approve(ingress: httpx.Client, name: str) -> None:
     assert ingress.post(f"/WithdrawalWorkflow/{name}/approve", json={"operator": "e2e"}).is_success
     until(lambda: ingress.post(f"/WithdrawalWorkflow/{name}/status").json()["status"] == "paid", f"{name} is paid")
@@ -126,6 +161,11 @@ def test_1b_a_request_that_our_restate_did_not_sign_is_refused(release: Release)
 def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release: Release) -> None:
     with forward("service/betting-restate", 8080) as ingress, forward("service/betting-restate", 9070) as admin:
         in_review(ingress, "review-1")
+        deposited(ingress, 5_000)
+        opened(ingress, "before-the-game")
+        opened(ingress, "in-play", betDelaySeconds=60)
+        assert placed(ingress, "before-the-game") == "accepted"
+        assert placed(ingress, "in-play") == "delayed"
         delayed = ingress.post("/WithdrawalWorkflow/nobody/status/send?delay=45s").json()["invocationId"]
         v1 = release.status()["v1"]["deployment"]
         assert which(ingress) == "v1"
@@ -159,6 +199,24 @@ def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release
         assert v1 not in [known["id"] for known in admin.get("/deployments").json()["deployments"]]
         until(lambda: not pods("v1"), "v1 has no pods")
         assert release.why("v1")["invocations"] == []
+
+
+def test_3a_bets_placed_on_v1_are_decided_and_settled_by_v2(release: Release, ingress: httpx.Client) -> None:
+    assert "v1" not in release.status() or not pods("v1")
+    assert bet(ingress, "before-the-game") == "open"
+    until(lambda: bet(ingress, "in-play") == "open", "the bet in play is accepted after its delay", 90)
+
+    for market in ("before-the-game", "in-play"):
+        assert settled(ingress, market) == {"bets": 1, "settled": 1, "paid": 2_500, "done": True}
+
+    assert audited(ingress, "bettor")["bettor"] == {
+        "cash": 8_000,
+        "locked": 0,
+        "pendingOut": 0,
+        "provider": -5_000,
+        "house": -3_000,
+        "adjustment": 0,
+    }
 
 
 def test_4_rollback_moves_routing_back_and_promote_forth(release: Release, ingress: httpx.Client) -> None:
@@ -240,7 +298,13 @@ def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:
 
 
 def players() -> list[str]:
-    return [PLAYER["userId"], "helm-test", *(f"review-{n}" for n in (1, 2, 3)), *(f"load-{n}" for n in range(4))]
+    return [
+        PLAYER["userId"],
+        "helm-test",
+        "bettor",
+        *(f"review-{n}" for n in (1, 2, 3)),
+        *(f"load-{n}" for n in range(4)),
+    ]
 
 
 def audited(ingress: httpx.Client, player: str) -> dict[str, Any]:
