@@ -19,6 +19,8 @@ from app.services.bet_pages import bet_pages
 from app.services.bets import player
 from app.services.comms import comms
 from app.services.deposit_follow_up import deposit_follow_up
+from app.services.market_feed import market_feed
+from app.services.market_quarantine import market_quarantine
 from app.services.markets import market, market_book
 from app.services.outside import Outside, connect
 from app.services.payments import payments
@@ -34,6 +36,8 @@ SERVICES = (
     deposit_follow_up,
     withdrawal_workflow,
     player,
+    market_quarantine,
+    market_feed,
     market,
     market_book,
     bet_pages,

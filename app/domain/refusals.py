@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from app.domain.model import Wire
 
@@ -22,6 +22,7 @@ class Refusal(StrEnum):
     UNKNOWN_MARKET = "unknown_market"
     UNKNOWN_SELECTION = "unknown_selection"
     UNKNOWN_WITHDRAWAL = "unknown_withdrawal"
+    UNKNOWN_RECORD = "unknown_record"
     ID_REUSED = "id_reused"
     MARKET_NOT_OPEN = "market_not_open"
     MARKET_SUSPENDED = "market_suspended"
@@ -35,6 +36,7 @@ class Refusal(StrEnum):
     IRREVOCABLE = "irrevocable"
     ALREADY_DECIDED = "already_decided"
     WALLET_CURRENCY = "wallet_currency"
+    OVERTAKEN = "overtaken"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     DEPOSIT_LIMIT = "deposit_limit"
     STAKE_LIMIT = "stake_limit"
@@ -56,6 +58,7 @@ HTTP_STATUS = {
         Refusal.UNKNOWN_MARKET,
         Refusal.UNKNOWN_SELECTION,
         Refusal.UNKNOWN_WITHDRAWAL,
+        Refusal.UNKNOWN_RECORD,
     },
     409: {
         Refusal.ID_REUSED,
@@ -71,6 +74,7 @@ HTTP_STATUS = {
         Refusal.IRREVOCABLE,
         Refusal.ALREADY_DECIDED,
         Refusal.WALLET_CURRENCY,
+        Refusal.OVERTAKEN,
     },
     422: {
         Refusal.INSUFFICIENT_FUNDS,
@@ -97,3 +101,10 @@ class Refused(Wire):
 def id_reused(field: str, name: str) -> Refused:
     """A business id that stands for other content already."""
     return Refused(reason=Refusal.ID_REUSED, message=f"{field}: {name} stands for something else already")
+
+
+def invalid_request(error: ValidationError, *within: str) -> Refused:
+    """What cannot be understood, with each field that is wrong and why; `within` is where the fields are."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    words = [f"{'.'.join(map(str, (*within, *problem['loc']))) or 'body'}: {problem['msg']}" for problem in problems]
+    return Refused(reason=Refusal.INVALID_REQUEST, message="; ".join(words))

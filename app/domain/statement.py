@@ -17,7 +17,7 @@ from app.domain.wallet import Account, Entry, Kind, total
 Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
 
 PAGE_SIZE = 50
-MAX_ENDED = 100
+MAX_ENDED = 40
 """Deposits, withdrawals and bets that ended stay in the document up to this many; then the older half is archived."""
 
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, NoReturn, TypeVar
 
 import restate
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 from restate.exceptions import TerminalError
 from restate.extensions import current_context
 from restate.serde import Serde
 
-from app.domain.model import Id, PublicRequest, Wire
-from app.domain.refusals import STATUS_OF, Refusal, Refused
+from app.domain.model import PublicRequest, Wire, is_id
+from app.domain.refusals import STATUS_OF, Refusal, Refused, invalid_request
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -22,8 +22,6 @@ ANY = "*/*"
 
 FORGET_AT_ONCE = timedelta(0)
 """Journals of handlers that others call are of no use once they have ended: the caller's own journal has the answer."""
-
-_ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 class Answer(Wire, Generic[T]):
@@ -114,16 +112,14 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def key_is(name: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable
-    """A context manager for objects: refuses keys that are no ids, and requests that do not validate."""
+def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable
+    """A context manager for objects: refuses keys that are no ids nor named, and requests that do not validate."""
 
     @asynccontextmanager
     async def checked() -> AsyncIterator[None]:
         context = current_context()
         assert isinstance(context, restate.ObjectContext)
-        try:
-            _ID.validate_python(context.key())
-        except ValidationError:
+        if context.key() not in others and not is_id(context.key()):
             invalid(f"{name}: must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -")
         async with requests_checked():
             yield
@@ -138,12 +134,5 @@ async def requests_checked() -> AsyncIterator[None]:
         yield
     except TerminalError as error:
         if isinstance(error.__cause__, ValidationError):
-            invalid("; ".join(_in_words(error.__cause__)))
+            refuse(invalid_request(error.__cause__))
         raise
-
-
-def _in_words(error: ValidationError) -> list[str]:
-    return [
-        f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    ]

@@ -233,6 +233,19 @@ def test_the_same_or_an_older_version_changes_nothing() -> None:
         assert settled(document, "m-1", "lost", version=version) is document
 
 
+def test_a_result_that_comes_twice_pays_once() -> None:
+    document = settled(placed(rich()), "m-1", "won")
+
+    assert settled(document, "m-1", "won") is document
+
+
+def test_a_win_is_paid_to_a_player_in_debt() -> None:
+    document = settled(indebted(placed(rich())), "m-1", "won")
+
+    assert balance(document) == (101_500, 0, -1_500)
+    assert account_view(document, START).in_debt
+
+
 def test_a_correction_moves_the_difference_also_below_zero() -> None:
     document = settled(placed(rich(1_000)), "m-1", "won")
     spent = placed(document, "b-2", 2_500, "m-9 2.00")
@@ -288,6 +301,7 @@ def test_a_cash_out_counts_what_is_decided() -> None:
     [
         (rich(), {}, None, Refusal.UNKNOWN_BET),
         (settled(placed(rich()), "m-1", "lost"), {}, None, Refusal.BET_NOT_OPEN),
+        (settled(placed(rich()), "m-1", "won"), {}, None, Refusal.BET_NOT_OPEN),
         (hold_stake(rich(), place(), START, POLICY).player, {}, None, Refusal.BET_NOT_OPEN),
         (placed(rich(), legs=TREBLE, system_size=2), {}, None, Refusal.CASH_OUT_UNAVAILABLE),
         (placed(rich()), {}, None, Refusal.CASH_OUT_UNAVAILABLE),

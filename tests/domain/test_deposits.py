@@ -9,6 +9,7 @@ from app.domain.player import Deposit, Player, Policy
 from app.domain.protection import limit_usages, self_exclude, take_break
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
+from app.domain.wallet import Account, Wallet, move, post
 from tests.strategies import START, amounts, moments, player, reserve
 
 POLICY = Policy()
@@ -117,6 +118,14 @@ def test_restricted_players_cannot_deposit_but_what_was_reserved_is_credited() -
         assert isinstance(outcome, Refused)
         assert outcome.reason is reason
         assert credit_deposit(restricted, end()).player.wallets["w-1"].cash == 100
+
+
+def test_a_deposit_is_credited_to_a_player_in_debt() -> None:
+    debt = post(Wallet(currency="EUR"), move(Account.CASH, Account.HOUSE, 1))
+    before = reserved()
+    before = before.changed(wallets={**before.wallets, "w-2": debt})
+
+    assert credit_deposit(before, end()).player.wallets["w-1"].cash == 100
 
 
 @given(st.lists(st.tuples(amounts, moments, st.sampled_from([credit_deposit, decline_deposit, None])), max_size=60))

@@ -12,6 +12,7 @@ from app.domain.markets import (
     BetPage,
     Book,
     Delayed,
+    Lease,
     Market,
     MarketStatus,
     OpenMarket,
@@ -258,6 +259,18 @@ def test_a_lease_asked_again_changes_nothing() -> None:
     assert held == 2_000
     assert lease(leased, 3, wanted) == (leased, held)
     assert lease_wanted(with_lease(book, "home", held), leg()) is None
+
+
+def test_a_book_is_leased_no_more_than_the_others_leave() -> None:
+    market, _ = lease(opened(maxLiability=2_000), 3, Lease(selection_id="home", needed=1_500, wanted=1_500))
+
+    refused, held = lease(market, 4, Lease(selection_id="home", needed=501, wanted=510))
+    assert (refused, held) == (market, 0)
+    leased, held = lease(market, 4, Lease(selection_id="home", needed=500, wanted=510))
+    assert (leased.leases[4], held) == ({"home": 500}, 500)
+    other, held = lease(leased, 4, Lease(selection_id="away", needed=2_000, wanted=2_000))
+    assert held == 2_000
+    assert lease(other, 4, Lease(selection_id="home", needed=501, wanted=501)) == (other, 500)
 
 
 @settings(max_examples=60, deadline=None)

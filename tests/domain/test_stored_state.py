@@ -12,6 +12,7 @@ import pytest
 from app.domain.archive import ArchiveIndex
 from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, hold_stake, release_stake
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
+from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived
 from app.domain.follow_up import FollowUp, Phase
 from app.domain.markets import (
     Book,
@@ -33,10 +34,12 @@ from app.domain.odds import Price, PriceChange
 from app.domain.payments import ChargeRequest, PaymentEvent, PaymentStatus
 from app.domain.player import Player, Policy
 from app.domain.protection import SetLimit, self_exclude, set_limit
+from app.domain.quarantine import MAX_PARKED, Quarantine, park, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.statement import ArchivePage, StatementPage, audit
 from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal
+from app.services.markets import PricesRequest
 from tests.strategies import START, hold, outcome, place, player
 from tests.strategies import reserve as reserve_request
 
@@ -49,6 +52,8 @@ KINDS: dict[str, type[State]] = {
     "statement-page": StatementPage,
     "market": Market,
     "book": Book,
+    "market-feed": Feed,
+    "market-quarantine": Quarantine,
 }
 POLICY = Policy()
 
@@ -115,10 +120,25 @@ def market_and_book() -> tuple[Market, Book]:
     return settled, book
 
 
+def feed_and_quarantine() -> tuple[Feed, Quarantine]:
+    """A market's feed that has set a price, and a quarantine that has just become full."""
+    origin = Origin(topic="markets", partition=0, offset=7, timestamp=START)
+    feed = arrived(Feed(), origin)
+    feed = applied(feed, Record(RecordType.SET_PRICES, PricesRequest(prices={"home": Price.of("2.50")})), 1)
+    no = Rejection(reason="market_not_open", message="this market is closed")
+    quarantine = park(Quarantine(), record_to_park("m-1", b"{}", 1, no, origin, START))
+    for number in range(2, MAX_PARKED + 2):
+        dropped = record_to_park("m-1", b"{}", number, no, origin.model_copy(update={"offset": number + 7}), START)
+        quarantine = park(quarantine, dropped)
+    few = {record_id: quarantine.parked[record_id] for record_id in ("1", "2")}
+    return feed, quarantine.model_copy(update={"parked": few})
+
+
 def everything() -> dict[str, State]:
     """One of each document that this version stores."""
     document = busy_player()
     market, book = market_and_book()
+    feed, quarantine = feed_and_quarantine()
     charge = ChargeRequest(
         reference="d-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", payment_method="threeDSecure"
     )
@@ -140,6 +160,8 @@ def everything() -> dict[str, State]:
         "statement-page": StatementPage(entries=document.entries),
         "market": market,
         "book": book,
+        "market-feed": feed,
+        "market-quarantine": quarantine,
     }
 
 

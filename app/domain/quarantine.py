@@ -1,0 +1,144 @@
+"""Records that could not be applied to their market: kept with the reason until somebody tries them again or gives up.
+
+A market's quarantine is bounded. When it is full the oldest stay, since the first mistake is what the later ones follow
+from; those that find no room are counted, with the place of the first and the last of them in Kafka.
+"""
+
+from pydantic import Field
+
+from app.domain.feed import MAX_RECORD_BYTES, Origin, Rejection
+from app.domain.model import Moment, State, Wire
+from app.domain.refusals import Refusal, Refused
+
+MAX_PARKED = 50
+"""Records in one market's quarantine."""
+EXCERPT = 1_000
+"""Characters kept of a record, or key, that is too large."""
+MAX_MESSAGE = 1_000
+"""Characters kept of what is wrong with a record."""
+NO_MARKET = "~"
+"""The quarantine of records whose key is no market's; no market can have this id."""
+
+
+class Parked(State):
+    """A record that could not be applied."""
+
+    key: str
+    text: str
+    is_whole: bool
+    """Whether `text` is all of the record, so that it can be tried again."""
+    number: int
+    """Which of the market's records it was, from 1; 0 where there is no market."""
+    reason: str
+    message: str
+    parked_at: Moment
+    origin: Origin | None = None
+    tries: int = 1
+
+
+class Quarantine(State):
+    """A market's records that could not be applied, by their ids, in the order they came."""
+
+    parked: dict[str, Parked] = Field(default_factory=dict)
+    count: int = 0
+    """How many were ever parked: ids are never used again."""
+    dropped: int = 0
+    dropped_from: Origin | None = None
+    dropped_to: Origin | None = None
+
+
+class ParkedView(Wire):
+    """A parked record as `list` shows it."""
+
+    record_id: str
+    key: str
+    text: str
+    reason: str
+    message: str
+    parked_at: Moment
+    origin: Origin | None
+    tries: int
+
+
+class QuarantineView(Wire):
+    """What `list` answers."""
+
+    records: list[ParkedView]
+    dropped: int
+    dropped_from: Origin | None
+    dropped_to: Origin | None
+
+
+def record_to_park(
+    key: str, body: bytes, number: int, rejection: Rejection, origin: Origin | None, now: Moment
+) -> Parked:
+    """Keep a record as it came; of one that is too large, or is no text, enough to recognise it."""
+    text = body.decode(errors="replace")
+    is_whole = len(body) <= MAX_RECORD_BYTES
+    return Parked(
+        key=key[:EXCERPT],
+        text=text if is_whole else text[:EXCERPT],
+        is_whole=is_whole and text.encode() == body,
+        number=number,
+        reason=rejection.reason,
+        message=rejection.message[:MAX_MESSAGE],
+        parked_at=now,
+        origin=origin,
+    )
+
+
+def park(quarantine: Quarantine, record: Parked) -> Quarantine:
+    """Take a record in, once however often it is delivered, if there is room."""
+    if record.origin is not None and any(known.origin == record.origin for known in quarantine.parked.values()):
+        return quarantine
+    if len(quarantine.parked) >= MAX_PARKED:
+        first = record.origin if quarantine.dropped == 0 else quarantine.dropped_from
+        changes = {"dropped": quarantine.dropped + 1, "dropped_from": first, "dropped_to": record.origin}
+        return quarantine.model_copy(update=changes)
+    count = quarantine.count + 1
+    return quarantine.model_copy(update={"count": count, "parked": {**quarantine.parked, str(count): record}})
+
+
+def find(quarantine: Quarantine, record_id: str) -> Parked | Refused:
+    """A parked record by its id."""
+    if (record := quarantine.parked.get(record_id)) is not None:
+        return record
+    return Refused(reason=Refusal.UNKNOWN_RECORD, message=f"recordId: there is no record {record_id}")
+
+
+def cannot_be_tried(record: Parked) -> Rejection | None:
+    """Why a record can only be discarded; None where it can be tried again."""
+    if record.number == 0:
+        return Rejection(reason=Refusal.INVALID_REQUEST.value, message="this record is for no market")
+    if not record.is_whole:
+        return Rejection(reason=Refusal.INVALID_REQUEST.value, message="not all of this record could be kept")
+    return None
+
+
+def tried(quarantine: Quarantine, record_id: str, rejection: Rejection | None) -> Quarantine:
+    """Let a record go that was applied at last; else it stays, with the reason of the last try."""
+    if rejection is None:
+        return discard(quarantine, record_id)
+    record = quarantine.parked[record_id]
+    changes = {"reason": rejection.reason, "message": rejection.message[:MAX_MESSAGE], "tries": record.tries + 1}
+    changed = {**quarantine.parked, record_id: record.model_copy(update=changes)}
+    return quarantine.model_copy(update={"parked": changed})
+
+
+def discard(quarantine: Quarantine, record_id: str) -> Quarantine:
+    """Let a record go."""
+    left = {name: record for name, record in quarantine.parked.items() if name != record_id}
+    return quarantine.model_copy(update={"parked": left})
+
+
+def quarantine_view(quarantine: Quarantine) -> QuarantineView:
+    """The quarantine as operators see it."""
+    return QuarantineView(
+        records=[
+            ParkedView(record_id=record_id, **record.model_dump(include=set(ParkedView.model_fields), by_alias=False))
+            for record_id, record in quarantine.parked.items()
+        ],
+        dropped=quarantine.dropped,
+        dropped_from=quarantine.dropped_from,
+        dropped_to=quarantine.dropped_to,
+    )

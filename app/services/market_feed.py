@@ -1,0 +1,130 @@
+"""MarketFeed: records about one market, as Kafka brings them, applied one after the other. None stops those behind it.
+
+It is exclusive, so that records keep the order that Kafka gave them, and waits for its market, which never calls it.
+A record that cannot be applied is sent to the market's quarantine, and the feed goes on. What may pass by itself, such
+as a market that does not answer, is an error that Restate repeats.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import restate
+from restate.exceptions import TerminalError
+from restate.serde import BytesSerde
+
+from app.domain import feed as rules
+from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, Requests
+from app.domain.model import PublicRequest, Wire, is_id
+from app.domain.quarantine import NO_MARKET, record_to_park
+from app.domain.refusals import Refusal, Refused
+from app.services import markets
+from app.services.boundary import ANY, FORGET_AT_ONCE, Json, Nothing, SparseBody, clock, requests_checked
+
+market_feed = restate.VirtualObject(
+    "MarketFeed",
+    journal_retention=FORGET_AT_ONCE,
+    invocation_context_managers=[requests_checked],
+)
+
+QUARANTINE = "MarketQuarantine"
+"""What lies above is sent to by its name."""
+STATE = "feed"
+CANCELLED = "cancelled"
+_FEED = Json(Feed)
+
+_HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awaitable[Any]]]] = {
+    RecordType.OPEN: (markets.OpenRequest, markets.open_market),
+    RecordType.SET_PRICES: (markets.PricesRequest, markets.set_prices),
+    RecordType.SUSPEND: (Nothing, markets.suspend),
+    RecordType.RESUME: (Nothing, markets.resume),
+    RecordType.CLOSE: (Nothing, markets.close),
+    RecordType.SETTLE: (markets.SettleRequest, markets.settle),
+}
+REQUESTS: Requests = {kind: request for kind, (request, _) in _HANDLERS.items()}
+"""The request of each market handler that a record can be for."""
+
+
+class Taken(Wire):
+    """What became of a record: applied, parked (with the reason), or repeated, since it came before."""
+
+    status: str
+    reason: str | None = None
+    message: str | None = None
+
+
+class Attempt(Wire):
+    """A parked record to try again; `number` is which of the market's records it was."""
+
+    text: str
+    number: int
+
+
+class Tried(Wire):
+    """How another try went: null where the record is applied now."""
+
+    rejection: Rejection | None = None
+
+
+@market_feed.handler(name="take", accept=ANY, input_serde=BytesSerde(), output_serde=SparseBody(Taken))
+async def take(ctx: restate.ObjectContext, body: bytes) -> Taken:
+    """Apply a record to its market, or have it parked; it is no error either way."""
+    origin = rules.origin_of(ctx.request().headers)
+    if not is_id(ctx.key()):
+        no_market = Rejection(reason=Refusal.INVALID_REQUEST.value, message="key: is not the id of a market")
+        return await _park(ctx, body, 0, no_market, origin)
+    before = await _load(ctx)
+    if rules.was_read(before, origin):
+        return Taken(status="repeated")
+    counted = rules.arrived(before, origin)
+    after, rejection = await _apply(ctx, counted, body, counted.records)
+    ctx.set(STATE, after, serde=_FEED)
+    if rejection is not None:
+        return await _park(ctx, body, counted.records, rejection, origin)
+    return Taken(status="applied")
+
+
+@market_feed.handler(name="tryAgain", ingress_private=True)
+async def try_again(ctx: restate.ObjectContext, attempt: Attempt) -> Tried:
+    """Apply a record that was parked, unless newer ones have overtaken it."""
+    before = await _load(ctx)
+    after, rejection = await _apply(ctx, before, attempt.text.encode(), attempt.number)
+    if after is not before:
+        ctx.set(STATE, after, serde=_FEED)
+    return Tried(rejection=rejection)
+
+
+async def _load(ctx: restate.ObjectContext) -> Feed:
+    return await ctx.get(STATE, serde=_FEED) or Feed()
+
+
+async def _apply(ctx: restate.ObjectContext, feed: Feed, body: bytes, number: int) -> tuple[Feed, Rejection | None]:
+    record = rules.read_record(body, REQUESTS)
+    if isinstance(record, Refused):
+        return feed, _rejection(record)
+    if (refused := rules.overtaken(feed, record, number)) is not None:
+        return feed, _rejection(refused)
+    if (rejection := await _ask_market(ctx, record)) is not None:
+        return feed, rejection
+    return rules.applied(feed, record, number), None
+
+
+async def _ask_market(ctx: restate.ObjectContext, record: Record) -> Rejection | None:
+    _, handler = _HANDLERS[record.type]
+    try:
+        await ctx.object_call(handler, ctx.key(), record.request)
+    except TerminalError as error:
+        return Rejection(reason=(error.metadata or {}).get("reason", CANCELLED), message=error.message)
+    return None
+
+
+async def _park(
+    ctx: restate.ObjectContext, body: bytes, number: int, rejection: Rejection, origin: Origin | None
+) -> Taken:
+    parked = record_to_park(ctx.key(), body, number, rejection, origin, await clock(ctx))
+    where = NO_MARKET if number == 0 else ctx.key()
+    ctx.generic_send(QUARANTINE, "park", parked.model_dump_json().encode(), key=where)
+    return Taken(status="parked", reason=rejection.reason, message=parked.message)
+
+
+def _rejection(refused: Refused) -> Rejection:
+    return Rejection(reason=refused.reason.value, message=refused.message)

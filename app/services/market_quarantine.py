@@ -1,0 +1,98 @@
+"""MarketQuarantine: records that could not be applied to their market, for operators to try again or to discard."""
+
+from typing import Annotated
+
+import restate
+from pydantic import StringConstraints
+
+from app.domain import quarantine as rules
+from app.domain.model import PublicRequest, Wire
+from app.domain.quarantine import NO_MARKET, Parked, Quarantine, QuarantineView
+from app.domain.refusals import Refused
+from app.services import market_feed
+from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, SparseBody, key_is, refuse, takes
+from app.services.market_feed import QUARANTINE, Attempt
+
+market_quarantine = restate.VirtualObject(
+    QUARANTINE,
+    journal_retention=FORGET_AT_ONCE,
+    invocation_context_managers=[key_is("marketId", NO_MARKET)],
+)
+
+STATE = "quarantine"
+_QUARANTINE = Json(Quarantine)
+
+
+class WhichRecordRequest(PublicRequest):
+    """A record by the id that `list` gives it."""
+
+    record_id: Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,17}$")]
+
+
+class Retried(Wire):
+    """Whether a record is applied now and has left the quarantine; else the reason why it stays."""
+
+    record_id: str
+    applied: bool
+    reason: str | None = None
+    message: str | None = None
+
+
+class Discarded(Wire):
+    """A record that has left the quarantine."""
+
+    record_id: str
+
+
+@market_quarantine.handler(name="list", kind="shared", **takes(Nothing))
+async def list_records(ctx: restate.ObjectSharedContext, request: Nothing) -> QuarantineView:
+    """All parked records, in the order they came."""
+    return rules.quarantine_view(await _load(ctx))
+
+
+@market_quarantine.handler(name="retry", output_serde=SparseBody(Retried), **takes(WhichRecordRequest))
+async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retried:
+    """Try a record again, after those of its market that the feed has already."""
+    before, record_id = await _load(ctx), request.record_id
+    record = _found(before, record_id)
+    rejection = rules.cannot_be_tried(record)
+    if rejection is None:
+        tried = await ctx.object_call(market_feed.try_again, ctx.key(), _attempt(record))
+        rejection = tried.rejection
+    ctx.set(STATE, rules.tried(before, record_id, rejection), serde=_QUARANTINE)
+    if rejection is None:
+        return Retried(record_id=record_id, applied=True)
+    return Retried(record_id=record_id, applied=False, reason=rejection.reason, message=rejection.message)
+
+
+@market_quarantine.handler(name="discard", **takes(WhichRecordRequest))
+async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Discarded:
+    """Give a record up."""
+    before = await _load(ctx)
+    _found(before, request.record_id)
+    ctx.set(STATE, rules.discard(before, request.record_id), serde=_QUARANTINE)
+    return Discarded(record_id=request.record_id)
+
+
+@market_quarantine.handler(name="park", ingress_private=True)
+async def park(ctx: restate.ObjectContext, record: Parked) -> None:
+    """Take in a record that the feed could not apply."""
+    before = await _load(ctx)
+    after = rules.park(before, record)
+    if after is not before:
+        ctx.set(STATE, after, serde=_QUARANTINE)
+
+
+async def _load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Quarantine:
+    return await ctx.get(STATE, serde=_QUARANTINE) or Quarantine()
+
+
+def _found(quarantine: Quarantine, record_id: str) -> Parked:
+    record = rules.find(quarantine, record_id)
+    if isinstance(record, Refused):
+        refuse(record)
+    return record
+
+
+def _attempt(record: Parked) -> Attempt:
+    return Attempt(text=record.text, number=record.number)

@@ -1,0 +1,295 @@
+"""Known bugs, each with the test that must turn red if it comes back: tests/test_mutants.py puts them in one by one.
+
+A bug is written as a change of whole lines, `-` as they are and `+` as they would be wrong. Code that is rewritten
+takes its bugs along: write them down as they would look in the new code.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+DEPOSITS, DEPOSIT_TESTS = "app/domain/deposits.py", "tests/domain/test_deposits.py"
+BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
+MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
+FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
+RETURNS = "app/domain/settlement.py"
+CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug: the file, the changed lines, and the test that notices."""
+
+    name: str
+    file: str
+    diff: str
+    killer: str
+
+    def changes(self) -> Iterator[tuple[str, str]]:
+        """What stands in the file, and what the bug makes of it; an empty line in the diff separates two places."""
+        for is_change, lines in groupby(self.diff.splitlines(keepends=True), key=lambda line: line != "\n"):
+            if is_change:
+                place = list(lines)
+                assert all(line[0] in "-+" for line in place), f"neither - nor +:\n{''.join(place)}"
+                old, new = ("".join(line[1:] for line in place if line[0] == sign) for sign in "-+")
+                yield old, new
+
+
+MUTANTS = [
+    # Money in and out.
+    Mutant(
+        "a deposit is credited before the charge is known",
+        "app/services/payments.py",
+        """\
+-    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
++    early = EndDeposit(deposit_id=charge.reference, now=reserved.reserved_at)
++    await ctx.object_call(player.credit_deposit, charge.user_id, early)
++    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
+""",
+        "tests/services/test_deposits.py::test_a_decline_is_a_402_and_gives_the_limit_back[plain]",
+    ),
+    Mutant(
+        "no answer from the provider is a decline",
+        "app/providers/payments.py",
+        """\
+-    return PaymentOutcome(status=PaymentStatus.UNKNOWN, detail=detail[:500])
++    return PaymentOutcome(status=PaymentStatus.DECLINED, detail=detail[:500])
+""",
+        "tests/providers/test_payments.py::test_no_connection_is_unknown",
+    ),
+    Mutant(
+        "an unknown outcome is followed up as a decline",
+        "app/domain/follow_up.py",
+        """\
+-    if status in (PaymentStatus.DECLINED, PaymentStatus.CONFLICT):
++    if status in (PaymentStatus.DECLINED, PaymentStatus.CONFLICT, PaymentStatus.UNKNOWN):
+""",
+        "tests/domain/test_follow_up.py::test_what_the_providers_word_means",
+    ),
+    Mutant(
+        "a deposit counts when it is credited, not when it is reserved",
+        DEPOSITS,
+        """\
+-        uses=_counted(player, use),
+
+-    if deposit.status != "reserved":  # its release had taken it off the limits
++    if True:
+""",
+        f"{DEPOSIT_TESTS}::test_the_limit_refusal_says_what_is_left",
+    ),
+    Mutant(
+        "a debt blocks a credit",
+        DEPOSITS,
+        """\
+-    if deposit.status == "credited":
++    if deposit.status == "credited" or any(wallet.cash < 0 for wallet in player.wallets.values()):
+""",
+        f"{DEPOSIT_TESTS}::test_a_deposit_is_credited_to_a_player_in_debt",
+    ),
+    Mutant(
+        "money is held for a withdrawal without a look at the funds",
+        "app/domain/withdrawals.py",
+        """\
+-    refused = debit_refused(player, request.wallet_id) or funds_short(player.wallets[request.wallet_id], request.amount)
++    refused = debit_refused(player, request.wallet_id)
+""",
+        "tests/domain/test_withdrawals.py::test_a_refusal_gives_the_document_back_untouched",
+    ),
+    # Stakes.
+    Mutant(
+        "a stake is held without a look at the funds",
+        BETS,
+        """\
+-        or funds_short(player.wallets[request.wallet_id], bet.total_stake)
+""",
+        f"{BET_TESTS}::test_a_refusal_gives_the_document_back_untouched",
+    ),
+    Mutant(
+        "a stake is stored before the markets are asked, and stays there when they refuse",
+        "app/services/bets.py",
+        """\
+-    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
++    await carry_out(ctx, before, held)
++    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
+""",
+        "tests/services/test_bets.py::test_if_one_market_refuses_no_leg_stays_reserved[plain]",
+    ),
+    Mutant(
+        "a stake is given back twice",
+        BETS,
+        """\
+-    if not bet.status.can_be_released:
+-        return Decision(player, bet)
+-    postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
++    postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
+""",
+        f"{BET_TESTS}::test_a_refused_bet_gives_its_stake_back_once_and_counts_no_more",
+    ),
+    Mutant(
+        "a stake that was given back goes on counting",
+        BETS,
+        """\
+-    taken_back = _uses(after, bet_id, lambda use: [])
++    taken_back = after.uses
+""",
+        f"{BET_TESTS}::test_a_refused_bet_gives_its_stake_back_once_and_counts_no_more",
+    ),
+    # Returns.
+    Mutant(
+        "a lost leg is taken for a void one",
+        RETURNS,
+        """\
+-            return Fraction(0)
++            return Fraction(1)
+""",
+        CONTRACT,
+    ),
+    Mutant(
+        "a bet with a lost leg stays open until its last leg is known",
+        RETURNS,
+        """\
+-    least = _payout(stake, system_size, worst, max_payout)
++    least = None if any(outcome is None for _, outcome in legs) else _payout(stake, system_size, worst, max_payout)
+""",
+        CONTRACT,
+    ),
+    Mutant(
+        "one void leg gives the whole stake of a multiple back",
+        RETURNS,
+        """\
+-    least = _payout(stake, system_size, worst, max_payout)
++    if system_size is None and any(outcome is not None and outcome.result is Result.VOID for _, outcome in legs):
++        return stake
++    least = _payout(stake, system_size, worst, max_payout)
+""",
+        CONTRACT,
+    ),
+    Mutant(
+        "one void leg gives the whole stake of a system back",
+        RETURNS,
+        """\
+-    least = _payout(stake, system_size, worst, max_payout)
++    if system_size is not None and any(outcome is not None and outcome.result is Result.VOID for _, outcome in legs):
++        return stake * line_count(len(legs), system_size)
++    least = _payout(stake, system_size, worst, max_payout)
+""",
+        CONTRACT,
+    ),
+    Mutant(
+        "each line is rounded by itself",
+        RETURNS,
+        """\
+-    return min(floor(stake * _sum_over_lines(factors, size)), max_payout)
++    from itertools import combinations
++    return min(sum(floor(stake * prod(line)) for line in combinations(factors, size)), max_payout)
+""",
+        CONTRACT,
+    ),
+    Mutant(
+        "a return is rounded up",
+        RETURNS,
+        """\
+-    return min(floor(stake * _sum_over_lines(factors, size)), max_payout)
++    return min(-floor(-stake * _sum_over_lines(factors, size)), max_payout)
+""",
+        CONTRACT,
+    ),
+    # Results and their corrections.
+    Mutant(
+        "an older result overwrites a newer one",
+        BETS,
+        """\
+-    if leg.market_id != request.market_id or request.version <= leg.result_version:
++    if leg.market_id != request.market_id:
+""",
+        f"{BET_TESTS}::test_the_same_or_an_older_version_changes_nothing",
+    ),
+    Mutant(
+        "a result that comes twice pays twice",
+        BETS,
+        """\
+-    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs:
++    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED}:
+
+-    difference = amount - bet.returned
++    difference = amount
+""",
+        f"{BET_TESTS}::test_a_result_that_comes_twice_pays_once",
+    ),
+    Mutant(
+        "a market takes an older result for a correction",
+        MARKETS,
+        """\
+-    if request.version <= market.result_version:
+-        return market
+""",
+        f"{MARKET_TESTS}::test_a_higher_version_corrects_and_any_other_changes_nothing",
+    ),
+    Mutant(
+        "a correction pays the whole return again",
+        BETS,
+        """\
+-    difference = amount - bet.returned
++    difference = amount
+""",
+        f"{BET_TESTS}::test_a_correction_moves_the_difference_also_below_zero",
+    ),
+    Mutant(
+        "a settled bet is cashed out",
+        BETS,
+        """\
+-    if bet.status is not BetStatus.OPEN:
++    if bet.status.can_be_released:
+
+-    assert bet.status is BetStatus.OPEN, "a stake is released once"
+""",
+        f"{BET_TESTS}::test_a_cash_out_that_cannot_be_changes_nothing",
+    ),
+    Mutant(
+        "a correction pays for a bet that was cashed out",
+        BETS,
+        """\
+-    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs:
++    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED, BetStatus.CASHED_OUT} or legs == bet.legs:
+""",
+        f"{BET_TESTS}::test_a_cash_out_pays_once_and_nothing_comes_after_it",
+    ),
+    Mutant(
+        "a debt blocks a win",
+        BETS,
+        """\
+-    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs:
++    in_debt = any(wallet.cash < 0 for wallet in player.wallets.values())
++    if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs or in_debt:
+""",
+        f"{BET_TESTS}::test_a_win_is_paid_to_a_player_in_debt",
+    ),
+    # Markets and their feed.
+    Mutant(
+        "a book is leased what others hold of the limit",
+        MARKETS,
+        """\
+-    most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != book)
++    most = limit
+""",
+        f"{MARKET_TESTS}::test_a_book_is_leased_no_more_than_the_others_leave",
+    ),
+    Mutant(
+        "a topic that is read again brings old prices back",
+        FEED,
+        """\
+-    return origin.offset <= furthest.offset and origin.timestamp <= furthest.timestamp
++    return origin == furthest
+""",
+        f"{FEED_TESTS}::test_a_topic_read_again_from_its_beginning_tells_nothing_new",
+    ),
+    Mutant(
+        "an old price that is tried again overwrites a newer one",
+        FEED,
+        """\
+-    if not newer:
++    if record.type is RecordType.SET_PRICES or not newer:
+""",
+        f"{FEED_TESTS}::test_a_record_tried_again_never_undoes_a_newer_one",
+    ),
+]
