@@ -53,9 +53,9 @@ async def measured(system: System, suites: Sequence[str], rounds: int, clients: 
 
 
 async def settled(system: System, sizes: list[int]) -> list[settling.Settled]:
-    """Settlements in peace, and one whose service and restate-server are killed on the way."""
-    results = [await settling.settle(system, size, kill=False) for size in sizes]
-    return [*results, await settling.settle(system, sizes[0], kill=True)]
+    """A settlement whose service and restate-server are killed on the way, and settlements in peace."""
+    killed = await settling.settle(system, sizes[0], kill=True)
+    return [killed, *[await settling.settle(system, size, kill=False) for size in sizes]]
 
 
 def whole_numbers(_context: click.Context, _parameter: click.Parameter, value: str) -> list[int]:

@@ -3,12 +3,12 @@
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count
 
 from tests.bench.measuring import FLOOR, Request, fresh, no_op
-from tests.bench.planting import Planted, market_with_bets, plant, rich_player, with_history
+from tests.bench.planting import Planted, market_with_bets, plant, rich_player, veterans
 
-PLAYERS = 256
+PLAYERS = 1_024
+VETERANS = 64
 MARKETS = 64
 HISTORIES = (10, 1_000, 100_000)
 
@@ -32,25 +32,27 @@ def names(kind: str, many: int) -> list[str]:
 async def flows(admin: str) -> dict[str, Callable[[], Request]]:
     """Bets beside the floor."""
     planted: list[Planted] = []
-    players, markets, hot = names("u", PLAYERS), names("m", MARKETS), names("hot", 1)
-    planted += [("PlayerService", user_id, {"player": rich_player(user_id)}) for user_id in players]
+
+    def by_new_players(markets: Sequence[str]) -> Callable[[], Request]:
+        players = names("u", PLAYERS)
+        planted.extend(("PlayerService", user_id, {"player": rich_player(user_id)}) for user_id in players)
+        return partial(bet, players, markets)
+
+    markets, hot = names("m", MARKETS), names("hot", 1)
     for market_id in [*markets, *hot]:
         planted += market_with_bets(market_id, [])
     found: dict[str, Callable[[], Request]] = {
         FLOOR: no_op,
-        "bet": partial(bet, players, markets),
-        "bet on one hot market": partial(bet, players, hot),
+        "bet": by_new_players(markets),
+        "bet on one hot market": by_new_players(hot),
     }
     for history in HISTORIES:
         [full] = names(f"full-{history}", 1)
-        numbers = count()
-        planted += market_with_bets(full, ((f"u-{next(numbers)}", f"b-{n}") for n in range(history)))
-        found[f"bet on a market with {history:,} bets"] = partial(bet, players, [full])
-    for history in HISTORIES:
-        veterans = names("veteran", PLAYERS)
-        planted += [
-            ("PlayerService", user_id, {"player": with_history(rich_player(user_id), history)}) for user_id in veterans
-        ]
-        found[f"bet of a player with {history:,} bets"] = partial(bet, veterans, markets)
+        planted += market_with_bets(full, ((f"u-{number}", f"b-{number}") for number in range(history)))
+        found[f"bet on a market with {history:,} bets"] = by_new_players([full])
     await plant(admin, planted)
+    for history in HISTORIES:
+        players = names("veteran", VETERANS)
+        await plant(admin, veterans(players, history))
+        found[f"bet of a player with {history:,} bets"] = partial(bet, players, markets)
     return found

@@ -4,11 +4,12 @@ Placing 100,000 bets to measure the next one would take longer than all that is 
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import aiohttp
 
+from app.domain.archive import ArchiveFilter, ArchiveIndex, Bucket, Operations, name_of
 from app.domain.bets import ApplyResult, PlaceBet, accept_bet, apply_result, hold_stake
 from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
 from app.domain.markets import (
@@ -28,7 +29,9 @@ from app.domain.model import State
 from app.domain.odds import Price, PriceChange
 from app.domain.player import Player, Policy
 from app.domain.settlement import SelectionOutcome
-from app.domain.statement import archive_ended, without_old_page
+from app.domain.statement import MAX_ENDED, archive_ended, without_old_page
+from app.services.archive import BUCKET, FILTER, INDEX, bucket_key
+from app.services.player import STATE as PLAYER
 
 NOW = datetime.now(UTC)
 RICH = Policy(default_weekly_deposit_limit=10**9)
@@ -38,7 +41,7 @@ PRICE = Price.of("2.00")
 STEADY = 500
 """After so many bets a player's document has its final size, however many more follow."""
 
-Planted = tuple[str, str, Mapping[str, State]]
+Planted = tuple[str, str, Mapping[str, State | ArchiveFilter]]
 """A service, a key, and its state."""
 
 
@@ -65,15 +68,25 @@ def with_open_bet(player: Player, bet_id: str, market_id: str) -> Player:
     return accept_bet(held, bet_id, {market_id: PRICE}).player
 
 
-def with_history(player: Player, bets: int) -> Player:
-    """The player after so many bets that were lost."""
+def veterans(names: Sequence[str], bets: int) -> Iterator[Planted]:
+    """Players after so many bets each that were lost, with the archive of most of them."""
     lost = {"home": SelectionOutcome.model_validate({"result": "lost"})}
+    veteran = rich_player("")
     for number in range(min(bets, STEADY)):
-        name = f"old-{number}"
-        player = with_open_bet(player, name, "old")
-        request = ApplyResult(market_id="old", version=1, outcomes=lost, bet_ids=[name], now=NOW)
-        player, _ = archive_ended(without_old_page(apply_result(player, request).player))
-    return player
+        veteran = with_open_bet(veteran, f"old-{number}", "old")
+        request = ApplyResult(market_id="old", version=1, outcomes=lost, bet_ids=[f"old-{number}"], now=NOW)
+        veteran, _ = archive_ended(without_old_page(apply_result(veteran, request).player))
+    index, known, buckets = ArchiveIndex(), ArchiveFilter(), dict[str, Bucket]()
+    for start in range(0, bets - MAX_ENDED, MAX_ENDED // 2):
+        page = [name_of(Operations.BETS, f"old-{number}") for number in range(start, start + MAX_ENDED // 2)]
+        index, moved = index.with_page(page).move_old()
+        known = known.with_buckets(moved)
+        buckets |= {name: buckets.get(name, Bucket()).with_more(added) for name, added in moved.items()}
+    for user_id in names:
+        player = veteran.changed(user_id=user_id)
+        yield "PlayerService", user_id, {PLAYER: player, INDEX: index, FILTER: known}
+        for name, bucket in buckets.items():
+            yield "ArchiveBucket", bucket_key(user_id, name), {BUCKET: bucket}
 
 
 def offer(home: Price = PRICE) -> OpenMarket:
@@ -115,8 +128,10 @@ async def plant(admin: str, planted: Iterable[Planted]) -> None:
     """Give Restate all this state, and wait until the last of it is there."""
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def one(client: aiohttp.ClientSession, service: str, key: str, state: Mapping[str, State]) -> None:
-        content = {name: list(document.model_dump_json().encode()) for name, document in state.items()}
+    async def one(
+        client: aiohttp.ClientSession, service: str, key: str, state: Mapping[str, State | ArchiveFilter]
+    ) -> None:
+        content = {name: list(_bytes(document)) for name, document in state.items()}
         async with client.post(f"/services/{service}/state", json={"object_key": key, "new_state": content}) as answer:
             answer.raise_for_status()
         gate.release()
@@ -125,3 +140,7 @@ async def plant(admin: str, planted: Iterable[Planted]) -> None:
         for service, key, state in planted:
             await gate.acquire()
             group.create_task(one(client, service, key, state))
+
+
+def _bytes(document: State | ArchiveFilter) -> bytes:
+    return document.packed() if isinstance(document, ArchiveFilter) else document.model_dump_json().encode()

@@ -58,8 +58,12 @@ async def settle(system: System, many: int, kill: bool) -> Settled:
     planted += [("PlayerService", user_id, {"player": rich_player(user_id)}) for user_id in others]
     await plant(system.admin, planted)
     await plant(system.admin, players_with_bets(market_id, many))
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(system.ingress, connector=connector, skip_auto_headers=["Content-Type"]) as client:
+    async with aiohttp.ClientSession(
+        system.ingress,
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(total=None),
+        skip_auto_headers=["Content-Type"],
+    ) as client:
         floor = (await one_round(client, no_op, CLIENTS, FLOOR_REQUESTS)).rate
         peaks = {"service": 0, "restate": 0}
         latencies: list[float] = []
