@@ -23,7 +23,7 @@ from app.domain.model import State
 
 HASH_LENGTH = 11
 MAX_PAGES = 30
-"""Pages that the index in the player's object names at most, with 20 to 60 ids on each; then older ones are moved."""
+"""Pages that the index in the player's object names at most, with some 25 ids on each; then older ones are moved."""
 KEPT_PAGES = 10
 """Pages that it still names then: enough for an earlier version, which knows no buckets, to go on from if it is
 rolled back to."""

@@ -1,7 +1,7 @@
 """The statement, its pages, and the audit that adds the book up again from its postings.
 
-The newest movements are in the player's document, full pages of older ones elsewhere. A page is handed over when it is
-full and leaves the document one page later, so that a reader always finds it in one of the two.
+The newest movements are in the player's document, full pages of older ones elsewhere, since a bet costs more the larger
+the document is.
 """
 
 from collections import defaultdict
@@ -17,8 +17,10 @@ from app.domain.wallet import Account, Entry, Kind, total
 Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
 
 PAGE_SIZE = 50
-MAX_ENDED = 40
-"""Deposits, withdrawals and bets that ended stay in the document up to this many; then the older half is archived."""
+MAX_ENDED = 30
+"""Deposits, withdrawals and bets that ended stay in the document up to this many together."""
+KEPT_ENDED = 5
+"""When there are more, all but the newest of each kind are archived."""
 
 
 class StatementPage(State):
@@ -99,16 +101,17 @@ def full_pages(before: Player, after: Player) -> dict[int, StatementPage]:
     return {page: StatementPage(entries=entries_on(after, page) or []) for page in filled}
 
 
-def without_old_page(player: Player) -> Player:
-    """Let go of the oldest page once another full one has followed it."""
-    if len(player.entries) < 2 * PAGE_SIZE:
+def without_full_pages(player: Player) -> Player:
+    """Let go of full pages, which have been handed over."""
+    full = len(player.entries) // PAGE_SIZE * PAGE_SIZE
+    if full == 0:
         return player
-    old, newer = player.entries[:PAGE_SIZE], player.entries[PAGE_SIZE:]
-    return player.changed(entries=newer, paged_out=player.paged_out + PAGE_SIZE, carried=_balances(player.carried, old))
+    old, newer = player.entries[:full], player.entries[full:]
+    return player.changed(entries=newer, paged_out=player.paged_out + full, carried=_balances(player.carried, old))
 
 
 def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
-    """Take the older half of what ended out of the document, when there is too much of it."""
+    """Take what ended out of the document but for the newest, when there is too much of it."""
     ended = ArchivePage(
         deposits={name: deposit for name, deposit in player.deposits.items() if deposit.status != "reserved"},
         withdrawals={
@@ -143,7 +146,7 @@ def audit(player: Player) -> Audit:
 
 
 def _older(ended: dict[str, Operation]) -> dict[str, Operation]:
-    return dict(list(ended.items())[: MAX_ENDED // 2])
+    return dict(list(ended.items())[:-KEPT_ENDED])
 
 
 def _without(operations: dict[str, Operation], archived: dict[str, Operation]) -> dict[str, Operation]:

@@ -21,7 +21,7 @@ from app.domain.statement import (
     full_pages,
     pages,
     statement_view,
-    without_old_page,
+    without_full_pages,
 )
 from app.services import archive, comms, statements
 from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, invalid, key_is, takes, wall_clock
@@ -98,7 +98,7 @@ async def carry_out(ctx: restate.ObjectContext, before: Player, decision: Decisi
     if after is not before:
         for page, content in full_pages(before, after).items():
             ctx.object_send(statements.keep, statements.page_key(ctx.key(), page), content)
-        after, archived = archive_ended(without_old_page(after))
+        after, archived = archive_ended(without_full_pages(after))
         if archived is not None:
             await archive.put_away(ctx, archived)
         ctx.set(STATE, after, serde=_PLAYER)

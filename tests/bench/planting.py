@@ -29,7 +29,7 @@ from app.domain.model import State
 from app.domain.odds import Price, PriceChange
 from app.domain.player import Player, Policy
 from app.domain.settlement import SelectionOutcome
-from app.domain.statement import MAX_ENDED, archive_ended, without_old_page
+from app.domain.statement import KEPT_ENDED, MAX_ENDED, archive_ended, without_full_pages
 from app.services.archive import BUCKET, FILTER, INDEX, bucket_key
 from app.services.player import STATE as PLAYER
 
@@ -38,6 +38,8 @@ RICH = Policy(default_weekly_deposit_limit=10**9)
 BOOKS = 16
 AT_ONCE = 32
 PRICE = Price.of("2.00")
+PAGE = MAX_ENDED + 1 - KEPT_ENDED
+"""Bets that a veteran's document lets go of at once."""
 STEADY = 500
 """After so many bets a player's document has its final size, however many more follow."""
 
@@ -75,10 +77,10 @@ def veterans(names: Sequence[str], bets: int) -> Iterator[Planted]:
     for number in range(min(bets, STEADY)):
         veteran = with_open_bet(veteran, f"old-{number}", "old")
         request = ApplyResult(market_id="old", version=1, outcomes=lost, bet_ids=[f"old-{number}"], now=NOW)
-        veteran, _ = archive_ended(without_old_page(apply_result(veteran, request).player))
+        veteran, _ = archive_ended(without_full_pages(apply_result(veteran, request).player))
     index, known, buckets = ArchiveIndex(), ArchiveFilter(), dict[str, Bucket]()
-    for start in range(0, bets - MAX_ENDED, MAX_ENDED // 2):
-        page = [name_of(Operations.BETS, f"old-{number}") for number in range(start, start + MAX_ENDED // 2)]
+    for start in range(0, bets - MAX_ENDED, PAGE):
+        page = [name_of(Operations.BETS, f"old-{number}") for number in range(start, start + PAGE)]
         index, moved = index.with_page(page).move_old()
         known = known.with_buckets(moved)
         buckets |= {name: buckets.get(name, Bucket()).with_more(added) for name, added in moved.items()}

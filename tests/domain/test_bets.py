@@ -27,7 +27,7 @@ from app.domain.protection import SetLimit, limit_usages, set_limit, take_break
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.settlement import Leg, SelectionOutcome, bet_return
-from app.domain.statement import MAX_ENDED, archive_ended, audit
+from app.domain.statement import KEPT_ENDED, MAX_ENDED, archive_ended, audit
 from app.domain.wallet import Account, Kind, Wallet, move, post
 from tests.strategies import START, outcome, outcomes, place, rich
 
@@ -336,7 +336,7 @@ def test_bets_that_ended_are_archived_and_open_ones_stay() -> None:
     kept, page = archive_ended(document)
 
     assert page is not None
-    assert list(page.bets) == [str(number) for number in range(MAX_ENDED // 2)]
+    assert list(page.bets) == [str(number) for number in range(MAX_ENDED + 1 - KEPT_ENDED)]
     assert {**page.bets, **kept.bets} == document.bets
     assert kept.bets["open"].status is BetStatus.OPEN
 

@@ -21,7 +21,7 @@ from app.domain.protection import (
 )
 from app.domain.refusals import Refused
 from app.domain.responsible_gambling import LimitKind, Period
-from app.domain.statement import audit, without_old_page
+from app.domain.statement import audit, without_full_pages
 from app.domain.wallet import Account
 from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal, return_withdrawal
 from tests.strategies import START, amounts, hold, player, reserve, wallet_ids
@@ -47,7 +47,7 @@ class PlayerMachine(RuleBasedStateMachine):
             assert decision.player is self.player
             assert decision.messages == ()
             return False
-        self.player = without_old_page(Player.model_validate_json(decision.player.model_dump_json()))
+        self.player = without_full_pages(Player.model_validate_json(decision.player.model_dump_json()))
         return True
 
     @rule(hours=st.integers(1, 60))

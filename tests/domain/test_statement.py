@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.player import Player, Policy
 from app.domain.statement import (
+    KEPT_ENDED,
     MAX_ENDED,
     PAGE_SIZE,
     StatementPage,
@@ -15,7 +16,7 @@ from app.domain.statement import (
     full_pages,
     pages,
     statement_view,
-    without_old_page,
+    without_full_pages,
 )
 from app.domain.wallet import Account
 from tests.strategies import START, player, reserve
@@ -29,7 +30,7 @@ def deposited(count: int) -> tuple[Player, dict[int, StatementPage]]:
         reserved = reserve_deposit(document, reserve(str(number), 1), POLICY).player
         after = credit_deposit(reserved, EndDeposit(deposit_id=str(number), now=START)).player
         kept.update(full_pages(document, after))
-        document = without_old_page(after)
+        document = without_full_pages(after)
     return document, kept
 
 
@@ -42,7 +43,7 @@ def test_every_movement_is_on_one_page_whether_in_the_document_or_elsewhere(coun
         entries = entries_on(document, page)
         seen += [entry.seq for entry in (kept[page].entries if entries is None else entries)]
     assert seen == list(range(1, count + 1))
-    assert len(document.entries) < 2 * PAGE_SIZE
+    assert len(document.entries) < PAGE_SIZE
 
 
 @given(st.integers(0, 260))
@@ -88,6 +89,6 @@ def test_what_ended_is_archived_oldest_first() -> None:
     kept, archived = archive_ended(document)
 
     assert archived is not None
-    assert list(archived.deposits) == [str(number) for number in range(MAX_ENDED // 2)]
+    assert list(archived.deposits) == [str(number) for number in range(MAX_ENDED + 1 - KEPT_ENDED)]
     assert {**archived.deposits, **kept.deposits} == document.deposits
-    assert archived.names == [f"deposits/{number}" for number in range(MAX_ENDED // 2)]
+    assert archived.names == [f"deposits/{number}" for number in range(MAX_ENDED + 1 - KEPT_ENDED)]

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from app.domain.archive import KEPT_PAGES, MAX_PAGES, ArchiveIndex, Bucket, Operations, hash_of, name_of
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.player import Player, Policy
-from app.domain.statement import MAX_ENDED, ArchivePage
+from app.domain.statement import KEPT_ENDED, MAX_ENDED, ArchivePage
 from tests.running import System
 from tests.services.test_bets import Customer, Game
 from tests.services.test_deposits import SEED, deposit
@@ -93,7 +93,7 @@ def test_what_an_earlier_version_archived_is_recognised_before_and_after_it_has_
     assert stored.index == index
     assert deposit(betting, {**request, "depositId": f"{user_id}-new"})["balance"]["cash"] == MAX_ENDED + 3
 
-    assert stored.player.deposits.keys() == {*others[MAX_ENDED // 2 :], f"{user_id}-new"}
+    assert stored.player.deposits.keys() == {*others[1 - KEPT_ENDED :], f"{user_id}-new"}
     assert [bool(page) for page in stored.index.pages] == [False] * (MAX_PAGES + 2 - KEPT_PAGES) + [True] * KEPT_PAGES
     for number, archived in enumerate([oldest, second, others[0]], 1):
         assert deposit(betting, {**request, "depositId": archived})["balance"]["cash"] == number
@@ -119,7 +119,7 @@ def test_another_id_with_the_same_hash_hides_no_archived_deposit(betting: System
 def archive_bets(stored: Stored, pages: list[list[str]]) -> None:
     """Take bets to the first archive pages, and put so much after them that the next bet to end moves them to buckets.
 
-    The document has so many others then that a bet that a correction brings back leaves it at once.
+    They are so many that those that a correction brings back leave the document at once.
     """
     document, index = stored.player, ArchiveIndex()
     for number, page in enumerate(pages, 1):
@@ -135,20 +135,25 @@ def archive_bets(stored: Stored, pages: list[list[str]]) -> None:
 def test_a_correction_reaches_archived_bets_wherever_they_are(betting: System) -> None:
     game, customer = Game(betting), Customer(betting)
     stored = Stored(betting, customer.user_id)
-    placed = [customer.bets(game.home(), stake=100) for _ in range(5)]
+    placed = [customer.bets(game.home(), stake=100) for _ in range(MAX_ENDED)]
     game.ends("won")
-    assert customer.money == (10_000 + 5 * 150, 0)
+    assert customer.money == (10_000 + MAX_ENDED * 150, 0)
     ids = [bet["betId"] for bet in placed]
-    archive_bets(stored, [ids[:2], ids[2:4], ids[4:]])
+    archive_bets(stored, [ids[:10], ids[10:20], ids[20:]])
     other = Game(betting)
     customer.bets(other.home(), stake=100)
     other.ends("lost")
     assert stored.index.pages[:3] == ["", "", ""]
 
-    assert game.ends("lost", version=2) == {"bets": 5, "settled": 5, "paid": -5 * 250, "done": True}
+    assert game.ends("lost", version=2) == {
+        "bets": MAX_ENDED,
+        "settled": MAX_ENDED,
+        "paid": -MAX_ENDED * 250,
+        "done": True,
+    }
 
-    assert customer.money == (10_000 - 5 * 100 - 100, 0)
+    assert customer.money == (10_000 - MAX_ENDED * 100 - 100, 0)
     assert not stored.player.bets.keys() & set(ids)
-    assert [customer.bet(bet)["returned"] for bet in placed] == [0] * 5
-    assert game.ends("won", version=3)["paid"] == 5 * 250
+    assert [customer.bet(bet)["returned"] for bet in placed] == [0] * MAX_ENDED
+    assert game.ends("won", version=3)["paid"] == MAX_ENDED * 250
     assert [customer.bets(game.home(), stake=100, betId=bet_id) for bet_id in ids] == placed
