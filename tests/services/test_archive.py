@@ -60,6 +60,10 @@ class Stored:
         return found
 
 
+BETS = MAX_ENDED - 1
+"""With the deposit that paid for them, all that a document keeps."""
+
+
 def with_deposits(user_id: str, count: int) -> Player:
     """A player with so many deposits of 1, each credited."""
     document, policy = player(user_id), Policy(default_weekly_deposit_limit=10**9)
@@ -135,9 +139,9 @@ def archive_bets(stored: Stored, pages: list[list[str]]) -> None:
 def test_a_correction_reaches_archived_bets_wherever_they_are(betting: System) -> None:
     game, customer = Game(betting), Customer(betting)
     stored = Stored(betting, customer.user_id)
-    placed = [customer.bets(game.home(), stake=100) for _ in range(MAX_ENDED)]
+    placed = [customer.bets(game.home(), stake=100) for _ in range(BETS)]
     game.ends("won")
-    assert customer.money == (10_000 + MAX_ENDED * 150, 0)
+    assert customer.money == (10_000 + BETS * 150, 0)
     ids = [bet["betId"] for bet in placed]
     archive_bets(stored, [ids[:10], ids[10:20], ids[20:]])
     other = Game(betting)
@@ -146,14 +150,14 @@ def test_a_correction_reaches_archived_bets_wherever_they_are(betting: System) -
     assert stored.index.pages[:3] == ["", "", ""]
 
     assert game.ends("lost", version=2) == {
-        "bets": MAX_ENDED,
-        "settled": MAX_ENDED,
-        "paid": -MAX_ENDED * 250,
+        "bets": BETS,
+        "settled": BETS,
+        "paid": -BETS * 250,
         "done": True,
     }
 
-    assert customer.money == (10_000 - MAX_ENDED * 100 - 100, 0)
+    assert customer.money == (10_000 - BETS * 100 - 100, 0)
     assert not stored.player.bets.keys() & set(ids)
-    assert [customer.bet(bet)["returned"] for bet in placed] == [0] * MAX_ENDED
-    assert game.ends("won", version=3)["paid"] == MAX_ENDED * 250
+    assert [customer.bet(bet)["returned"] for bet in placed] == [0] * BETS
+    assert game.ends("won", version=3)["paid"] == BETS * 250
     assert [customer.bets(game.home(), stake=100, betId=bet_id) for bet_id in ids] == placed
