@@ -118,6 +118,52 @@ def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: 
     uvloop.run(serve(host, port, smtp_port, database, webhook_base, secret))
 
 
+@betting.command()
+@click.option("--players", default=200, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--markets", default=40, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--bets", default=3_000, show_default=True, type=click.IntRange(0, 1_000_000))
+@click.option("--clients", default=32, show_default=True, type=click.IntRange(1, 1_000), help="Requests at once.")
+@click.option("--seed", type=int, help="Play this very season again; otherwise a new one.")
+@click.option("--ingress", default="http://127.0.0.1:8080", show_default=True, help="Restate's ingress.")
+@click.option("--sandbox", default="http://127.0.0.1:9090", show_default=True, help="The payment provider to compare.")
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def simulate(
+    players: int, markets: int, bets: int, clients: int, seed: int | None, ingress: str, sandbox: str, output: str
+) -> None:
+    """Play a season against a running system, and check every penny of it.
+
+    Markets open, move, and are settled and corrected; players deposit, bet, cash out and withdraw. In the end every
+    player's books, the house's total and what the sandbox really moved are compared with an independent model. The
+    exit code is 1 if anything does not agree. What the operator of the system decided (weekly deposit limit, cash-out
+    margin, maximum payout) is read from the same variables as there.
+    """
+    import asyncio
+    import secrets
+
+    from rich.console import Console
+
+    from app.simulation.client import UnreachableError
+    from app.simulation.model import Terms
+    from app.simulation.plan import Size
+    from app.simulation.run import Target
+    from app.simulation.run import simulate as play
+
+    settings = _settings()
+    terms = Terms(margin_percent=settings.cash_out_margin_percent, max_payout=settings.max_payout)
+    size = Size(players, markets, bets, settings.default_weekly_deposit_limit)
+    chosen = secrets.randbelow(10_000) if seed is None else seed
+    try:
+        report = asyncio.run(play(Target(ingress, sandbox, terms), size, chosen, clients))
+    except* UnreachableError as errors:
+        cure = "Is the system running? `betting dev` starts one; --ingress and --sandbox say where."
+        raise click.ClickException(f"{errors.exceptions[0]}. {cure}") from None
+    if output == "json":
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        Console().print(report.as_table())
+    sys.exit(0 if report.balanced else 1)
+
+
 @betting.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def release(arguments: tuple[str, ...]) -> None:

@@ -1,0 +1,331 @@
+"""A season as data: everything that happens in it, in order, decided by a seed.
+
+Prices are in thousandths, amounts in minor units. Names are unique in a season; the one who plays it makes ids of them.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import comb, prod
+
+MARKETS_A_ROUND = 10
+NEXT_OPEN = 0.6
+"""The next round's markets open when so much of a round is over."""
+MAX_POTENTIAL = 5_000_000
+"""No bet is planned that could return more: well below the usual maximum payout, so that wins are really paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much happens in a season. `deposit_limit` is what a player may deposit a week, in minor units."""
+
+    players: int
+    markets: int
+    bets: int
+    deposit_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a selection ended, in the words of the public contract; a dead heat is places and tied."""
+
+    result: str
+    deduction: int = 0
+    dead_heat: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """A player pays in; the first one comes before anything else they do."""
+
+    name: str
+    player: str
+    amount: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A player takes money out."""
+
+    name: str
+    player: str
+    amount: int
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A player limits stakes or losses."""
+
+    player: str
+    kind: str
+    period: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A player takes a break."""
+
+    player: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A market opens with the first price of each selection."""
+
+    market: str
+    prices: dict[str, int]
+    max_stake: int | None = None
+    max_liability: int | None = None
+    bet_delay_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Some prices of a market change, each by this many percent of what it is."""
+
+    market: str
+    percent: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A market is suspended, resumed or closed."""
+
+    market: str
+    handler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A market's result, or with a higher version its correction."""
+
+    market: str
+    version: int
+    outcomes: dict[str, Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Bet:
+    """A bet on selections of different markets. `late`: its player still sees the first prices."""
+
+    name: str
+    player: str
+    stake: int
+    system_size: int | None
+    picks: tuple[tuple[str, str], ...]
+    price_change: str
+    late: bool
+
+    @property
+    def kind(self) -> str:
+        """What people call it."""
+        if self.system_size is not None:
+            return "system"
+        return "single" if len(self.picks) == 1 else "multiple"
+
+
+@dataclass(frozen=True, slots=True)
+class CashOut:
+    """A player ends a bet for what it is worth; `min_share` is the least they take, in percent of the stake."""
+
+    bet: str
+    min_share: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A request is sent once more, word for word."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """A bet's id is sent once more with another stake."""
+
+    bet: str
+
+
+Action = Deposit | Withdrawal | Limit | Break | Offer | Move | Turn | Result | Bet | CashOut | Repeat | Reuse
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """What happens, in order; neighbours may happen at once."""
+
+    seed: int
+    players: tuple[str, ...]
+    actions: tuple[Action, ...]
+
+
+Timed = tuple[float, Action]
+"""An action and when it happens: round n lasts from n to n + 1."""
+
+
+def plan_season(size: Size, seed: int) -> Season:
+    """A season of some rounds: markets open, players bet on them, they settle while the next round is under way."""
+    rng = random.Random(seed)  # noqa: S311  a season can be played again; nothing here is a secret
+    players = tuple(f"p{number}" for number in range(1, size.players + 1))
+    rounds = [_markets(rng, numbers) for numbers in _rounds(size.markets)]
+    bets = iter(range(1, size.bets + 1))
+    timed = list(_payments(rng, players, len(rounds), size.deposit_limit))
+    for number, offers in enumerate(rounds):
+        following = rounds[number + 1] if number + 1 < len(rounds) else []
+        share = size.bets * (number + 1) // len(rounds) - size.bets * number // len(rounds)
+        for offer in offers:
+            timed += _life(rng, number, offer)
+        for _ in range(share):
+            when = number + rng.random()
+            open_now = [*offers, *following] if when > number + NEXT_OPEN else offers
+            timed += _story(rng, when, _bet(rng, f"b{next(bets)}", players, open_now))
+    timed.sort(key=lambda one: one[0])
+    return Season(seed, players, tuple(action for _, action in timed))
+
+
+def _rounds(markets: int) -> Iterator[range]:
+    for first in range(1, markets + 1, MARKETS_A_ROUND):
+        yield range(first, min(first + MARKETS_A_ROUND, markets + 1))
+
+
+def _payments(rng: random.Random, players: Sequence[str], rounds: int, limit: int) -> Iterator[Timed]:
+    """Everybody pays in before the season; later some pay in again, at times too much, and some take money out."""
+    deposits, withdrawals = count(1), count(1)
+    first = max(1, limit * 7 // 10)
+    for player in players:
+        yield -1, Deposit(f"d{next(deposits)}", player, first, "creditCard")
+        if rng.random() < 0.15:
+            kind, amount = rng.choice((("stake", first // 3), ("loss", first // 5)))
+            yield -0.9, Limit(player, kind, rng.choice(("day", "week", "month")), max(1, amount))
+        if rng.random() < 0.04:
+            yield rng.uniform(0, rounds), Break(player, rng.randint(1, 42))
+        if rng.random() < 0.5:
+            method = rng.choice(("creditCard", "creditCard", "flaky", "threeDSecure", "declined"))
+            deposit = Deposit(f"d{next(deposits)}", player, rng.randint(1, max(2, limit * 4 // 10)), method)
+            yield from _twice(rng, rng.uniform(0, rounds), deposit, deposit.name, 0.3)
+        if rng.random() < 0.6:
+            destination = rng.choice(("bank", "bank", "bank", "flaky", "refused"))
+            withdrawal = Withdrawal(f"w{next(withdrawals)}", player, rng.randint(1, first), destination)
+            yield from _twice(rng, rng.uniform(0.2, rounds + 0.5), withdrawal, withdrawal.name, 0.3)
+
+
+def _twice(rng: random.Random, when: float, action: Action, name: str, how_often: float) -> Iterator[Timed]:
+    yield when, action
+    if rng.random() < how_often:
+        yield when + rng.uniform(0.1, 0.6), Repeat(name)
+
+
+def _markets(rng: random.Random, numbers: Sequence[int]) -> list[Offer]:
+    return [_offer(rng, f"m{number}") for number in numbers]
+
+
+def _offer(rng: random.Random, market: str) -> Offer:
+    """A match, a handicap or a race; some are limited and some in play."""
+    names = rng.choice((("home", "draw", "away"), ("under", "over"), tuple(f"runner{n}" for n in range(1, 9))))
+    chances = [rng.uniform(0.5, 3) for _ in names]
+    prices = {
+        name: max(1_010, round(sum(chances) / chance / 1.06 * 1_000))
+        for name, chance in zip(names, chances, strict=True)
+    }
+    return Offer(
+        market,
+        prices,
+        max_stake=rng.choice((None, None, None, 150)),
+        max_liability=rng.choice((None, None, None, 6_000)),
+        bet_delay_seconds=rng.choice((None, None, None, None, 0, 1)),
+    )
+
+
+def _life(rng: random.Random, start: int, offer: Offer) -> Iterator[Timed]:
+    """A market opens before its round, its prices move, and it is settled, perhaps corrected, perhaps back again."""
+    market = offer.market
+    yield start - 1 + NEXT_OPEN, offer
+    for _ in range(rng.randint(2, 6)):
+        moved = rng.sample(sorted(offer.prices), rng.randint(1, len(offer.prices)))
+        yield start + rng.random(), Move(market, {name: rng.randint(-15, 18) for name in moved})
+    if rng.random() < 0.25:
+        suspended = start + rng.uniform(0, 0.8)
+        yield suspended, Turn(market, "suspend")
+        yield suspended + rng.uniform(0.03, 0.15), Turn(market, "resume")
+    if rng.random() < 0.3:
+        yield start + rng.uniform(0.9, 1), Turn(market, "close")
+    settled = start + rng.uniform(1, 1.25)
+    results = [_result(rng, offer), _result(rng, offer)]
+    yield settled, Result(market, 1, results[0])
+    if rng.random() < 0.1:
+        yield settled + 0.05, Result(market, 1, results[0])
+    if rng.random() < 0.3:
+        yield settled + rng.uniform(0.1, 0.5), Result(market, 2, results[1])
+        if rng.random() < 0.5:
+            yield settled + rng.uniform(0.6, 0.9), Result(market, 3, results[0])
+
+
+def _result(rng: random.Random, offer: Offer) -> dict[str, Outcome]:
+    """A result as it may come; the likelier a selection, the likelier it won."""
+    names = list(offer.prices)
+    if rng.random() < 0.06:
+        return {name: Outcome("void") for name in names}
+    first, *others = _order(rng, offer)
+    if len(names) == 2 and rng.random() < 0.5:
+        return rng.choice(
+            (
+                {first: Outcome("halfWon", deduction=rng.choice((0, 0, 10))), others[0]: Outcome("halfLost")},
+                {first: Outcome("void"), others[0]: Outcome("void")},
+            )
+        )
+    return _finish(rng, first, others)
+
+
+def _finish(rng: random.Random, first: str, others: list[str]) -> dict[str, Outcome]:
+    """One wins, or several that tie share one or two places; a late withdrawal takes something off the winnings."""
+    tied = rng.choice((1, 1, 1, 1, 2, 3)) if len(others) > 2 else 1
+    deduction = rng.choice((0, 0, 0, 5, 25, 90)) if len(others) > 2 else 0
+    withdrawn = 1 if deduction > 0 else 0
+    dead_heat = (rng.randint(1, tied - 1), tied) if tied > 1 else None
+    winners = [first, *others[: tied - 1]]
+    lost = {name: Outcome("lost") for name in others[tied - 1 : len(others) - withdrawn]}
+    void = {name: Outcome("void") for name in others[len(others) - withdrawn :]}
+    return {name: Outcome("won", deduction, dead_heat) for name in winners} | lost | void
+
+
+def _order(rng: random.Random, offer: Offer) -> list[str]:
+    return sorted(offer.prices, key=lambda name: rng.expovariate(1 / offer.prices[name]))
+
+
+def _bet(rng: random.Random, name: str, players: Sequence[str], offers: Sequence[Offer]) -> Bet:
+    """A bet on some of the markets that are open; some players bet a lot more than others."""
+    size, system_size = rng.choices(
+        ((1, None), (2, None), (3, None), (5, None), (3, 2), (4, 2), (4, 3), (5, 3)),
+        weights=(50, 18, 10, 6, 6, 4, 3, 3),
+    )[0]
+    chosen = rng.sample(offers, min(size, len(offers)))
+    picks = tuple((offer.market, rng.choice(sorted(offer.prices))) for offer in chosen)
+    if len(picks) < size:
+        system_size = None
+    lines = comb(len(picks), system_size) if system_size is not None else 1
+    best = prod(offer.prices[selection] for offer, (_, selection) in zip(chosen, picks, strict=True))
+    most = max(1, MAX_POTENTIAL * 1_000 ** len(picks) // best // lines)
+    return Bet(
+        name,
+        player=players[min(int(rng.expovariate(3) * len(players)), len(players) - 1)],
+        stake=min(max(1, rng.randint(5, 250) // lines), most),
+        system_size=system_size,
+        picks=picks,
+        price_change=rng.choice(("none", "higher", "any")),
+        late=rng.random() < 0.1,
+    )
+
+
+def _story(rng: random.Random, when: float, bet: Bet) -> Iterator[Timed]:
+    """A bet, and what its player does about it later; a cash-out may come at the moment of the result."""
+    yield from _twice(rng, when, bet, bet.name, 0.03)
+    if rng.random() < 0.01:
+        yield when + rng.uniform(0.1, 0.5), Reuse(bet.name)
+    if rng.random() < 0.15:
+        least = rng.choice((None, None, 60, 95))
+        cash_out = CashOut(bet.name, least)
+        yield from _twice(rng, when + rng.uniform(0.05, 0.8), cash_out, f"cash-out of {bet.name}", 0.1)

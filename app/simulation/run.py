@@ -1,0 +1,52 @@
+"""Plays a season and checks it: what `betting simulate` does."""
+
+import time
+from dataclasses import dataclass
+from uuid import uuid4
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.simulation.check import Checks
+from app.simulation.client import Client
+from app.simulation.model import Model, Terms
+from app.simulation.plan import Size, plan_season
+from app.simulation.play import Play
+from app.simulation.report import Report, deeds
+
+FIND_SECONDS = 5.0
+"""How long the system may take to answer for the first time."""
+PATIENCE_SECONDS = 120.0
+"""How long one request is sent again until it has a definite answer."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running system, and what its operator has decided."""
+
+    ingress: str
+    sandbox: str
+    terms: Terms
+
+
+async def simulate(target: Target, size: Size, seed: int, clients: int) -> Report:
+    """Play a season, so many things at once, wait until all has come to rest, and compare; progress on stderr.
+
+    Raises `UnreachableError` when the system does not answer.
+    """
+    season = plan_season(size, seed)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    async with Client(target.ingress, target.sandbox, clients, PATIENCE_SECONDS) as client:
+        await client.find(FIND_SECONDS)
+        play = Play(client, season, Model(target.terms), prefix=f"sim{seed}-{uuid4().hex[:8]}")
+        started = time.monotonic()
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            playing = progress.add_task("playing", total=len(season.actions))
+            await play.play(clients, lambda: progress.advance(playing))
+            seconds = time.monotonic() - started
+            checks = Checks(client, play, clients)
+            checking = progress.add_task("checking", total=checks.steps)
+            await checks.check(lambda: progress.advance(checking))
+        return Report(
+            seed, seconds, play.checked, client.repeated, checks.house, deeds(play.tally, seconds), play.wrong
+        )
