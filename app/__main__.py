@@ -119,9 +119,9 @@ def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: 
 
 
 @betting.command()
-@click.option("--players", default=200, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--markets", default=40, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--bets", default=3_000, show_default=True, type=click.IntRange(0, 1_000_000))
+@click.option("--players", default=120, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--markets", default=30, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--bets", default=1_500, show_default=True, type=click.IntRange(0, 1_000_000))
 @click.option("--clients", default=32, show_default=True, type=click.IntRange(1, 1_000), help="Requests at once.")
 @click.option("--seed", type=int, help="Play this very season again; otherwise a new one.")
 @click.option("--ingress", default="http://127.0.0.1:8080", show_default=True, help="Restate's ingress.")

@@ -27,6 +27,7 @@ KEY = "\n    -H 'idempotency-key: ad5472esg4dsg525dssdfa5loi' \\"
 def welcome(ports: Ports, folder: Folder) -> str:
     """The addresses, and a first request to paste."""
     ingress, admin, service, sandbox = (ports.url(name) for name in ("ingress", "admin", "service", "sandbox"))
+    where = "" if ports == Ports.plan(None) else f" --ingress {ingress} --sandbox {sandbox}"
     return f"""\
 Ready. Ctrl-C stops it.
 
@@ -46,6 +47,10 @@ What came of it:
 
   curl {ingress}/PlayerService/exampleUserId/getAccount
   curl '{sandbox}/mails?to=example@example.com'
+
+A season of deposits, bets and results, and every penny of it checked:
+
+  betting simulate{where}
 """
 
 
