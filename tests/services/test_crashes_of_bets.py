@@ -1,0 +1,194 @@
+"""Bets, and the crash matrix: whatever is killed, at whichever step, one stake is held and one return is paid.
+
+Each row of the printed table is a flow, a step and what was killed there: all steps of what a flow is about, but not
+again those that it shares with a flow before it, so that the whole takes a minute or two.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from rich.console import Console
+
+from tests.running import System
+from tests.services.crash_matrix import Crashing, Flow, matrix
+from tests.services.test_bets import Customer, Game, refused
+
+PAGE_SIZE = 100
+"""Bets on a page of a book's index."""
+
+
+def movements(customer: Customer) -> list[tuple[str, int]]:
+    """The customer's movements after the deposit, with what each did to the cash."""
+    page = customer.does("getStatement", {"page": 1})
+    assert page["pages"] == 1
+    return [(entry["kind"], entry["amount"]) for entry in page["entries"][1:]]
+
+
+def taken(game: Game) -> tuple[int, int]:
+    """How many bets the market has, and what the house loses if home wins."""
+    view = game.does("get")
+    assert view["liability"]["away"] == 0
+    return view["bets"], view["liability"]["home"]
+
+
+def a_single(betting: System) -> Iterator[None]:
+    game, customer = Game(betting, maxLiability=100_000), Customer(betting)
+    yield
+
+    placed = customer.bets(game.home())
+
+    assert placed["status"] == "accepted"
+    assert customer.bet(placed)["status"] == "open"
+    assert movements(customer) == [("stakeHeld", -1_000)]
+    assert customer.money == (9_000, 1_000)
+    assert taken(game) == (1, 1_500)
+
+
+def a_double_that_one_market_refuses(betting: System) -> Iterator[None]:
+    takes, refuses, customer = Game(betting), Game(betting), Customer(betting)
+    refuses.does("suspend")
+    yield
+
+    answer = customer.bets(takes.home(), refuses.home(), status=409)
+
+    assert refused(answer) == "market_suspended"
+    assert customer.does("listBets") == {"bets": []}
+    assert movements(customer) == []
+    assert customer.money == (10_000, 0)
+    assert (taken(takes), taken(refuses)) == ((0, 0), (0, 0))
+
+
+def a_bet_in_play(betting: System) -> Iterator[None]:
+    game, customer = Game(betting, betDelaySeconds=1), Customer(betting)
+    yield
+
+    placed = customer.bets(game.home())
+
+    betting.eventually(lambda: customer.bet(placed)["status"] == "open")
+    assert movements(customer) == [("stakeHeld", -1_000)]
+    assert customer.money == (9_000, 1_000)
+    assert taken(game) == (1, 1_500)
+
+
+def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
+    quick, slow, customer = Game(betting), Game(betting, betDelaySeconds=1), Customer(betting)
+    placed = customer.bets(quick.home(), slow.home())
+    slow.does("suspend")
+    yield
+
+    betting.eventually(lambda: customer.bet(placed)["status"] == "refused")
+
+    assert movements(customer) == [("stakeHeld", -1_000), ("stakeReturned", 1_000)]
+    assert customer.money == (10_000, 0)
+    assert (taken(quick), taken(slow)) == ((0, 0), (0, 0))
+
+
+def a_cash_out(betting: System) -> Iterator[None]:
+    game, customer = Game(betting, home="4.00"), Customer(betting)
+    placed = customer.bets(game.home("4.00"))
+    game.does("setPrices", {"prices": {"home": "2.00"}})
+    yield
+
+    paid = customer.does("cashOut", {"betId": placed["betId"]})
+
+    assert paid["amount"] == 1_900
+    assert customer.bet(placed)["status"] == "cashedOut"
+    assert movements(customer) == [("stakeHeld", -1_000), ("betCashedOut", 1_900)]
+    assert customer.money == (10_900, 0)
+    assert taken(game) == (1, 3_000)
+
+
+def a_suspension(betting: System) -> Iterator[None]:
+    game, customer = Game(betting), Customer(betting)
+    placed = customer.bets(game.home())
+    yield
+
+    assert game.does("suspend")["status"] == "suspended"
+
+    assert refused(customer.bets(game.home(), status=409)) == "market_suspended"
+    assert refused(customer.does("cashOut", {"betId": placed["betId"]}, 409)) == "cash_out_unavailable"
+    assert customer.money == (9_000, 1_000)
+    assert taken(game) == (1, 1_500)
+
+
+def a_settlement(betting: System) -> Iterator[None]:
+    game, customer = Game(betting), Customer(betting)
+    placed = customer.bets(game.home())
+    yield
+
+    progress = game.ends("won")
+
+    assert progress == {"bets": 1, "settled": 1, "paid": 2_500, "done": True}
+    assert customer.bet(placed)["returned"] == 2_500
+    assert movements(customer) == [("stakeHeld", -1_000), ("betSettled", 2_500)]
+    assert customer.money == (11_500, 0)
+    assert taken(game) == (1, 1_500)
+    assert game.does("get")["status"] == "settled"
+
+
+def a_correction(betting: System) -> Iterator[None]:
+    game, customer = Game(betting), Customer(betting)
+    placed = customer.bets(game.home())
+    game.ends("won")
+    yield
+
+    progress = game.ends("halfWon", version=2)
+
+    assert progress == {"bets": 1, "settled": 1, "paid": -750, "done": True}
+    assert customer.bet(placed)["returned"] == 1_750
+    assert movements(customer) == [("stakeHeld", -1_000), ("betSettled", 2_500), ("betCorrected", -750)]
+    assert customer.money == (10_750, 0)
+    assert game.does("get")["resultVersion"] == 2
+
+
+def a_double_refused_on_a_page_that_it_filled(betting: System) -> Iterator[None]:
+    full, refuses, customer = Game(betting), Game(betting), Customer(betting)
+    refuses.does("suspend")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: customer.bets(full.home(), stake=10), range(PAGE_SIZE - 1)))
+    yield
+
+    customer.bets(full.home(), refuses.home(), status=409)
+
+    customer.bets(full.home(), stake=10)
+    assert taken(full) == (PAGE_SIZE, PAGE_SIZE * 15)
+    assert full.ends("won") == {"bets": PAGE_SIZE, "settled": PAGE_SIZE, "paid": PAGE_SIZE * 25, "done": True}
+    assert customer.money == (10_000 + PAGE_SIZE * 15, 0)
+    assert customer.does("getStatement")["pages"] == -(-(1 + 2 * PAGE_SIZE) // 50)
+
+
+FLOWS: dict[Flow, tuple[str, ...]] = {
+    a_single: ("PlayerService/placeBet", "MarketBook/reserve", "MarketService/"),
+    a_double_that_one_market_refuses: ("PlayerService/placeBet", "MarketBook/release"),
+    a_bet_in_play: (".*/placeBet .* (OneWayCall|SetState)", "PlayerService/decideBet"),
+    a_double_in_play_that_one_market_refuses: (".*/decideBet .* (Call|SetState)", ".*/release .* SetState"),
+    a_cash_out: ("PlayerService/cashOut", "MarketBook/terms"),
+    a_suspension: ("MarketService/suspend", "MarketService/change", "MarketBook/hear"),
+    a_settlement: (
+        "MarketService/settle",
+        "SettlementWorkflow/",
+        "SettlementService/",
+        "MarketBook/(extent|page)",
+        "PlayerService/applyResult",
+    ),
+    a_correction: ("SettlementService/", "PlayerService/applyResult"),
+    a_double_refused_on_a_page_that_it_filled: (
+        "MarketBookPage/keep .* SetState",
+        "MarketBookPage/read .* Output",
+        ".*/release .* (SetState|OneWayCall)",
+        ".*/keepArchive .* SetState",
+    ),
+}
+"""The flows, with the steps at which each is killed."""
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
+def test_a_kill_at_any_step_changes_nothing_about_the_end(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: Flow
+) -> None:
+    table = matrix(crashing, flow, FLOWS[flow])
+
+    assert table.row_count > len(FLOWS[flow])
+    with capsys.disabled():
+        Console(width=130).print(table)

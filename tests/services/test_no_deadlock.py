@@ -1,0 +1,144 @@
+"""No two exclusive handlers can wait for each other: shown from the source of the services, not by trying.
+
+An exclusive handler keeps its key while it waits for a call, and Restate does not notice a circle of such waits: it would
+stand still for ever. So components are ordered: an exclusive handler waits only for exclusive handlers further down,
+whatever the keys.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from graphlib import TopologicalSorter
+from importlib import import_module
+from itertools import chain
+from pkgutil import iter_modules
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from restate.handler import RESTATE_UNIQUE_HANDLER_SYMBOL, Handler
+
+from app import services
+from app.composition import SERVICES
+
+AnyHandler = Handler[Any, Any]
+
+CALLS = {"object_call", "service_call", "workflow_call"}
+OPAQUE = {"generic_call", "attach_invocation", "awakeable"}
+"""Waits of which the source does not tell what for."""
+
+
+class Call(NamedTuple):
+    """A place in the source where a handler is waited for."""
+
+    module: str
+    line: int
+    name: str
+
+
+def all_handlers() -> list[AnyHandler]:
+    return [handler for component in SERVICES for handler in component.handlers.values()]
+
+
+def component(handler: AnyHandler) -> str:
+    return handler.service_tag.name
+
+
+def name(handler: AnyHandler) -> str:
+    return f"{component(handler)}/{handler.name}"
+
+
+def holds_its_key(handler: AnyHandler) -> bool:
+    return handler.kind in {"exclusive", "workflow"}
+
+
+def calls_of(function: FunctionType, seen: set[FunctionType]) -> Iterator[tuple[Call, AnyHandler]]:
+    """The calls that a function makes, by itself and through functions of the services, each with its target."""
+    function = inspect.unwrap(function)
+    if function in seen:
+        return
+    seen.add(function)
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if not isinstance(node, ast.Call):
+            continue
+        if (method := _method(node)) in CALLS:
+            target = _meaning(node.args[0], function)
+            line = function.__code__.co_firstlineno + node.lineno - 1
+            assert _is_handler(target), f"{function.__module__}:{line}: it cannot be told which handler this calls"
+            yield Call(function.__module__, line, method), getattr(target, RESTATE_UNIQUE_HANDLER_SYMBOL)
+        elif _is_ours(helper := _meaning(node.func, function)):
+            yield from calls_of(helper, seen)
+
+
+def calls_in(handler: AnyHandler) -> dict[Call, AnyHandler]:
+    assert isinstance(handler.fn, FunctionType)
+    return dict(calls_of(handler.fn, set()))
+
+
+def waits_for(handler: AnyHandler) -> Iterator[AnyHandler]:
+    """The handlers whose keys must be free before this one ends; what is not exclusive waits for what it calls."""
+    for called in calls_in(handler).values():
+        if holds_its_key(called):
+            yield called
+        else:
+            yield from waits_for(called)
+
+
+def graph() -> dict[str, set[str]]:
+    """For each component, those whose keys its exclusive handlers wait for."""
+    waits: dict[str, set[str]] = {component.name: set() for component in SERVICES}
+    for handler in filter(holds_its_key, all_handlers()):
+        waits[component(handler)].update(map(component, waits_for(handler)))
+    return waits
+
+
+def test_exclusive_handlers_never_wait_for_each_other_in_a_circle() -> None:
+    TopologicalSorter(graph()).prepare()
+
+
+def test_a_market_that_is_exclusive_waits_for_nobody_and_a_book_for_no_more_than_that_and_its_pages() -> None:
+    waits = graph()
+
+    assert waits["MarketService"] == set()
+    assert waits["MarketBook"] == {"MarketService", "MarketBookPage"}
+    assert waits["MarketBookPage"] == set()
+    books = [handler for handler in all_handlers() if component(handler) == "MarketBook"]
+    called = chain.from_iterable(calls_in(handler).values() for handler in books)
+    assert set(map(name, called)) == {"MarketService/join", "MarketService/lease", "MarketBookPage/read"}
+
+
+def test_every_wait_in_the_source_has_been_looked_at() -> None:
+    looked_at = set(chain.from_iterable(map(calls_in, all_handlers())))
+
+    in_source = {call for module in iter_modules(services.__path__, "app.services.") for call in _waits_in(module.name)}
+
+    assert looked_at == in_source
+
+
+def _waits_in(module: str) -> Iterator[Call]:
+    for node in ast.walk(ast.parse(inspect.getsource(import_module(module)))):
+        if isinstance(node, ast.Call) and (method := _method(node)) in CALLS | OPAQUE:
+            yield Call(module, node.lineno, method)
+
+
+def _method(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else ""
+
+
+def _meaning(expression: ast.expr, function: FunctionType) -> Any:
+    """What a name, or a name in a module, stands for in a function; None for what is not one."""
+    match expression:
+        case ast.Name(id=known):
+            return function.__globals__.get(known)
+        case ast.Attribute(value=ast.Name(id=module), attr=known):
+            return getattr(function.__globals__.get(module), known, None)
+        case _:
+            return None
+
+
+def _is_handler(thing: object) -> bool:
+    return hasattr(thing, RESTATE_UNIQUE_HANDLER_SYMBOL)
+
+
+def _is_ours(thing: object) -> bool:
+    return isinstance(thing, FunctionType) and thing.__module__.startswith("app.services.") and not _is_handler(thing)
