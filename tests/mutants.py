@@ -12,6 +12,7 @@ DEPOSITS, DEPOSIT_TESTS = "app/domain/deposits.py", "tests/domain/test_deposits.
 BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
+SHELL, DEADLOCK_TESTS = "app/services/markets.py", "tests/services/test_no_deadlock.py"
 RETURNS = "app/domain/settlement.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
 
@@ -255,6 +256,15 @@ MUTANTS = [
         f"{BET_TESTS}::test_a_cash_out_pays_once_and_nothing_comes_after_it",
     ),
     Mutant(
+        "a leg that was given back counts as a bet that is settled",
+        BETS,
+        """\
+-    known = sum(bet.status is not BetStatus.REFUSED for bet in placed)
++    known = len(request.bet_ids)
+""",
+        f"{BET_TESTS}::test_a_result_counts_the_bets_that_were_placed",
+    ),
+    Mutant(
         "a debt blocks a win",
         BETS,
         """\
@@ -265,6 +275,35 @@ MUTANTS = [
         f"{BET_TESTS}::test_a_win_is_paid_to_a_player_in_debt",
     ),
     # Markets and their feed.
+    Mutant(
+        "a market that suspends is exclusive while it waits for its books",
+        SHELL,
+        """\
+-@market.handler(name="suspend", kind="shared", **takes(Nothing))
++@market.handler(name="suspend", **takes(Nothing))
+""",
+        f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
+    ),
+    Mutant(
+        "a market that a book joins waits for that book",
+        SHELL,
+        """\
+-    after = rules.join(before, book)
++    after = rules.join(before, book)
++    await ctx.object_call(hear, numbered_book(ctx.key(), book), after.terms)
+""",
+        f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
+    ),
+    Mutant(
+        "a book waits for somebody whom its source does not name",
+        SHELL,
+        """\
+-    market_id, number = _market_and_number(ctx.key())
++    market_id, number = _market_and_number(ctx.key())
++    await ctx.generic_call("MarketService", "suspend", b"", key=market_id)
+""",
+        f"{DEADLOCK_TESTS}::test_every_wait_in_the_source_has_been_looked_at",
+    ),
     Mutant(
         "a book is leased what others hold of the limit",
         MARKETS,

@@ -84,9 +84,12 @@ class ApplyResult(Wire):
 
 
 class Applied(Wire):
-    """How many of the bets have ended, and what the result moved to the player, less what it took back."""
+    """How many of the bets there are, and what the result moved to the player, less what it took back.
 
-    ended: int
+    A leg that was reserved for a bet is of none when another market then refused it.
+    """
+
+    known: int = 0
     paid: int
 
 
@@ -256,8 +259,9 @@ def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
         if bet_id in after.bets:
             after, difference = _apply_outcome(after, bet_id, request)
             paid += difference
-    ended = sum(bet_id in after.bets and not after.bets[bet_id].status.holds_stake for bet_id in request.bet_ids)
-    return Decision(after, Applied(ended=ended, paid=paid))
+    placed = [after.bets[bet_id] for bet_id in request.bet_ids if bet_id in after.bets]
+    known = sum(bet.status is not BetStatus.REFUSED for bet in placed)
+    return Decision(after, Applied(known=known, paid=paid))
 
 
 def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:

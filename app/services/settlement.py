@@ -74,9 +74,8 @@ _PROGRESS = Json(Progress)
 @settlement_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
 async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
     """Carry a result out on every bet of the market, some pages at a time."""
-    asked = [ctx.object_call(markets.extent, numbered_book(order.market_id, book), None) for book in order.books]
-    extents = [await answer for answer in asked]
-    progress = Progress(bets=sum(extent.bets for extent in extents))
+    extents = await _extents(ctx, order)
+    progress = Progress(bets=_bets(extents))
     ctx.set(PROGRESS, progress, serde=_PROGRESS)
     pages = _pages(order, extents)
     under_way = deque(ctx.service_call(settle_page, page) for page in islice(pages, PAGES_AT_ONCE))
@@ -84,7 +83,8 @@ async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
         progress = progress.with_page(await under_way.popleft())
         ctx.set(PROGRESS, progress, serde=_PROGRESS)
         under_way.extend(ctx.service_call(settle_page, page) for page in islice(pages, 1))
-    progress = progress.model_copy(update={"done": True})
+    # A leg that was reserved for a bet which another market refused has been given back by now: its player was told.
+    progress = progress.model_copy(update={"bets": _bets(await _extents(ctx, order)), "done": True})
     ctx.set(PROGRESS, progress, serde=_PROGRESS)
     return progress
 
@@ -115,8 +115,17 @@ async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
         )
         for user_id, bets in _by_player(page).items()
     ]
-    paid = sum([(await answer).accepted().paid for answer in told])
-    return PageSettled(settled=len(page.bets), paid=paid)
+    applied = [(await answer).accepted() for answer in told]
+    return PageSettled(settled=sum(one.known for one in applied), paid=sum(one.paid for one in applied))
+
+
+async def _extents(ctx: restate.WorkflowContext, order: SettlementOrder) -> list[Extent]:
+    asked = [ctx.object_call(markets.extent, numbered_book(order.market_id, book), None) for book in order.books]
+    return [await answer for answer in asked]
+
+
+def _bets(extents: Iterable[Extent]) -> int:
+    return sum(extent.bets for extent in extents)
 
 
 def _pages(order: SettlementOrder, extents: Iterable[Extent]) -> Iterator[SettlePage]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.domain.bets import (
+    Applied,
     ApplyResult,
     Placement,
     accept_bet,
@@ -237,6 +238,16 @@ def test_a_result_that_comes_twice_pays_once() -> None:
     document = settled(placed(rich()), "m-1", "won")
 
     assert settled(document, "m-1", "won") is document
+
+
+def test_a_result_counts_the_bets_that_were_placed() -> None:
+    document = delay_bet(hold_stake(placed(rich()), place("b-2"), START, POLICY).player, "b-2").player
+    document = release_stake(document, "b-2", NO, START).player
+    request = ApplyResult(
+        market_id="m-1", version=1, outcomes={"home": outcome("won")}, bet_ids=["b-1", "b-2", "b-3"], now=START
+    )
+
+    assert apply_result(document, request).outcome == Applied(known=1, paid=2_500)
 
 
 def test_a_win_is_paid_to_a_player_in_debt() -> None:

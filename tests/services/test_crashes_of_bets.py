@@ -10,12 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from rich.console import Console
 
+from app.domain.markets import PAGE_SIZE
 from tests.running import System
 from tests.services.crash_matrix import Crashing, Flow, matrix
 from tests.services.test_bets import Customer, Game, refused
-
-PAGE_SIZE = 100
-"""Bets on a page of a book's index."""
 
 
 def movements(customer: Customer) -> list[tuple[str, int]]:

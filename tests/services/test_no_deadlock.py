@@ -1,20 +1,20 @@
 """No two exclusive handlers can wait for each other: shown from the source of the services, not by trying.
 
-An exclusive handler keeps its key while it waits for a call, and Restate does not notice a circle of such waits: it would
-stand still for ever. So components are ordered: an exclusive handler waits only for exclusive handlers further down,
-whatever the keys.
+An exclusive handler keeps its key while it waits for a call, and Restate does not notice a circle of such waits, which
+would stand still for ever. So components are ordered: an exclusive handler waits only for exclusive handlers further
+down, whatever the keys.
 """
 
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from importlib import import_module
 from itertools import chain
 from pkgutil import iter_modules
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from restate.handler import RESTATE_UNIQUE_HANDLER_SYMBOL, Handler
 
@@ -29,11 +29,11 @@ OPAQUE = {"generic_call", "attach_invocation", "awakeable"}
 
 
 class Call(NamedTuple):
-    """A place in the source where a handler is waited for."""
+    """A place in the source where one of some handlers is waited for."""
 
     module: str
     line: int
-    name: str
+    method: str
 
 
 def all_handlers() -> list[AnyHandler]:
@@ -52,32 +52,37 @@ def holds_its_key(handler: AnyHandler) -> bool:
     return handler.kind in {"exclusive", "workflow"}
 
 
-def calls_of(function: FunctionType, seen: set[FunctionType]) -> Iterator[tuple[Call, AnyHandler]]:
-    """The calls that a function makes, by itself and through functions of the services, each with its target."""
+def calls_of(function: FunctionType, seen: set[FunctionType]) -> Iterator[tuple[Call, list[AnyHandler]]]:
+    """The calls that a function makes, by itself and through functions of the services, each with who may be called."""
     function = inspect.unwrap(function)
     if function in seen:
         return
     seen.add(function)
-    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         if (method := _method(node)) in CALLS:
-            target = _meaning(node.args[0], function)
             line = function.__code__.co_firstlineno + node.lineno - 1
-            assert _is_handler(target), f"{function.__module__}:{line}: it cannot be told which handler this calls"
-            yield Call(function.__module__, line, method), getattr(target, RESTATE_UNIQUE_HANDLER_SYMBOL)
-        elif _is_ours(helper := _meaning(node.func, function)):
+            targets = list(_handlers_in(_meaning(node.args[0], function, tree)))
+            assert targets, f"{function.__module__}:{line}: it cannot be told which handler this calls"
+            yield Call(function.__module__, line, method), targets
+        elif _is_ours(helper := _meaning(node.func, function, tree)):
             yield from calls_of(helper, seen)
 
 
-def calls_in(handler: AnyHandler) -> dict[Call, AnyHandler]:
+def calls_in(handler: AnyHandler) -> dict[Call, list[AnyHandler]]:
     assert isinstance(handler.fn, FunctionType)
     return dict(calls_of(handler.fn, set()))
 
 
+def called_by(handler: AnyHandler) -> Iterator[AnyHandler]:
+    return chain.from_iterable(calls_in(handler).values())
+
+
 def waits_for(handler: AnyHandler) -> Iterator[AnyHandler]:
     """The handlers whose keys must be free before this one ends; what is not exclusive waits for what it calls."""
-    for called in calls_in(handler).values():
+    for called in called_by(handler):
         if holds_its_key(called):
             yield called
         else:
@@ -103,7 +108,7 @@ def test_a_market_that_is_exclusive_waits_for_nobody_and_a_book_for_no_more_than
     assert waits["MarketBook"] == {"MarketService", "MarketBookPage"}
     assert waits["MarketBookPage"] == set()
     books = [handler for handler in all_handlers() if component(handler) == "MarketBook"]
-    called = chain.from_iterable(calls_in(handler).values() for handler in books)
+    called = chain.from_iterable(map(called_by, books))
     assert set(map(name, called)) == {"MarketService/join", "MarketService/lease", "MarketBookPage/read"}
 
 
@@ -125,20 +130,33 @@ def _method(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else ""
 
 
-def _meaning(expression: ast.expr, function: FunctionType) -> Any:
-    """What a name, or a name in a module, stands for in a function; None for what is not one."""
+def _meaning(expression: ast.expr, function: FunctionType, tree: ast.Module) -> Any:
+    """What a name, or a name in a module, stands for in a function; what is taken from a table may be all of it."""
     match expression:
+        case ast.Name(id=known) if known in function.__globals__:
+            return function.__globals__[known]
         case ast.Name(id=known):
-            return function.__globals__.get(known)
+            assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and known in _assigned_to(node)]
+            tables = [node.value.value for node in assigned if isinstance(node.value, ast.Subscript)]
+            return [_meaning(table, function, tree) for table in tables]
         case ast.Attribute(value=ast.Name(id=module), attr=known):
             return getattr(function.__globals__.get(module), known, None)
         case _:
             return None
 
 
-def _is_handler(thing: object) -> bool:
-    return hasattr(thing, RESTATE_UNIQUE_HANDLER_SYMBOL)
+def _assigned_to(node: ast.Assign) -> set[str]:
+    return {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
 
 
-def _is_ours(thing: object) -> bool:
-    return isinstance(thing, FunctionType) and thing.__module__.startswith("app.services.") and not _is_handler(thing)
+def _handlers_in(thing: Any) -> Iterator[AnyHandler]:
+    if (handler := getattr(thing, RESTATE_UNIQUE_HANDLER_SYMBOL, None)) is not None:
+        yield handler
+    elif isinstance(thing, Mapping):
+        yield from _handlers_in(list(thing.values()))
+    elif isinstance(thing, list | tuple):
+        yield from chain.from_iterable(map(_handlers_in, thing))
+
+
+def _is_ours(thing: object) -> TypeGuard[FunctionType]:
+    return isinstance(thing, FunctionType) and thing.__module__.startswith("app.services.")

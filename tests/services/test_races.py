@@ -50,7 +50,7 @@ class Attempt:
         bet = {"betId": self.bet_id, "walletId": "w-1", "stake": self.stake, "legs": legs}
         body = {**bet, "priceChange": self.price_change}
         response = self.customer.betting.call("PlayerService", "placeBet", body, key=self.customer.user_id)
-        assert response.status_code in {200, 409, 422}, response.text
+        assert response.status_code in {200, 404, 409, 422}, response.text
         self.accepted, self.answer = response.status_code == 200, response.json()
         return self
 
@@ -113,6 +113,19 @@ def cash_out(customer: Customer, bet: dict[str, Any]) -> int | None:
         return int(response.json()["amount"])
     assert response.json()["metadata"]["reason"] in {"cash_out_unavailable", "bet_not_open"}, response.text
     return None
+
+
+def test_a_leg_that_is_given_back_while_its_market_settles_is_no_bet(betting: System, share: int) -> None:
+    for before in (10, 20, 30) * (3 // share):
+        game, unknown, customers = Game(betting), f"m-{uuid4().hex} home 2.50", crowd(betting, 40)
+        wanted = [Attempt(customer, [game.home(), unknown]) for customer in customers]
+        doubles: list[Task] = [attempt.made for attempt in wanted]
+
+        results = at_once([*doubles[:before], partial(game.ends, "won"), *doubles[before:]], 40)
+
+        assert results[before] == {"bets": 0, "settled": 0, "paid": 0, "done": True}
+        assert {attempt.reason for attempt in wanted} <= {"unknown_market", "market_not_open"}
+        check(game, wanted)
 
 
 def test_once_suspend_has_answered_no_bet_is_accepted(betting: System, share: int) -> None:
