@@ -19,6 +19,7 @@ class Ports:
     sandbox: int = 9090
     smtp: int = 1025
     node: int = 5122
+    metrics: int = 9095
     books: int = 9101
 
     @classmethod
@@ -26,7 +27,7 @@ class Ports:
         """The usual ports, or a block of its own from a base, so that several systems run side by side."""
         if base is None:
             return cls()
-        return cls(base + 80, base + 1070, base + 1080, base + 1090, base + 1025, base + 1122, base + 1101)
+        return cls(*(base + offset for offset in (80, 1070, 1080, 1090, 1025, 1122, 1095, 1101)))
 
     def url(self, name: str) -> str:
         """Where one of them answers."""
@@ -55,6 +56,7 @@ PURPOSE = {
     "sandbox": "the sandbox",
     "smtp": "the sandbox's mail server",
     "node": "Restate's node port",
+    "metrics": "the service's metrics",
     "books": "the bookkeeper's metrics",
 }
 
