@@ -32,8 +32,8 @@ def betting() -> None:
     "--port-base",
     type=click.IntRange(1_000, 64_400),
     metavar="N",
-    help="Use ports N+80 (ingress), N+1070 (admin), N+1080 (service), N+1090 (sandbox), N+1025 (its SMTP) "
-    "and N+1122 (Restate's node) instead of the usual 8080, 9070, 9080, 9090, 1025 and 5122.",
+    help="Use ports N+80 (ingress), N+1070 (admin), N+1080 (service), N+1090 (sandbox), N+1025 (its SMTP), "
+    "N+1122 (Restate's node) and N+1095 (metrics) instead of the usual 8080, 9070, 9080, 9090, 1025, 5122 and 9095.",
 )
 @click.option(
     "--ready-file",
@@ -69,11 +69,16 @@ def serve() -> None:
     """Run the service alone, for a Restate elsewhere; `betting settings` lists what it reads."""
     import uvloop
 
-    from app.composition import serve
+    from app.telemetry.folder import metrics_folder
 
     settings = _settings()
     _require_free(settings.host, settings.port, "BETTING_PORT")
-    uvloop.run(serve(settings))
+    if settings.metrics_port:
+        _require_free(settings.host, settings.metrics_port, "BETTING_METRICS_PORT")
+    with metrics_folder(settings.metrics_dir):
+        from app.composition import serve
+
+        uvloop.run(serve(settings))
 
 
 @betting.command()

@@ -1,12 +1,17 @@
 """The composition root: makes what the services need from the settings, and serves them."""
 
 import asyncio
+import logging
 import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 
 import restate
 from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
+from restate.logging import RestateLoggingFilter
 from restate.server import install_shutdown_hook
 from restate.server_types import RestateAppT
 
@@ -28,6 +33,10 @@ from app.services.settlement import settlement, settlement_workflow
 from app.services.statements import statements
 from app.services.withdrawals import withdrawal_workflow
 from app.settings import Settings
+from app.telemetry import metrics, traces
+from app.telemetry.counts import Counts
+from app.telemetry.folder import current_folder
+from app.telemetry.logs import log_to_stderr
 
 SERVICES = (
     settlement_workflow,
@@ -52,11 +61,12 @@ STREAMS_PER_CONNECTION = 128
 """Restate opens another connection when one is full, so that load reaches other pods too."""
 
 
-def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer) -> Outside:
+def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, counts: Counts) -> Outside:
     """What the services reach outside, and the operator's decisions."""
     return Outside(
         provider=provider,
         mailer=mailer,
+        counts=counts,
         policy=Policy(
             default_weekly_deposit_limit=settings.default_weekly_deposit_limit,
             review_threshold=settings.review_threshold,
@@ -95,6 +105,7 @@ def server_config(settings: Settings) -> Config:
     config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION
     config.graceful_timeout = settings.shutdown_grace_seconds
     config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
     return config
 
 
@@ -104,9 +115,23 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         install_shutdown_hook(loop, stop.set, signum)
+    log_to_stderr(settings.log_format, [settings.webhook_secret], RestateLoggingFilter())
     async with (
         HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds) as provider,
         SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from, settings.smtp_timeout_seconds) as mailer,
     ):
-        connect(outside_of(settings, provider, mailer))
-        await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")
+        with telemetry(settings) as counts:
+            connect(outside_of(settings, provider, mailer, counts))
+            await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")
+
+
+@contextmanager
+def telemetry(settings: Settings) -> Iterator[Counts]:
+    """Count, export and trace what the service does, in the folder that `metrics_folder` has set."""
+    metrics.BUILD_INFO.labels(settings.version, version("betting")).set(1)
+    with (
+        closing(Counts(current_folder())) as counts,
+        metrics.exported(counts, settings.host, settings.metrics_port),
+        traces.traced(settings.otel_endpoint, settings.version),
+    ):
+        yield counts

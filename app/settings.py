@@ -1,6 +1,6 @@
 """Everything an operator can set, read from the environment once, by the composition root."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -61,6 +61,16 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address the service listens on")
     port: int = Field(9080, ge=1, le=65_535, description="Port the service listens on")
+    metrics_port: int = Field(9095, ge=0, le=65_535, description="Port of /metrics for Prometheus; 0 serves none")
+    metrics_dir: str = Field(
+        "",
+        description="Folder where the processes of a pod keep their numbers; empty: one that goes with the process",
+    )
+    otel_endpoint: str = Field(
+        "", description="Collector that traces go to by OTLP over HTTP, such as http://collector:4318; empty: none"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Logs as lines for people, or as JSON")
+    version: str = Field("dev", description="What this version is called in metrics and traces")
     shutdown_grace_seconds: float = Field(
         10, gt=0, description="After SIGTERM, how long running attempts may take to end, seconds"
     )

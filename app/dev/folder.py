@@ -30,6 +30,11 @@ class Folder:
         """What the sandbox remembers."""
         return self.root / "sandbox.sqlite"
 
+    @property
+    def metrics(self) -> Path:
+        """The numbers that the service has counted."""
+        return self.root / "metrics"
+
     def log(self, name: str) -> Path:
         """What a process of this run has said."""
         return self.root / "logs" / f"{name}.log"
@@ -51,6 +56,7 @@ class Folder:
     def forget(self) -> None:
         """Remove all state, and nothing that is not ours."""
         shutil.rmtree(self.restate, ignore_errors=True)
+        shutil.rmtree(self.metrics, ignore_errors=True)
         for part in ("", "-wal", "-shm", "-journal"):
             self.database.with_name(self.database.name + part).unlink(missing_ok=True)
 

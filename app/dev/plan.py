@@ -39,7 +39,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
         service=Child(
             "service",
             (*betting, "serve"),
-            _service_environment(ports),
+            _service_environment(ports) | {"BETTING_METRICS_DIR": str(folder.metrics)},
             [ports.url("service") + "/health"],
             folder.log("service"),
             settings.shutdown_grace_seconds + 2,
@@ -72,6 +72,7 @@ def _service_environment(ports: Ports) -> dict[str, str]:
         "PYTHONPATH": str(IMPORTABLE),
         "BETTING_HOST": HOST,
         "BETTING_PORT": str(ports.service),
+        "BETTING_METRICS_PORT": str(ports.metrics),
         "BETTING_PROVIDER_URL": ports.url("sandbox"),
         "BETTING_SMTP_HOST": HOST,
         "BETTING_SMTP_PORT": str(ports.smtp),

@@ -19,13 +19,14 @@ class Ports:
     sandbox: int = 9090
     smtp: int = 1025
     node: int = 5122
+    metrics: int = 9095
 
     @classmethod
     def plan(cls, base: int | None) -> "Ports":
         """The usual ports, or a block of its own from a base, so that several systems run side by side."""
         if base is None:
             return cls()
-        return cls(base + 80, base + 1070, base + 1080, base + 1090, base + 1025, base + 1122)
+        return cls(base + 80, base + 1070, base + 1080, base + 1090, base + 1025, base + 1122, base + 1095)
 
     def url(self, name: str) -> str:
         """Where one of them answers."""
@@ -54,6 +55,7 @@ PURPOSE = {
     "sandbox": "the sandbox",
     "smtp": "the sandbox's mail server",
     "node": "Restate's node port",
+    "metrics": "the service's metrics",
 }
 
 

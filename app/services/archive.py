@@ -17,12 +17,13 @@ from app.domain.player import Bet, Deposit, Withdrawal
 from app.domain.statement import ArchivePage
 from app.services import statements
 from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
+from app.services.observed import observed
 
 archive_bucket = restate.VirtualObject(
     "ArchiveBucket",
     journal_retention=FORGET_AT_ONCE,
     ingress_private=True,
-    invocation_context_managers=[requests_checked],
+    invocation_context_managers=[observed, requests_checked],
 )
 
 

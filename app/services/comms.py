@@ -1,16 +1,23 @@
 """CommsService: customer messages by e-mail. One a message id, however often sending it is repeated."""
 
+import logging
+
 import restate
+from opentelemetry.trace import SpanKind
 
 from app.domain.messages import Message
 from app.services.boundary import FORGET_AT_ONCE, requests_checked
+from app.services.observed import observed
 from app.services.outside import outside
+from app.telemetry import metrics, traces
+
+logger = logging.getLogger(__name__)
 
 comms = restate.Service(
     "CommsService",
     journal_retention=FORGET_AT_ONCE,
     ingress_private=True,
-    invocation_context_managers=[requests_checked],
+    invocation_context_managers=[observed, requests_checked],
 )
 
 
@@ -22,7 +29,11 @@ async def send(ctx: restate.Context, message: Message) -> None:
 
 async def _hand_over(message: Message) -> str:
     try:
-        await outside().mailer.send(message)
+        with traces.span("hand over to the mail server", SpanKind.CLIENT):
+            await outside().mailer.send(message)
     except ValueError as error:  # for good: trying again would hold this up for ever and help nobody
+        metrics.MESSAGES.labels("undeliverable").inc()
+        logger.warning("undeliverable: %s", error)
         return f"undeliverable: {error}"
+    metrics.MESSAGES.labels("sent").inc()
     return "handed over"

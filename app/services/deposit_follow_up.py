@@ -15,12 +15,13 @@ from app.domain.refusals import Refusal, Refused
 from app.providers import webhooks
 from app.services import player, provider_calls
 from app.services.boundary import ANY, FORGET_AT_ONCE, Json, Nothing, SparseBody, clock, invalid, key_is, refuse, takes
+from app.services.observed import observed
 from app.services.outside import outside
 
 deposit_follow_up = restate.VirtualObject(
     "DepositFollowUp",
     journal_retention=FORGET_AT_ONCE,
-    invocation_context_managers=[key_is("depositId")],
+    invocation_context_managers=[observed, key_is("depositId")],
 )
 
 STATE = "followUp"

@@ -19,11 +19,12 @@ from app.domain.quarantine import NO_MARKET, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.services import markets
 from app.services.boundary import ANY, FORGET_AT_ONCE, Json, Nothing, SparseBody, clock, requests_checked
+from app.services.observed import observed
 
 market_feed = restate.VirtualObject(
     "MarketFeed",
     journal_retention=FORGET_AT_ONCE,
-    invocation_context_managers=[requests_checked],
+    invocation_context_managers=[observed, requests_checked],
 )
 
 QUARANTINE = "MarketQuarantine"

@@ -12,11 +12,12 @@ from app.domain.refusals import Refused
 from app.services import market_feed
 from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, SparseBody, key_is, refuse, takes
 from app.services.market_feed import QUARANTINE, Attempt
+from app.services.observed import observed
 
 market_quarantine = restate.VirtualObject(
     QUARANTINE,
     journal_retention=FORGET_AT_ONCE,
-    invocation_context_managers=[key_is("marketId", NO_MARKET)],
+    invocation_context_managers=[observed, key_is("marketId", NO_MARKET)],
 )
 
 STATE = "quarantine"

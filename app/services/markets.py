@@ -33,18 +33,19 @@ from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
 from app.services import bet_pages
 from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, key_is, refuse, requests_checked, takes
+from app.services.observed import observed
 from app.services.outside import outside
 
 market = restate.VirtualObject(
     "MarketService",
     journal_retention=FORGET_AT_ONCE,
-    invocation_context_managers=[key_is("marketId")],
+    invocation_context_managers=[observed, key_is("marketId")],
 )
 market_book = restate.VirtualObject(
     "MarketBook",
     journal_retention=FORGET_AT_ONCE,
     ingress_private=True,
-    invocation_context_managers=[requests_checked],
+    invocation_context_managers=[observed, requests_checked],
 )
 
 SETTLEMENT = "SettlementWorkflow"

@@ -7,6 +7,7 @@ from app.domain.follow_up import Patience
 from app.domain.player import Policy
 from app.providers.messages import Mailer
 from app.providers.payments import PaymentProvider
+from app.telemetry.counts import Counts
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Outside:
 
     provider: PaymentProvider
     mailer: Mailer
+    counts: Counts
     policy: Policy
     patience: Patience
     charge_wait: timedelta

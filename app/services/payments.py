@@ -16,10 +16,11 @@ from app.domain.wallet import Balance
 from app.domain.withdrawals import EndWithdrawal, HoldWithdrawal
 from app.services import deposit_follow_up, player, provider_calls, withdrawals
 from app.services.boundary import SparseBody, clock, refuse, requests_checked, takes
+from app.services.observed import observed
 from app.services.outside import outside
 from app.services.withdrawals import WithdrawalOrder
 
-payments = restate.Service("PaymentService", invocation_context_managers=[requests_checked])
+payments = restate.Service("PaymentService", invocation_context_managers=[observed, requests_checked])
 
 Email = Annotated[
     str,

@@ -7,6 +7,7 @@ import restate
 from pydantic import AfterValidator, Field, StrictBool
 
 from app.domain import deposits, protection, withdrawals
+from app.domain.activity import activity
 from app.domain.archive import Operations
 from app.domain.model import PublicRequest
 from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
@@ -25,6 +26,7 @@ from app.domain.statement import (
 )
 from app.services import archive, comms, statements
 from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, invalid, key_is, takes, wall_clock
+from app.services.observed import count_activity, observed
 from app.services.outside import outside
 
 T = TypeVar("T")
@@ -32,7 +34,7 @@ T = TypeVar("T")
 player = restate.VirtualObject(
     "PlayerService",
     journal_retention=FORGET_AT_ONCE,
-    invocation_context_managers=[key_is("userId")],
+    invocation_context_managers=[observed, key_is("userId")],
 )
 
 STATE = "player"
@@ -102,6 +104,7 @@ async def carry_out(ctx: restate.ObjectContext, before: Player, decision: Decisi
         if archived is not None:
             await archive.put_away(ctx, archived)
         ctx.set(STATE, after, serde=_PLAYER)
+        count_activity(activity(before, decision.player))
     for message in decision.messages:
         ctx.service_send(comms.send, message)
     return Answer.of(decision.outcome)

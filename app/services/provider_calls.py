@@ -1,14 +1,20 @@
 """Durable steps at the payment provider. Each is one journal entry that holds an outcome, never an exception."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import restate
+from opentelemetry.trace import SpanKind
 
 from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus, PayoutRequest
 from app.services.boundary import wall_clock
 from app.services.outside import outside
+from app.telemetry import metrics, traces
+
+logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
@@ -18,40 +24,67 @@ _OPTIONS: restate.RunOptions[PaymentOutcome] = restate.RunOptions(type_hint=Paym
 
 async def charge(ctx: restate.Context, request: ChargeRequest, until: datetime, wait: timedelta) -> PaymentOutcome:
     """Charge, repeating under the same reference while the outcome is unknown: for `wait`, and never after `until`."""
-    return await ctx.run_typed("charge", _repeat, _OPTIONS, lambda: outside().provider.charge(request), until, wait)
+    ask = _Asked("charge", lambda: outside().provider.charge(request))
+    return await ctx.run_typed("charge", _repeat, _OPTIONS, ask, until, wait)
 
 
 async def pay_out(ctx: restate.Context, request: PayoutRequest, until: datetime, wait: timedelta) -> PaymentOutcome:
     """Pay out, repeating under the same reference while the outcome is unknown: for `wait`, and never after `until`."""
-    return await ctx.run_typed("pay out", _repeat, _OPTIONS, lambda: outside().provider.pay_out(request), until, wait)
+    ask = _Asked("pay_out", lambda: outside().provider.pay_out(request))
+    return await ctx.run_typed("pay out", _repeat, _OPTIONS, ask, until, wait)
 
 
 async def find_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
     """Ask what became of a charge."""
-    return await ctx.run_typed("look up charge", _once, _OPTIONS, lambda: outside().provider.find_charge(request))
+    ask = _Asked("find_charge", lambda: outside().provider.find_charge(request))
+    return await ctx.run_typed("look up charge", _once, _OPTIONS, ask)
 
 
 async def find_payout(ctx: restate.Context, request: PayoutRequest) -> PaymentOutcome:
     """Ask what became of a payout."""
-    return await ctx.run_typed("look up payout", _once, _OPTIONS, lambda: outside().provider.find_payout(request))
+    ask = _Asked("find_payout", lambda: outside().provider.find_payout(request))
+    return await ctx.run_typed("look up payout", _once, _OPTIONS, ask)
 
 
-async def _once(attempt: Callable[[], Awaitable[PaymentOutcome]]) -> PaymentOutcome:
-    outcome = await attempt()
-    return outcome.model_copy(update={"at": wall_clock()})
+class _Asked:
+    """A request to the provider that is measured each time it is sent."""
+
+    def __init__(self, call: str, send: Callable[[], Awaitable[PaymentOutcome]]) -> None:
+        self.call = call
+        self._send = send
+
+    async def __call__(self) -> PaymentOutcome:
+        began, status = time.perf_counter(), PaymentStatus.UNKNOWN
+        with traces.span(f"provider {self.call}", SpanKind.CLIENT) as attributes:
+            try:
+                outcome = await self._send()
+                status = outcome.status
+            finally:  # also when there is no more time to wait for it
+                attributes["betting.outcome"] = status
+                metrics.PROVIDER_CALLS.labels(self.call, status).inc()
+                metrics.PROVIDER_DURATION.labels(self.call).observe(time.perf_counter() - began)
+        if status is PaymentStatus.UNKNOWN:
+            logger.warning("the provider's answer to %s is unknown: %s", self.call, outcome.detail)
+        return outcome.model_copy(update={"at": wall_clock()})
 
 
-async def _repeat(attempt: Callable[[], Awaitable[PaymentOutcome]], until: datetime, wait: timedelta) -> PaymentOutcome:
+async def _once(ask: _Asked) -> PaymentOutcome:
+    with traces.span(f"step {ask.call}"):
+        return await ask()
+
+
+async def _repeat(ask: _Asked, until: datetime, wait: timedelta) -> PaymentOutcome:
     loop = asyncio.get_running_loop()
     end, pause = loop.time() + wait.total_seconds(), FIRST_PAUSE_SECONDS
     outcome = PaymentOutcome(status=PaymentStatus.UNKNOWN, detail="not asked: the provider's window is over")
-    while outcome.status is PaymentStatus.UNKNOWN and wall_clock() < until and loop.time() < end:
-        try:
-            async with asyncio.timeout_at(end):
-                outcome = await _once(attempt)
-                if outcome.status is PaymentStatus.UNKNOWN:
-                    await asyncio.sleep(pause)
-        except TimeoutError:
-            break
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    with traces.span(f"step {ask.call}"):
+        while outcome.status is PaymentStatus.UNKNOWN and wall_clock() < until and loop.time() < end:
+            try:
+                async with asyncio.timeout_at(end):
+                    outcome = await ask()
+                    if outcome.status is PaymentStatus.UNKNOWN:
+                        await asyncio.sleep(pause)
+            except TimeoutError:
+                break
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
     return outcome

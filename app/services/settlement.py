@@ -19,6 +19,7 @@ from app.services import markets
 from app.services.bets import apply_result
 from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, clock, requests_checked, takes
 from app.services.markets import SETTLEMENT, SettlementOrder, numbered_book
+from app.services.observed import observed
 
 PAGES_AT_ONCE = 5
 """Pages of bets under way at the same time, so that a large market leaves room for other work."""
@@ -26,13 +27,13 @@ RETENTION = timedelta(days=90)
 """How long `progress` can tell of a run after its end."""
 
 settlement_workflow = restate.Workflow(
-    SETTLEMENT, journal_retention=FORGET_AT_ONCE, invocation_context_managers=[requests_checked]
+    SETTLEMENT, journal_retention=FORGET_AT_ONCE, invocation_context_managers=[observed, requests_checked]
 )
 settlement = restate.Service(
     "SettlementService",
     journal_retention=FORGET_AT_ONCE,
     ingress_private=True,
-    invocation_context_managers=[requests_checked],
+    invocation_context_managers=[observed, requests_checked],
 )
 
 PROGRESS = "progress"

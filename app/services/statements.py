@@ -4,12 +4,13 @@ import restate
 
 from app.domain.statement import ArchivePage, StatementPage
 from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
+from app.services.observed import observed
 
 statements = restate.VirtualObject(
     "StatementService",
     journal_retention=FORGET_AT_ONCE,
     ingress_private=True,
-    invocation_context_managers=[requests_checked],
+    invocation_context_managers=[observed, requests_checked],
 )
 
 PAGE = "page"

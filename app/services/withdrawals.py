@@ -13,12 +13,15 @@ from app.domain.refusals import Refusal, Refused
 from app.domain.withdrawals import EndWithdrawal
 from app.services import player, provider_calls
 from app.services.boundary import Json, Nothing, clock, key_is, refuse, takes
+from app.services.observed import observed
 from app.services.outside import outside
 
 RETENTION = timedelta(days=90)
 """How long `status` can tell of a withdrawal after its end; the player's book knows it for ever."""
 
-withdrawal_workflow = restate.Workflow("WithdrawalWorkflow", invocation_context_managers=[key_is("withdrawalId")])
+withdrawal_workflow = restate.Workflow(
+    "WithdrawalWorkflow", invocation_context_managers=[observed, key_is("withdrawalId")]
+)
 
 STATUS = "status"
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]

@@ -1,0 +1,104 @@
+"""What a decision did, as the business counts it: read off two versions of a player's document.
+
+Whatever moves money changes the document, so numbers that are counted from here add up to the books:
+credited - paid = what the provider gave; accepted stakes - returned = what the house and open bets hold.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from app.domain.player import Bet, BetStatus, Deposit, Player, Withdrawal
+from app.domain.refusals import Refusal
+
+T = TypeVar("T")
+Payment = TypeVar("Payment", Deposit, Withdrawal)
+
+
+class Event(StrEnum):
+    """What happened to a deposit, a withdrawal or a bet."""
+
+    DEPOSIT_CREDITED = "depositCredited"
+    DEPOSIT_DECLINED = "depositDeclined"
+    DEPOSIT_FAILED = "depositFailed"
+    WITHDRAWAL_HELD = "withdrawalHeld"
+    WITHDRAWAL_PAID = "withdrawalPaid"
+    WITHDRAWAL_RETURNED = "withdrawalReturned"
+    BET_ACCEPTED = "betAccepted"
+    BET_REFUSED = "betRefused"
+    BET_CASHED_OUT = "betCashedOut"
+    BET_WON = "betWon"
+    BET_LOST = "betLost"
+    BET_CORRECTED = "betCorrected"
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event with the minor units that it moved; below zero where a correction took some back."""
+
+    event: Event
+    amount: int
+    currency: str
+    reason: Refusal | None = None
+
+
+_DEPOSITS = {
+    "credited": Event.DEPOSIT_CREDITED,
+    "declined": Event.DEPOSIT_DECLINED,
+    "failed": Event.DEPOSIT_FAILED,
+}
+_WITHDRAWALS = {
+    "held": Event.WITHDRAWAL_HELD,
+    "paid": Event.WITHDRAWAL_PAID,
+    "returned": Event.WITHDRAWAL_RETURNED,
+}
+
+
+def activity(before: Player, after: Player) -> list[Happened]:
+    """Everything that a change did."""
+    if after is before:
+        return []
+    return [
+        *_statuses(before.deposits, after.deposits, _DEPOSITS),
+        *_statuses(before.withdrawals, after.withdrawals, _WITHDRAWALS),
+        *_bets(before, after),
+    ]
+
+
+def _statuses(
+    before: Mapping[str, Payment], after: Mapping[str, Payment], events: Mapping[str, Event]
+) -> Iterator[Happened]:
+    for old, new in _changed(before, after):
+        if new.status in events and (old is None or old.status != new.status):
+            yield Happened(events[new.status], new.amount, new.currency)
+
+
+def _bets(before: Player, after: Player) -> Iterator[Happened]:
+    for old, new in _changed(before.bets, after.bets):
+        currency = after.wallets[new.wallet_id].currency
+        was = BetStatus.PENDING if old is None else old.status
+        if new.status is not was:
+            yield from _ended(new, currency)
+        elif old is not None and new.returned != old.returned:
+            yield Happened(Event.BET_CORRECTED, new.returned - old.returned, currency)
+
+
+def _ended(bet: Bet, currency: str) -> Iterator[Happened]:
+    match bet.status:
+        case BetStatus.OPEN:
+            yield Happened(Event.BET_ACCEPTED, bet.total_stake, currency)
+        case BetStatus.REFUSED:
+            assert bet.refused is not None
+            yield Happened(Event.BET_REFUSED, 0, currency, bet.refused.reason)
+        case BetStatus.CASHED_OUT:
+            yield Happened(Event.BET_CASHED_OUT, bet.returned, currency)
+        case BetStatus.SETTLED:
+            yield Happened(Event.BET_WON if bet.returned else Event.BET_LOST, bet.returned, currency)
+
+
+def _changed(before: Mapping[str, T], after: Mapping[str, T]) -> Iterator[tuple[T | None, T]]:
+    """What is not the very same object as before; rules make new ones of what they change."""
+    for name, new in after.items():
+        if new is not (old := before.get(name)):
+            yield old, new

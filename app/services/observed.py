@@ -1,0 +1,96 @@
+"""Every attempt at a handler is observed; what it counts is counted, and what it did is told, when it finishes."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from restate.exceptions import SuspendedException, TerminalError
+from restate.extensions import current_context
+from restate.server_context import ServerInvocationContext, restate_context_is_replaying
+
+from app.domain.activity import Event, Happened
+from app.domain.refusals import Refusal
+from app.services.outside import outside
+from app.telemetry import metrics, traces
+from app.telemetry.attempts import Attempt, count, current
+from app.telemetry.counts import Count, Counter
+
+logger = logging.getLogger(__name__)
+
+_REFUSED = {
+    "PaymentService/deposit": metrics.DEPOSITS,
+    "PaymentService/withdraw": metrics.WITHDRAWALS,
+    "PlayerService/placeBet": metrics.BETS,
+}
+"""Where customers are refused. A declined deposit is no refusal of ours: its own decision counts it."""
+
+_COUNTED: dict[Event, tuple[Counter, str, Counter | None]] = {
+    Event.DEPOSIT_CREDITED: (metrics.DEPOSITS, "credited", metrics.DEPOSITED),
+    Event.DEPOSIT_DECLINED: (metrics.DEPOSITS, "declined", None),
+    Event.DEPOSIT_FAILED: (metrics.DEPOSITS, "failed", None),
+    Event.WITHDRAWAL_HELD: (metrics.WITHDRAWALS, "held", None),
+    Event.WITHDRAWAL_PAID: (metrics.WITHDRAWALS, "paid", metrics.WITHDRAWN),
+    Event.WITHDRAWAL_RETURNED: (metrics.WITHDRAWALS, "returned", None),
+    Event.BET_ACCEPTED: (metrics.BETS, "accepted", metrics.STAKED),
+    Event.BET_REFUSED: (metrics.BETS, "refused", None),
+    Event.BET_CASHED_OUT: (metrics.BETS, "cashedOut", metrics.RETURNED),
+    Event.BET_WON: (metrics.SETTLED, "won", metrics.RETURNED),
+    Event.BET_LOST: (metrics.SETTLED, "lost", None),
+    Event.BET_CORRECTED: (metrics.SETTLED, "corrected", metrics.RETURNED),
+}
+
+
+@asynccontextmanager
+async def observed() -> AsyncIterator[None]:
+    """Observe an attempt from the outside of all other context managers."""
+    context = current_context()
+    assert isinstance(context, ServerInvocationContext)
+    request = context.request()
+    attempt = Attempt(request.id, context.handler.service_tag.name, context.handler.name)
+    traces.place(attempt, request.attempt_headers)
+    current.set(attempt)
+    try:
+        yield
+    except TerminalError as error:
+        reason = (error.metadata or {}).get("reason", "")
+        _finish(attempt, "refused" if reason else "failed", reason, error)
+        raise
+    except SuspendedException:
+        _count_attempt(attempt, "suspended")
+        raise
+    except BaseException:
+        _count_attempt(attempt, "failed")
+        raise
+    else:
+        _finish(attempt, "done")
+
+
+def count_activity(happened: list[Happened]) -> None:
+    """Count what a decision did, once the attempt finishes."""
+    for one in happened:
+        counter, outcome, amounts = _COUNTED[one.event]
+        labels = (outcome,) if counter is metrics.SETTLED else (outcome, one.reason or "")
+        count(Count(counter, labels))
+        if amounts is not None:
+            amounts = metrics.TAKEN_BACK if one.amount < 0 else amounts
+            count(Count(amounts, (one.currency,), abs(one.amount)))
+
+
+def _finish(attempt: Attempt, outcome: str, reason: str = "", error: TerminalError | None = None) -> None:
+    restate_context_is_replaying.set(False)  # the end is news, even if all before it was replayed
+    refusing = _REFUSED.get(f"{attempt.service}/{attempt.handler}")
+    if refusing is not None and reason and reason != Refusal.PAYMENT_DECLINED:
+        count(Count(refusing, ("refused", reason)))
+    if attempt.counts:
+        outside().counts.add(attempt.invocation, attempt.counts)
+    _count_attempt(attempt, outcome)
+    metrics.DURATION.labels(attempt.service, attempt.handler).observe(attempt.seconds)
+    traces.finish(attempt, outcome, reason)
+    if outcome == "refused":
+        logger.info("refused: %s", reason)
+    elif error is not None:
+        logger.warning("failed: %s", error.message)
+
+
+def _count_attempt(attempt: Attempt, outcome: str) -> None:
+    metrics.ATTEMPTS.labels(attempt.service, attempt.handler, outcome).inc()

@@ -1,0 +1,112 @@
+"""Business numbers, counted once for each invocation however often it is attempted, by whichever process of a pod.
+
+A number and the invocation that it came from are written in one transaction, before Restate hears that the invocation
+has ended: a process killed in between is followed by another attempt, which finds its invocation counted. SQLite keeps
+them on file, so that a killed process loses nothing and the processes of a pod add up. Only a pod that is lost with its
+folder can make a difference, of the invocations that ended in that moment.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+REMEMBERED = 100_000
+"""How many invocations are known to be counted: far more than can be under way when a process is killed."""
+FORGET_EVERY = 1_000
+BUSY_SECONDS = 1.0
+
+_SCHEMA = """
+create table if not exists counted (n integer primary key autoincrement, invocation text not null unique);
+create table if not exists totals (
+    name text not null, labels text not null, value integer not null, primary key (name, labels)
+) without rowid;
+"""
+_SEPARATOR = "\x1f"
+
+logger = logging.getLogger(__name__)
+
+
+class Counter(NamedTuple):
+    """A number that only grows, with what it means and what it is told apart by."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+
+
+class Count(NamedTuple):
+    """So much more of a counter, with a value for each of its labels."""
+
+    counter: Counter
+    values: Sequence[str]
+    amount: int = 1
+
+
+class Counts:
+    """The counters of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "counts.sqlite"
+        self._database = self._connect()
+        self._database.execute("pragma journal_mode = wal")
+        self._database.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def add(self, invocation: str, counts: Iterable[Count]) -> None:
+        """Count what an invocation did, unless that was done. Money never waits for a number: an error is only told."""
+        try:
+            self._add(invocation, counts)
+        except sqlite3.Error:
+            logger.exception("numbers of an invocation were lost")
+
+    def totals(self) -> dict[tuple[str, tuple[str, ...]], int]:
+        """Every total, by the counter's name and the values of its labels."""
+        with closing(self._connect()) as database:
+            rows = database.execute("select name, labels, value from totals").fetchall()
+        return {(name, tuple(labels.split(_SEPARATOR))): value for name, labels, value in rows}
+
+    def _add(self, invocation: str, counts: Iterable[Count]) -> None:
+        with self._database as transaction:
+            transaction.execute("begin immediate")
+            new = transaction.execute("insert or ignore into counted (invocation) values (?)", (invocation,))
+            if new.rowcount == 0:
+                return
+            transaction.executemany(
+                "insert into totals values (?, ?, ?) on conflict do update set value = value + excluded.value",
+                [(count.counter.name, _SEPARATOR.join(count.values), count.amount) for count in counts],
+            )
+            if new.lastrowid and new.lastrowid % FORGET_EVERY == 0:
+                transaction.execute("delete from counted where n <= ?", (new.lastrowid - REMEMBERED,))
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+        database.execute("pragma synchronous = off")  # what is written survives the process, which is enough
+        return database
+
+
+class CountsCollector(Collector):
+    """Shows counters to Prometheus; those that never counted too, so that their first increase is seen."""
+
+    def __init__(self, counts: Counts, shown: Sequence[Count]) -> None:
+        self._counts = counts
+        self._shown = shown
+
+    def collect(self) -> Iterator[Metric]:
+        """Every counter with its totals."""
+        zeros = {(count.counter.name, tuple(count.values)): 0 for count in self._shown}
+        totals = zeros | self._counts.totals()
+        for counter in dict.fromkeys(count.counter for count in self._shown):
+            family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
+            for (name, values), total in totals.items():
+                if name == counter.name:
+                    family.add_metric(values, total)
+            yield family

@@ -1,0 +1,71 @@
+"""Every number that the service exports, and where Prometheus fetches them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
+from prometheus_client import Counter as TechnicalCounter
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.telemetry.counts import Count, Counter, Counts, CountsCollector
+from app.telemetry.folder import current_folder
+
+DEPOSITS = Counter("betting_deposits", "Deposits that ended, and requests refused", ("outcome", "reason"))
+DEPOSITED = Counter("betting_deposited_minor_units", "Money credited", ("currency",))
+WITHDRAWALS = Counter(
+    "betting_withdrawals", "Withdrawals held, paid and given back, and requests refused", ("outcome", "reason")
+)
+WITHDRAWN = Counter("betting_withdrawn_minor_units", "Money paid out", ("currency",))
+BETS = Counter("betting_bets", "Bets accepted, refused and cashed out", ("outcome", "reason"))
+STAKED = Counter("betting_staked_minor_units", "Stakes of accepted bets", ("currency",))
+SETTLED = Counter("betting_bets_settled", "Bets that results ended (won: something returned) or moved", ("outcome",))
+RETURNED = Counter(
+    "betting_returned_minor_units", "Returned by settlement, cash-out and corrections upwards", ("currency",)
+)
+TAKEN_BACK = Counter("betting_taken_back_minor_units", "Taken back by corrections", ("currency",))
+
+_FROM_ZERO = (
+    *(Count(DEPOSITS, (outcome, "")) for outcome in ("credited", "declined", "failed")),
+    *(Count(WITHDRAWALS, (outcome, "")) for outcome in ("held", "paid", "returned")),
+    *(Count(BETS, (outcome, "")) for outcome in ("accepted", "cashedOut")),
+    *(Count(SETTLED, (outcome,)) for outcome in ("won", "lost", "corrected")),
+    *(Count(counter, ("EUR",)) for counter in (DEPOSITED, WITHDRAWN, STAKED, RETURNED, TAKEN_BACK)),
+)
+
+_HANDLER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_PROVIDER_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+ATTEMPTS = TechnicalCounter(
+    "betting_handler_attempts",
+    "Attempts at invocations: done, refused, failed, suspended",
+    ["service", "handler", "outcome"],
+)
+DURATION = Histogram(
+    "betting_handler_duration_seconds", "The attempt that finished", ["service", "handler"], buckets=_HANDLER_SECONDS
+)
+PROVIDER_CALLS = TechnicalCounter("betting_provider_calls", "Requests to the payment provider", ["call", "outcome"])
+PROVIDER_DURATION = Histogram(
+    "betting_provider_call_duration_seconds", "Requests to the payment provider", ["call"], buckets=_PROVIDER_SECONDS
+)
+MESSAGES = TechnicalCounter("betting_messages", "Customer messages: sent, undeliverable", ["outcome"])
+BUILD_INFO = Gauge(
+    "betting_build_info", "1, with the version that runs", ["version", "package"], multiprocess_mode="max"
+)
+
+
+@contextmanager
+def exported(counts: Counts, host: str, port: int) -> Iterator[None]:
+    """Serve all numbers of the folder under /metrics; port 0 serves none."""
+    if port == 0:
+        yield
+        return
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(current_folder()))  # type: ignore[no-untyped-call]
+    registry.register(CountsCollector(counts, _FROM_ZERO))
+    server, thread = start_http_server(port, host, registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
