@@ -265,7 +265,7 @@ BETS = Section(
         ),
         Panel(
             "Open markets",
-            "Markets that take bets, or will again, and the most that they may cost together, in minor units.",
+            "Markets without a result, and the most that their results can cost together, in minor units.",
             (
                 Query(total("betting_open_markets"), "markets"),
                 Query(total("betting_open_market_liability_minor_units"), "liability"),

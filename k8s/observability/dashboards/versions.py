@@ -3,7 +3,8 @@
 from k8s.observability.dashboards.model import Board, Look, Panel, Query, Section, Unit, one
 from k8s.observability.dashboards.promql import NAMESPACE, a_second, age, quantile, series, total
 
-IN_FLIGHT = total("betting_release_in_flight", by="version")
+IN_FLIGHT = f"({total('betting_release_in_flight', by='version')} or 0 * {total('betting_release_routed', by='version')})"
+"""Of a version that nothing needs it is 0, as long as the release loop sees everything."""
 DRAINS = series("betting_release_verdict", 'verdict=~"draining|stuck"')
 GOING = f"max by (version) ({DRAINS} == 1)"
 LIVE = series("betting_release_verdict", 'verdict="live"')
@@ -41,7 +42,7 @@ NOW = Section(
         Panel(
             "Drained in",
             "If the work of a draining version goes on ending as fast as in the last 15 minutes.",
-            one(f"({IN_FLIGHT} and {GOING}) / ({FALLING} > 0)", "{{version}}", empty=ALL_LIVE),
+            one(f"{IN_FLIGHT} / ({FALLING} > 0) and {GOING}", "{{version}}", empty=ALL_LIVE),
             Unit.SECONDS,
             Look.NUMBER,
             width=4,
@@ -119,7 +120,7 @@ DRAIN = Section(
         Panel(
             "Drained in",
             "Time left at the pace of the last 15 minutes; nothing while nothing ends.",
-            one(f"({IN_FLIGHT} and {GOING}) / ({FALLING} > 0)", "{{version}}", empty=ALL_LIVE),
+            one(f"{IN_FLIGHT} / ({FALLING} > 0) and {GOING}", "{{version}}", empty=ALL_LIVE),
             Unit.SECONDS,
         ),
         Panel(
