@@ -16,12 +16,13 @@ from urllib.parse import quote
 import httpx
 import pytest
 from click import ClickException
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.dev.ports import Ports
 from app.dev.tether import tether
 
 T = TypeVar("T")
-Process = Literal["service", "restate", "sandbox"]
+Process = Literal["service", "restate", "sandbox", "books"]
 
 START_SECONDS = 120
 STOP_SECONDS = 40
@@ -52,6 +53,7 @@ class System:
     def __init__(self, process: subprocess.Popen[bytes], ready_file: Path, ports: Ports) -> None:
         self.process = process
         self.ports = ports
+        self.folder = ready_file.parent
         self._ready_file = ready_file
         facts = self.facts()
         self.ingress: str = facts["ingress"]
@@ -99,6 +101,20 @@ class System:
     def mails(self, to: str) -> list[dict[str, Any]]:
         """What a customer has been told."""
         return self._look("mails", to=to)
+
+    def metrics(self, name: str) -> dict[tuple[str, ...], float]:
+        """What the service exports under a name now, by the values of its labels in their names' order."""
+        text = self._http.get(f"{self.ports.url('metrics')}/metrics").raise_for_status().text
+        return {
+            tuple(sample.labels[label] for label in sorted(sample.labels)): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name
+        }
+
+    def log(self) -> str:
+        """What the service has said since it was started."""
+        return (self.folder / "state" / "logs" / "service.log").read_text()
 
     def kill(self, name: Process, how: signal.Signals = signal.SIGKILL) -> None:
         """End a process, by default as a crash would, and wait until the one in its place is ready."""

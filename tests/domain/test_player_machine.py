@@ -1,5 +1,6 @@
 """The whole player against a model of the provider: any order of requests, repeats, late and lost answers."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from app.domain.activity import Event, activity
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, fail_deposit, reserve_deposit
 from app.domain.player import Decision, Player, Policy
 from app.domain.protection import (
@@ -40,6 +42,7 @@ class PlayerMachine(RuleBasedStateMachine):
         self.now: datetime = START
         self.charged: dict[str, int] = {}
         self.paid: dict[str, int] = {}
+        self.counted: Counter[Event] = Counter()
 
     def take(self, decision: Decision[Any]) -> bool:
         """Go on with a decision; a refusal must have changed nothing."""
@@ -47,6 +50,8 @@ class PlayerMachine(RuleBasedStateMachine):
             assert decision.player is self.player
             assert decision.messages == ()
             return False
+        for one in activity(self.player, decision.player):
+            self.counted[one.event] += one.amount
         self.player = without_full_pages(Player.model_validate_json(decision.player.model_dump_json()))
         return True
 
@@ -118,6 +123,11 @@ class PlayerMachine(RuleBasedStateMachine):
     def the_books_say_what_the_provider_moved(self) -> None:
         provider = sum(wallet.on(Account.PROVIDER) for wallet in self.player.wallets.values())
         assert -provider == sum(self.charged.values()) - sum(self.paid.values())
+
+    @invariant()
+    def what_was_counted_is_what_the_provider_moved(self) -> None:
+        assert self.counted[Event.DEPOSIT_CREDITED] == sum(self.charged.values())
+        assert self.counted[Event.WITHDRAWAL_PAID] == sum(self.paid.values())
 
     @invariant()
     def nothing_is_below_zero(self) -> None:

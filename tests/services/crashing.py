@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app import composition
 from app.settings import Settings
+from app.telemetry.folder import metrics_folder
 
 HEADER = struct.Struct(">HHI")
 NAMES = {
@@ -95,7 +95,9 @@ def _end(child: int, *_: object) -> None:
 
 def main(port: int, folder: Path) -> None:
     """Serve; when the serving process is killed, go on with the next."""
-    settings = Settings(port=port)
+    settings = Settings(port=port, metrics_port=0)
+    with metrics_folder(str(folder / "metrics")):
+        from app import composition
     build = composition.build_app
     composition.build_app = lambda settings: crashing(build(settings), folder)
     while True:
