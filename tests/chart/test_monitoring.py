@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.chart.rendered import CHART, Object, helm, render
-from tests.observability.alerts import rule_file
+from tests.observability.rules import rule_file
 
 DASHBOARDS = "--set=monitoring.dashboards=true"
 RULES = "--set=monitoring.rules=true"

@@ -3,7 +3,9 @@
 from k8s.observability.dashboards.model import Board, Look, Panel, Query, Section, Unit, one
 from k8s.observability.dashboards.promql import NAMESPACE, a_second, age, quantile, series, total
 
-IN_FLIGHT = f"({total('betting_release_in_flight', by='version')} or 0 * {total('betting_release_routed', by='version')})"
+IN_FLIGHT = (
+    f"({total('betting_release_in_flight', by='version')} or 0 * {total('betting_release_routed', by='version')})"
+)
 """Of a version that nothing needs it is 0, as long as the release loop sees everything."""
 DRAINS = series("betting_release_verdict", 'verdict=~"draining|stuck"')
 GOING = f"max by (version) ({DRAINS} == 1)"
