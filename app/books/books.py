@@ -56,7 +56,7 @@ class Books:
         return (
             *self.unbalanced_examples,
             *((f"{more} more wallets do not sum to zero",) if more else ()),
-            *(f"player {player}: the balances are not the sum of the movements" for player in self.disagreeing),
+            *(f"player {player}: the audit does not balance" for player in self.disagreeing),
         )
 
 

@@ -40,7 +40,14 @@ def restricted(spec: Object) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_pod_is_restricted(name: str) -> None:
     specs = pod_specs(environment(name))
-    assert {"betting-v1", "betting-restate", "betting-release", "betting-register", "betting-test"} <= set(specs)
+    assert {
+        "betting-v1",
+        "betting-restate",
+        "betting-release",
+        "betting-books",
+        "betting-register",
+        "betting-test",
+    } <= set(specs)
 
     for spec in specs.values():
         restricted(spec)
