@@ -8,7 +8,7 @@ import pytest
 from tests.chart.rendered import ENVIRONMENTS, Object, environment, pod_specs
 
 KUBERNETES = tuple(f"1.{minor}" for minor in range(30, 38))
-NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor"}
+NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES)

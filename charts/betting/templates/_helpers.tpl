@@ -153,3 +153,21 @@ containers:
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* A quantity, such as 10Gi, in bytes. */}}
+{{- define "betting.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
+{{- $text := kindIs "string" . | ternary . (int64 . | toString) -}}
+{{- mul (regexFind "^[0-9]+" $text) (index $units (regexFind "[A-Za-z]*$" $text)) -}}
+{{- end -}}
+
+{{/* The rule file of all alerts, about this release alone. */}}
+{{- define "betting.rules" -}}
+groups:
+- name: betting
+  rules:
+  {{- range $path, $_ := .Files.Glob "files/alerts/*.yaml" }}
+  {{- $alert := $.Files.Get $path | replace "$namespace" $.Release.Namespace | replace "$runbooks" $.Values.monitoring.runbooks }}
+  - {{ $alert | replace "$restate_storage_bytes" (include "betting.bytes" $.Values.restate.storage.size) | fromYaml | toYaml | nindent 4 | trim }}
+  {{- end }}
+{{- end -}}
