@@ -10,7 +10,7 @@ TESTS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format bench e2e setup lock clean
+.PHONY: help run test lint format dashboards bench e2e setup lock clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ e2e: setup ## the story of a release on a cluster: KUBECONFIG, and images BETTIN
 format: setup ## put the code in shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dashboards: setup ## the JSON of Grafana's dashboards, from their code
+	$(BIN)/python -m k8s.observability.dashboards
 
 bench: setup ## measure beside a no-op invocation
 	$(BIN)/python -m tests.bench

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from app.books.run import Target
     from app.settings import Settings
+
+NOT_SEEN = 3
+"""The exit code of `betting books --once` that says nothing of the books."""
 
 # Imports are inside the commands, so that each loads only what it needs and --help answers at once.
 
@@ -33,7 +37,8 @@ def betting() -> None:
     type=click.IntRange(1_000, 64_400),
     metavar="N",
     help="Use ports N+80 (ingress), N+1070 (admin), N+1080 (service), N+1090 (sandbox), N+1025 (its SMTP), "
-    "N+1122 (Restate's node) and N+1095 (metrics) instead of the usual 8080, 9070, 9080, 9090, 1025, 5122 and 9095.",
+    "N+1122 (Restate's node), N+1095 (metrics) and N+1101 (the bookkeeper's) instead of the usual 8080, 9070, 9080, "
+    "9090, 1025, 5122, 9095 and 9101.",
 )
 @click.option(
     "--ready-file",
@@ -41,7 +46,7 @@ def betting() -> None:
     help="Write addresses and process ids here, as JSON, when all is ready.",
 )
 def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None) -> None:
-    """Run everything on this machine: a real restate-server, the sandbox and the service.
+    """Run everything on this machine: a real restate-server, the sandbox, the service and the bookkeeper.
 
     What ends by itself is started again. Ctrl-C or SIGTERM stops all of it.
     """
@@ -167,6 +172,93 @@ def simulate(
     else:
         Console().print(report.as_table())
     sys.exit(0 if report.balanced else 1)
+
+
+@betting.command()
+@click.option(
+    "--admin", default="http://127.0.0.1:9070", envvar="BETTING_BOOKS_ADMIN", show_default=True, show_envvar=True
+)
+@click.option(
+    "--ingress", default="http://127.0.0.1:8080", envvar="BETTING_BOOKS_INGRESS", show_default=True, show_envvar=True
+)
+@click.option("--host", default="127.0.0.1", envvar="BETTING_BOOKS_HOST", show_default=True, show_envvar=True)
+@click.option(
+    "--port",
+    default=9101,
+    type=click.IntRange(1, 65_535),
+    envvar="BETTING_BOOKS_PORT",
+    show_default=True,
+    show_envvar=True,
+    help="Where Prometheus finds the numbers.",
+)
+@click.option(
+    "--every",
+    default=30.0,
+    type=click.FloatRange(min=1),
+    envvar="BETTING_BOOKS_SECONDS",
+    show_default=True,
+    show_envvar=True,
+    help="Seconds from look to look; more where a look takes long.",
+)
+@click.option(
+    "--sample",
+    default=20,
+    type=click.IntRange(1, 1_000),
+    envvar="BETTING_BOOKS_SAMPLE",
+    show_default=True,
+    show_envvar=True,
+    help="Players whose movements are added up again in each look.",
+)
+@click.option("--once", is_flag=True, help="Look now, print what is seen, and end.")
+@click.option("--output", type=click.Choice(["text", "json"]), help="How --once prints it.  [default: text]")
+def books(
+    admin: str, ingress: str, host: str, port: int, every: float, sample: int, once: bool, output: str | None
+) -> None:
+    """Check the books of all players, and export what they sum to, what is owed and what waits.
+
+    Every wallet's accounts must sum to zero; a sample of players, others in each look, must hold what their movements
+    sum to. With --once, the exit code is 1 if anything does not balance, and 3 if not everything could be seen. How
+    long a deposit waits for its provider is read from the same variable as there.
+    """
+    import asyncio
+    from datetime import timedelta
+
+    from app.books.books import as_json, as_text
+    from app.books.restate import UnknownError
+    from app.books.run import Target, look_once
+
+    if output is not None and not once:
+        raise click.UsageError("--output is for --once")
+    target = Target(admin, ingress, timedelta(seconds=_settings().charge_wait_seconds))
+    if not once:
+        _keep_books(target, host, port, every, sample)
+        return
+    try:
+        seen = asyncio.run(look_once(target, sample))
+    except (UnknownError, TimeoutError) as error:
+        cure = "Is the system running? --admin and --ingress say where."
+        click.echo(f"Error: not everything could be seen: {error or 'it takes too long'}. {cure}", err=True)
+        sys.exit(NOT_SEEN)
+    click.echo(json.dumps(as_json(seen), indent=2) if output == "json" else as_text(seen))
+    sys.exit(0 if seen.balanced else 1)
+
+
+def _keep_books(target: "Target", host: str, port: int, every: float, sample: int) -> None:
+    """Export what the bookkeeper sees until a signal asks to stop."""
+    import asyncio
+    from contextlib import suppress
+
+    from prometheus_client import REGISTRY, start_http_server
+
+    from app.books.metrics import Exported
+    from app.books.run import keep, once_each, until_signalled
+
+    _require_free(host, port, "--port")
+    exported = Exported()
+    REGISTRY.register(exported)
+    start_http_server(port, host)
+    with suppress(asyncio.CancelledError):
+        asyncio.run(until_signalled(keep(target, sample, every, exported, once_each())))
 
 
 @betting.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -22,7 +22,7 @@ from app.dev.ports import Ports
 from app.dev.tether import tether
 
 T = TypeVar("T")
-Process = Literal["service", "restate", "sandbox"]
+Process = Literal["service", "restate", "sandbox", "books"]
 
 START_SECONDS = 120
 STOP_SECONDS = 40

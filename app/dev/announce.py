@@ -10,6 +10,8 @@ from app.dev.folder import Folder
 from app.dev.plan import System
 from app.dev.ports import Ports
 
+ADDRESSES = ("ingress", "admin", "service", "sandbox", "books")
+
 DEPOSIT = """\
   curl {ingress}/PaymentService/deposit \\
     -H "Content-Type: application/json" \\{key}
@@ -26,7 +28,7 @@ KEY = "\n    -H 'idempotency-key: ad5472esg4dsg525dssdfa5loi' \\"
 
 def welcome(ports: Ports, folder: Folder) -> str:
     """The addresses, and a first request to paste."""
-    ingress, admin, service, sandbox = (ports.url(name) for name in ("ingress", "admin", "service", "sandbox"))
+    ingress, admin, service, sandbox, books = (ports.url(name) for name in ADDRESSES)
     where = "" if ports == Ports.plan(None) else f" --ingress {ingress} --sandbox {sandbox}"
     return f"""\
 Ready. Ctrl-C stops it.
@@ -35,6 +37,7 @@ Ready. Ctrl-C stops it.
   admin    {admin}    Restate's console
   service  {service}
   sandbox  {sandbox}    /charges, /payouts, /mails
+  books    {books}    /metrics: what all wallets sum to
   state    {folder.root}
 
 A first deposit:
@@ -60,7 +63,7 @@ def told(ready_file: Path | None, ports: Ports) -> Iterator[Callable[[System], N
 
     def tell(system: System) -> None:
         if ready_file is not None:
-            addresses = {name: ports.url(name) for name in ("ingress", "admin", "service", "sandbox")}
+            addresses = {name: ports.url(name) for name in ADDRESSES}
             _write(ready_file, json.dumps({**addresses, "pids": system.pids()}))
 
     try:

@@ -17,14 +17,15 @@ STOP_SECONDS = 10
 
 @dataclass(frozen=True)
 class System:
-    """The three processes, in the order in which they stop."""
+    """The processes, in the order in which they stop."""
 
+    books: Child
     service: Child
     restate: Child
     sandbox: Child
 
     def __iter__(self) -> Iterator[Child]:
-        return iter((self.service, self.restate, self.sandbox))
+        return iter((self.books, self.service, self.restate, self.sandbox))
 
     def pids(self) -> dict[str, int]:
         """The processes that run now, by name."""
@@ -36,6 +37,15 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
     settings = Settings()
     betting = (sys.executable, "-P", "-m", "app")
     return System(
+        books=Child(
+            "books",
+            (*betting, "books", *_books_options(ports)),
+            _service_environment(ports),
+            [ports.url("books") + "/metrics"],
+            folder.log("books"),
+            STOP_SECONDS,
+            lock,
+        ),
         service=Child(
             "service",
             (*betting, "serve"),
@@ -77,6 +87,15 @@ def _service_environment(ports: Ports) -> dict[str, str]:
         "BETTING_SMTP_HOST": HOST,
         "BETTING_SMTP_PORT": str(ports.smtp),
     }
+
+
+def _books_options(ports: Ports) -> list[str]:
+    return [
+        f"--host={HOST}",
+        f"--port={ports.books}",
+        f"--admin={ports.url('admin')}",
+        f"--ingress={ports.url('ingress')}",
+    ]
 
 
 def _sandbox_options(folder: Folder, ports: Ports) -> list[str]:

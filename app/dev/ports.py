@@ -20,13 +20,14 @@ class Ports:
     smtp: int = 1025
     node: int = 5122
     metrics: int = 9095
+    books: int = 9101
 
     @classmethod
     def plan(cls, base: int | None) -> "Ports":
         """The usual ports, or a block of its own from a base, so that several systems run side by side."""
         if base is None:
             return cls()
-        return cls(base + 80, base + 1070, base + 1080, base + 1090, base + 1025, base + 1122, base + 1095)
+        return cls(*(base + offset for offset in (80, 1070, 1080, 1090, 1025, 1122, 1095, 1101)))
 
     def url(self, name: str) -> str:
         """Where one of them answers."""
@@ -56,6 +57,7 @@ PURPOSE = {
     "smtp": "the sandbox's mail server",
     "node": "Restate's node port",
     "metrics": "the service's metrics",
+    "books": "the bookkeeper's metrics",
 }
 
 

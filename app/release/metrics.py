@@ -4,15 +4,22 @@ from collections.abc import Iterable
 
 from prometheus_client import Gauge
 
-from app.release.plan import Plan, Verdict
+from app.release.plan import Plan, Standing, Verdict
 
 ROUND = Gauge("betting_release_round_timestamp_seconds", "When the release loop last saw everything")
 VERDICT = Gauge("betting_release_verdict", "1 for the verdict on a version", ["version", "verdict"])
 PODS = Gauge("betting_release_available_pods", "Pods of a version that are ready", ["version"])
 IN_FLIGHT = Gauge("betting_release_in_flight", "Unfinished invocations that need a version", ["version", "status"])
+BY_SERVICE = Gauge(
+    "betting_release_in_flight_by_service", "The same for each service", ["version", "service", "status"]
+)
+PAUSED = Gauge("betting_release_paused", "Those of them that wait for a human", ["version"])
+BACKING_OFF = Gauge("betting_release_backing_off", "Those of them that failed and will be tried again", ["version"])
 OLDEST = Gauge("betting_release_oldest_timestamp_seconds", "When the oldest of them was made", ["version"])
+ROUTED = Gauge("betting_release_routed", "Services whose new work a version starts", ["version"])
+ORPHANS = Gauge("betting_release_orphans", "Unfinished invocations that began on a version that is not there")
 
-_PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, OLDEST)
+_PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, BY_SERVICE, PAUSED, BACKING_OFF, OLDEST, ROUTED)
 
 
 def show(made: Plan) -> None:
@@ -24,9 +31,20 @@ def show(made: Plan) -> None:
         for verdict in Verdict:
             VERDICT.labels(name, verdict).set(verdict is standing.verdict)
         PODS.labels(name).set(standing.version.available)
-        for status, count in standing.in_flight.items():
-            IN_FLIGHT.labels(name, status).set(count)
-        if standing.oldest:
-            OLDEST.labels(name).set(standing.oldest.timestamp())
+        if standing.verdict is not Verdict.UNKNOWN:
+            _show_work(name, standing)
     if all(standing.verdict is not Verdict.UNKNOWN for standing in made.standings):
+        ORPHANS.set(made.orphans)
         ROUND.set_to_current_time()
+
+
+def _show_work(name: str, standing: Standing) -> None:
+    for status, count in standing.in_flight.items():
+        IN_FLIGHT.labels(name, status).set(count)
+    for work in standing.work:
+        BY_SERVICE.labels(name, work.service, work.status).inc(work.count)
+    PAUSED.labels(name).set(standing.in_flight["paused"])
+    BACKING_OFF.labels(name).set(sum(work.count for work in standing.retrying))
+    ROUTED.labels(name).set(len(standing.routes))
+    if standing.oldest:
+        OLDEST.labels(name).set(standing.oldest.timestamp())

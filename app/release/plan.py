@@ -56,6 +56,8 @@ class Restate:
     routes: Mapping[str, str] = field(default_factory=dict)
     """For each service, the deployment that starts its new work."""
     work: tuple[Work, ...] = ()
+    retrying: tuple[Work, ...] = ()
+    """What of it failed at its last attempt, and waits for the next."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class Standing:
     deployment: Deployment | None = None
     routes: frozenset[str] = frozenset()
     work: tuple[Work, ...] = ()
+    retrying: tuple[Work, ...] = ()
 
     @property
     def in_flight(self) -> Counter[str]:
@@ -137,6 +140,8 @@ class Plan:
     wanted: str
     standings: tuple[Standing, ...]
     actions: tuple[Action, ...]
+    orphans: int = 0
+    """Unfinished invocations that began on a version that is not there, so that no one can finish them."""
 
     @property
     def drained(self) -> frozenset[str]:
@@ -162,7 +167,7 @@ def plan(observed: Observed, drained_before: frozenset[str] = frozenset()) -> Pl
         for standing in standings
         for action in _actions(standing, standing.version.name == observed.wanted, drained_before)
     )
-    return Plan(observed.wanted, standings, tuple(actions))
+    return Plan(observed.wanted, standings, tuple(actions), _orphans(standings, observed.restate))
 
 
 def _standing(version: Version, observed: Observed) -> Standing:
@@ -171,9 +176,17 @@ def _standing(version: Version, observed: Observed) -> Standing:
         return Standing(version, Verdict.CHANGED if _changed(version) else Verdict.UNKNOWN)
     deployment = next((known for known in restate.deployments if known.uri == version.uri), None)
     routes = frozenset(s for s, target in restate.routes.items() if deployment and target == deployment.id)
-    work = tuple(w for w in restate.work if deployment and _needs(w, deployment, routes))
+    work, retrying = (
+        tuple(w for w in known if deployment and _needs(w, deployment, routes))
+        for known in (restate.work, restate.retrying)
+    )
     verdict = _verdict(version, deployment, routes, work, version.name == observed.wanted)
-    return Standing(version, verdict, deployment, routes, work)
+    return Standing(version, verdict, deployment, routes, work, retrying)
+
+
+def _orphans(standings: Iterable[Standing], restate: Restate | None) -> int:
+    there = {standing.deployment.id for standing in standings if standing.deployment}
+    return sum(w.count for w in restate.work if w.deployment and w.deployment not in there) if restate else 0
 
 
 def _needs(work: Work, deployment: Deployment, routes: frozenset[str]) -> bool:

@@ -31,6 +31,10 @@ _WORK = """
 select pinned_deployment_id, target_service_name, status, count(*) as n, min(created_at) as oldest
 from sys_invocation_status where status != 'completed' group by 1, 2, 3"""
 
+_RETRYING = """
+select pinned_deployment_id, target_service_name, status, count(*) as n, min(created_at) as oldest
+from sys_invocation where status = 'backing-off' group by 1, 2, 3"""
+
 _HOLDING = """
 select id, status, target, pinned_deployment_id, created_at, scheduled_start_at,
   retry_count, next_retry_at, last_failure
@@ -87,19 +91,10 @@ class RestateAdmin:
                 if "uri" in known
             )
             routes = {known["name"]: known["deployment_id"] for known in self._ask("GET", "/services")["services"]}
-            work = tuple(
-                Work(
-                    row.get("pinned_deployment_id"),
-                    row["target_service_name"],
-                    row["status"],
-                    row["n"],
-                    datetime.fromisoformat(row["oldest"]),
-                )
-                for row in self._query(_WORK)
-            )
+            work, retrying = (tuple(map(_work, self._query(sql))) for sql in (_WORK, _RETRYING))
         except (KeyError, TypeError, ValueError) as error:
             raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
-        return Restate(deployments, routes, work)
+        return Restate(deployments, routes, work, retrying)
 
     def register(self, uri: str, again: bool) -> None:
         """Send new work of all services at this address to it.
@@ -176,6 +171,16 @@ def _said(response: httpx.Response) -> str:
     except (ValueError, KeyError, AttributeError):
         message, code = response.text, None
     return f"{message} ({response.status_code}" + (f"; {HINTS[code]})" if code in HINTS else ")")
+
+
+def _work(row: Row) -> Work:
+    return Work(
+        row.get("pinned_deployment_id"),
+        row["target_service_name"],
+        row["status"],
+        row["n"],
+        datetime.fromisoformat(row["oldest"]),
+    )
 
 
 def _holding(row: Row, steps: Sequence[Row], events: Sequence[Row]) -> Holding:

@@ -111,7 +111,7 @@ def test_admin_and_node_ports_are_for_our_own_pods_only() -> None:
         return {peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in sources[port]}
 
     assert sources["ingress"] is None
-    assert components("admin") == {"release"}
+    assert components("admin") == {"release", "books"}
     assert components("node") == {"restate", "restate-provision"}
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.chart.rendered import ENVIRONMENTS, Object, environment, pod_specs
 
 KUBERNETES = tuple(f"1.{minor}" for minor in range(30, 38))
-NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor"}
+NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES)
@@ -40,7 +40,14 @@ def restricted(spec: Object) -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_pod_is_restricted(name: str) -> None:
     specs = pod_specs(environment(name))
-    assert {"betting-v1", "betting-restate", "betting-release", "betting-register", "betting-test"} <= set(specs)
+    assert {
+        "betting-v1",
+        "betting-restate",
+        "betting-release",
+        "betting-books",
+        "betting-register",
+        "betting-test",
+    } <= set(specs)
 
     for spec in specs.values():
         restricted(spec)

@@ -1,11 +1,12 @@
 """What the chart takes, and what it refuses in words that help."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.chart.rendered import CHART, ENVIRONMENTS, ROOT, environment, helm, render
+from tests.chart.rendered import CHART, ENVIRONMENTS, ROOT, environment, helm, pod_specs, render
 
 TWO = ("--set=versions.v1.image.tag=a", "--set=versions.v2.image.tag=b", "--set=current=v2")
 PROD = f"--values={ROOT}/k8s/prod.yaml"
@@ -27,6 +28,8 @@ REFUSED = (
     ("no sandbox and no provider", ("--set=sandbox.enabled=false",), "needs service.settings.BETTING_PROVIDER_URL"),
     ("no sandbox and no webhook secret", (PROD, "--set-json=service.secrets=[]"), "has BETTING_WEBHOOK_SECRET"),
     ("a storage size that is none", ("--set=restate.storage.size=big",), "at '/restate/storage/size'"),
+    ("a collector without a scheme", ("--set=otel.endpoint=collector:4318",), "at '/otel/endpoint'"),
+    ("a bookkeeper that never looks", ("--set=books.everySeconds=0",), "minimum: got 0, want 1"),
     ("no pods", ("--set=service.pods=0",), "minimum: got 0, want 1"),
 )
 
@@ -66,3 +69,13 @@ def test_a_version_is_added_and_taken_out_by_its_key() -> None:
 
 def test_no_key_stands_in_the_defaults_for_it_could_not_be_taken_out() -> None:
     assert yaml.safe_load((CHART / "values.yaml").read_text())["versions"] == {}
+
+
+@pytest.mark.parametrize(("given", "written"), [("10000000", "10000000"), ("2.5", "2.5"), ("true", "true")])
+def test_a_setting_is_written_as_it_is_read(tmp_path: Path, given: str, written: str) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(f"service: {{settings: {{BETTING_A: {given}}}}}\nrestate: {{env: {{RESTATE_A: {given}}}}}")
+    specs = pod_specs(render(f"--values={values}"))
+
+    assert {"name": "BETTING_A", "value": written} in specs["betting-v1"]["containers"][0]["env"]
+    assert {"name": "RESTATE_A", "value": written} in specs["betting-restate"]["containers"][0]["env"]

@@ -11,12 +11,19 @@ from tests.running import free_port_base
 
 def test_a_base_moves_all_ports() -> None:
     assert Ports.plan(18_000) == Ports(
-        ingress=18_080, admin=19_070, service=19_080, sandbox=19_090, smtp=19_025, node=19_122, metrics=19_095
+        ingress=18_080,
+        admin=19_070,
+        service=19_080,
+        sandbox=19_090,
+        smtp=19_025,
+        node=19_122,
+        metrics=19_095,
+        books=19_101,
     )
 
 
 def test_without_a_base_the_ports_are_the_usual_ones() -> None:
-    assert astuple(Ports.plan(None)) == (8080, 9070, 9080, 9090, 1025, 5122, 9095)
+    assert astuple(Ports.plan(None)) == (8080, 9070, 9080, 9090, 1025, 5122, 9095, 9101)
 
 
 def test_a_taken_port_is_named_with_its_purpose_and_cure(tmp_path: Path) -> None:

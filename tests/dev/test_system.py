@@ -39,10 +39,10 @@ def test_the_ready_file_says_where_everything_is(system: System) -> None:
     base = int(facts["ingress"].rpartition(":")[2]) - 80
 
     assert facts == {
-        **{name: Ports.plan(base).url(name) for name in ("ingress", "admin", "service", "sandbox")},
+        **{name: Ports.plan(base).url(name) for name in ("ingress", "admin", "service", "sandbox", "books")},
         "pids": facts["pids"],
     }
-    assert set(facts["pids"]) == {"restate", "service", "sandbox"}
+    assert set(facts["pids"]) == {"books", "restate", "service", "sandbox"}
     assert not any(is_gone(pid) for pid in facts["pids"].values())
     assert httpx.get(system.admin + "/health", trust_env=False).is_success
 
@@ -54,7 +54,7 @@ def test_the_deposit_of_the_readme_is_credited_and_told(betting: System) -> None
     assert betting.eventually(lambda: betting.mails("a@example.com"))
 
 
-@pytest.mark.parametrize("name", ["service", "restate", "sandbox"])
+@pytest.mark.parametrize("name", ["service", "restate", "sandbox", "books"])
 def test_a_killed_process_is_started_again_and_the_money_is_there(system: System, name: Any) -> None:
     deposit(system, f"killed-{name}")
     system.kill(name)

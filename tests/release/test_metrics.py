@@ -1,8 +1,10 @@
 """What Prometheus sees of a release."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Gauge
 
 from app.release import metrics
 from app.release.plan import Observed, plan
@@ -26,10 +28,56 @@ def test_verdicts_pods_and_work_are_exported_and_versions_that_went_are_not() ->
     assert seen("verdict", version="v1", verdict="draining") is None
 
 
+def test_work_is_counted_by_service_over_all_deployments_that_need_a_version() -> None:
+    pinned, queued = work("v2"), replace(work(None), count=2)
+    both = replace(ON_V2, work=(pinned, queued, work("v2", service="Payment"), work("v2", status="paused")))
+
+    metrics.show(plan(Observed((V1, V2), "v2", both)))
+
+    assert seen("in_flight_by_service", version="v2", service="Player", status="suspended") == 3
+    assert seen("in_flight_by_service", version="v2", service="Payment", status="suspended") == 1
+    assert seen("paused", version="v2") == 1
+    assert seen("paused", version="v1") == 0
+
+    metrics.show(plan(Observed((V1, V2), "v2", both)))
+
+    assert seen("in_flight_by_service", version="v2", service="Player", status="suspended") == 3
+
+
+def test_work_that_waits_for_another_attempt_counts_for_its_version() -> None:
+    retrying = work("v1", status="backing-off")
+
+    metrics.show(plan(Observed((V1, V2), "v2", replace(ON_V2, work=(work("v1"),), retrying=(retrying,)))))
+
+    assert (seen("backing_off", version="v1"), seen("backing_off", version="v2")) == (1, 0)
+
+
+def test_the_services_routed_to_a_version_are_counted() -> None:
+    metrics.show(plan(Observed((V1, V2), "v2", replace(ON_V2, routes={"Player": "dp_v2", "Payment": "dp_v1"}))))
+
+    assert (seen("routed", version="v1"), seen("routed", version="v2")) == (1, 1)
+
+
+def test_work_that_began_on_a_version_that_is_not_there_is_an_orphan() -> None:
+    metrics.show(plan(Observed((V2,), "v2", replace(ON_V2, work=(work("v1"), work("v2"), work("gone"), work(None))))))
+
+    assert seen("orphans") == 2
+
+
 def test_a_round_that_saw_not_everything_does_not_count() -> None:
-    metrics.show(plan(Observed((V2,), "v2", ON_V2)))
+    metrics.show(plan(Observed((V2,), "v2", replace(ON_V2, work=(work("gone"),)))))
     before = seen("round_timestamp_seconds")
 
     metrics.show(plan(Observed((V2,), "v2", None)))
 
     assert seen("round_timestamp_seconds") == before
+    assert (seen("orphans"), seen("routed", version="v2"), seen("backing_off", version="v2")) == (1, None, None)
+
+
+def test_every_number_is_documented_with_its_labels() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(betting_release_\w+)` \| gauge \|([^|]*)\|", text, re.MULTILINE)
+    gauges = [known for known in vars(metrics).values() if isinstance(known, Gauge)]
+
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    assert documented == {known._name: set(known._labelnames) for known in gauges}

@@ -82,6 +82,20 @@ def test_work_that_began_counts_for_its_deployment_and_other_work_for_its_servic
     assert seen == {(deployment.id, "Till", 1), (None, "Till", 1)}
 
 
+def test_work_that_failed_and_will_be_tried_again_is_told_apart(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    uri = serve("v1")
+    admin.register(uri, again=False)
+    deployment = known(uri, admin.observe())
+
+    call("Till/failing/failPatiently/send")
+
+    until(lambda: admin.observe().retrying)
+    [retrying] = admin.observe().retrying
+    assert (retrying.deployment, retrying.service, retrying.count) == (deployment.id, "Till", 1)
+
+
 def test_what_holds_a_version_is_told_with_what_it_waits_for(
     admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
 ) -> None:

@@ -4,6 +4,7 @@ import os
 from datetime import timedelta
 
 import restate
+from restate.retry_policy import InvocationRetryPolicy
 
 version = os.environ["VERSION"]
 till = restate.VirtualObject("Till")
@@ -22,6 +23,15 @@ async def stumble(ctx: restate.ObjectContext) -> str:
     if version != "fixed":
         raise ValueError("the till is stuck")
     return version
+
+
+@till.handler(
+    name="failPatiently",
+    invocation_retry_policy=InvocationRetryPolicy(initial_interval=timedelta(hours=1), max_attempts=2),
+)
+async def fail_patiently(ctx: restate.ObjectContext) -> str:
+    await ctx.run_typed("look", lambda: version)
+    raise ValueError("the till is stuck")
 
 
 @greeter.handler()

@@ -50,6 +50,36 @@ app.kubernetes.io/part-of: betting
 {{- $images | toJson -}}
 {{- end -}}
 
+{{/* A setting as text. Numbers of a values file are floats, which would else be written 1e+07. */}}
+{{- define "betting.text" -}}
+{{- if and (kindIs "float64" .) (eq (float64 (int64 .)) .) -}}
+{{- int64 . -}}
+{{- else -}}
+{{- toString . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The settings of a version, as JSON: ours, then those of all versions, then its own. Use: list $ "v1" */}}
+{{- define "betting.settings" -}}
+{{- $root := index . 0 -}}
+{{- $version := index (include "betting.versions" $root | fromJson) (index . 1) | default dict -}}
+{{- $settings := dict "BETTING_LOG_FORMAT" "json" -}}
+{{- with $root.Values.otel.endpoint -}}
+{{- $_ := set $settings "BETTING_OTEL_ENDPOINT" (trimSuffix "/" .) -}}
+{{- end -}}
+{{- if $root.Values.sandbox.enabled -}}
+{{- $sandbox := printf "%s-sandbox" (include "betting.name" $root) -}}
+{{- $_ := set $settings "BETTING_PROVIDER_URL" (printf "http://%s:9090" $sandbox) -}}
+{{- $_ := set $settings "BETTING_SMTP_HOST" $sandbox -}}
+{{- $_ := set $settings "BETTING_SMTP_PORT" "1025" -}}
+{{- end -}}
+{{- $given := mustMergeOverwrite (deepCopy $root.Values.service.settings) (deepCopy ($version.settings | default dict)) -}}
+{{- range $setting, $value := $given -}}
+{{- $_ := set $settings $setting (include "betting.text" $value) -}}
+{{- end -}}
+{{- $settings | toJson -}}
+{{- end -}}
+
 {{/* The Secret with the key that Restate signs with. */}}
 {{- define "betting.signingKey" -}}
 {{- .Values.restate.signingKeySecret | default (printf "%s-signing-key" (include "betting.name" .)) -}}
@@ -122,4 +152,22 @@ containers:
 {{- fail "sandbox.enabled: false needs service.secrets, one of which has BETTING_WEBHOOK_SECRET" -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A quantity, such as 10Gi, in bytes. */}}
+{{- define "betting.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
+{{- $text := kindIs "string" . | ternary . (int64 . | toString) -}}
+{{- mul (regexFind "^[0-9]+" $text) (index $units (regexFind "[A-Za-z]*$" $text)) -}}
+{{- end -}}
+
+{{/* The rule file of all alerts, about this release alone. */}}
+{{- define "betting.rules" -}}
+groups:
+- name: betting
+  rules:
+  {{- range $path, $_ := .Files.Glob "files/alerts/*.yaml" }}
+  {{- $alert := $.Files.Get $path | replace "$namespace" $.Release.Namespace | replace "$runbooks" $.Values.monitoring.runbooks }}
+  - {{ $alert | replace "$restate_storage_bytes" (include "betting.bytes" $.Values.restate.storage.size) | fromYaml | toYaml | nindent 4 | trim }}
+  {{- end }}
 {{- end -}}

@@ -1,0 +1,122 @@
+"""What the books say at one moment, for all players together."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from app.domain.model import iso
+from app.domain.wallet import Account
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Work of one kind that has no end yet, and since when the oldest waits."""
+
+    count: int
+    oldest: datetime | None
+
+
+@dataclass(frozen=True)
+class Books:
+    """One complete look at all books. Amounts are in minor units of their currency."""
+
+    seen_at: datetime
+    """When the look began: it may have missed what came after."""
+    players: int
+    sampled: int
+    """Players whose movements were added up again."""
+    disagreeing: tuple[str, ...]
+    """Those of them whose balances are not the sum of their movements."""
+    balances: Mapping[str, Mapping[str, int]]
+    """For each currency, what all wallets hold on each account."""
+    unbalanced_wallets: int
+    unbalanced_examples: tuple[str, ...]
+    """The first of them, each with what its accounts sum to instead of zero."""
+    players_in_debt: int
+    open_markets: int
+    liability: int
+    deposits: Waiting
+    """Reserved for longer than a deposit waits for its provider, with an outcome that nobody knows yet."""
+    withdrawals: Waiting
+    """Held, and neither paid nor returned yet."""
+    settlements: Waiting
+    """Results that are not carried out on every bet yet."""
+    settlement_bets_left: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every wallet sums to zero, so do all together, and every sampled player's movements agree."""
+        return not (self.wrong or any(sum(accounts.values()) for accounts in self.balances.values()))
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        """What does not balance, in sentences."""
+        more = self.unbalanced_wallets - len(self.unbalanced_examples)
+        return (
+            *self.unbalanced_examples,
+            *((f"{more} more wallets do not sum to zero",) if more else ()),
+            *(f"player {player}: the audit does not balance" for player in self.disagreeing),
+        )
+
+
+def balances_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """The sums by currency; an account that nothing was entered into holds 0."""
+    balances: dict[str, dict[str, int]] = {}
+    for row in rows:
+        accounts = balances.setdefault(row["currency"], dict.fromkeys(map(str, Account), 0))
+        accounts[row["account"]] = row["balance"]
+    return balances
+
+
+def as_json(books: Books) -> dict[str, Any]:
+    """For programs: every number, with the verdict first."""
+    told = {"balanced": books.balanced, **asdict(books)}
+    return {_camel(name): _plain(value) for name, value in told.items()}
+
+
+def as_text(books: Books) -> str:
+    """For people: what is where, what waits, and the verdict last."""
+    now = books.seen_at
+    lines = [
+        *(f"{currency} {_amounts(accounts)}" for currency, accounts in sorted(books.balances.items())),
+        f"players: {books.players}, in debt {books.players_in_debt}",
+        f"open markets: {books.open_markets}, liability {books.liability}",
+        f"deposits of unknown outcome: {_waiting(books.deposits, now)}",
+        f"withdrawals held: {_waiting(books.withdrawals, now)}",
+        f"settlements running: {_waiting(books.settlements, now)}, {books.settlement_bets_left} bets left",
+        *books.wrong,
+        f"{verdict(books)}: all wallets of {books.players} players, and the movements of {books.sampled} of them",
+    ]
+    return "\n".join(lines)
+
+
+def verdict(books: Books) -> str:
+    """Whether the books balance, in one or two words."""
+    return "balanced" if books.balanced else "NOT balanced"
+
+
+def _amounts(accounts: Mapping[str, int]) -> str:
+    return ", ".join(f"{account} {balance}" for account, balance in accounts.items())
+
+
+def _waiting(waiting: Waiting, now: datetime) -> str:
+    if waiting.oldest is None:
+        return f"{waiting.count}"
+    return f"{waiting.count}, the oldest for {(now - waiting.oldest).total_seconds():.0f} s"
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return iso(value)
+        case Mapping():
+            return {name: _plain(part) for name, part in value.items()}
+        case Sequence() if not isinstance(value, str):
+            return [_plain(part) for part in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)

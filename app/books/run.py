@@ -1,0 +1,93 @@
+"""Looks at the books once, or again and again: what `betting books` does."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from secrets import randbelow
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from app.books import queries
+from app.books.books import Books, verdict
+from app.books.metrics import Exported
+from app.books.restate import Restate, UnknownError
+
+LOOK_SECONDS = 600.0
+"""A look that takes longer has failed."""
+RETRY_SECONDS = 5.0
+"""After a look that failed, the next one comes this soon."""
+RESTS = 9
+"""After a look the bookkeeper rests so many times as long as that took: a tenth of its time at most is work."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running system: where it is, and how long its deposits wait for the provider."""
+
+    admin: str
+    ingress: str
+    charge_wait: timedelta
+
+    def connect(self) -> AbstractAsyncContextManager[Restate]:
+        """Be ready to look; who is sampled first is left to chance, so that a restart does not favour anyone."""
+        return Restate(self.admin, self.ingress, self.charge_wait, place=randbelow(queries.LAST_PLACE))
+
+
+async def look_once(target: Target, sample: int) -> Books:
+    """Look once, with progress on stderr. Raises `UnknownError` when not everything could be seen."""
+    columns = (TextColumn("{task.description}"), TimeElapsedColumn())
+    async with target.connect() as restate, asyncio.timeout(LOOK_SECONDS):
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("looking", total=None)
+            return await restate.look(sample, lambda step: progress.update(task, description=f"{step} seen"))
+
+
+async def keep(target: Target, sample: int, every_seconds: float, exported: Exported, tell: Tell) -> None:
+    """Look for ever, and export what is complete."""
+    async with target.connect() as restate:
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    books = await restate.look(sample)
+            except (UnknownError, TimeoutError) as error:
+                tell(f"not everything could be seen: {error or f'it takes longer than {LOOK_SECONDS:.0f} s'}")
+                await asyncio.sleep(min(every_seconds, RETRY_SECONDS))
+                continue
+            exported.show(books)
+            tell("; ".join([verdict(books), *books.wrong]))
+            await asyncio.sleep(pause_seconds(asyncio.get_running_loop().time() - started, every_seconds))
+
+
+async def until_signalled(work: Awaitable[None]) -> None:
+    """Go on until SIGTERM or Ctrl-C, and leave nothing half done."""
+    task = asyncio.current_task()
+    assert task is not None
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+    await work
+
+
+def pause_seconds(took_seconds: float, every_seconds: float) -> float:
+    """How long to rest after a look, so that one begins `every_seconds`, and a long one less often."""
+    return max(every_seconds - took_seconds, RESTS * took_seconds)
+
+
+def once_each() -> Tell:
+    """Say a line with its time, and do not repeat it while nothing else is said."""
+    last = ""
+
+    def tell(line: str) -> None:
+        nonlocal last
+        if line != last:
+            click.echo(f"{datetime.now(UTC):%H:%M:%S} {line}", err=True)
+        last = line
+
+    return tell

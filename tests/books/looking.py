@@ -1,0 +1,101 @@
+"""A running system and its books, as the bookkeeper and an operator see them."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from app.books.books import Books
+from app.books.restate import Restate
+from app.domain.player import Player
+from tests.running import System
+
+EVERYBODY = 1_000
+UNFINISHED = """
+select id from sys_invocation_status
+where target_service_name = '{service}' and target_service_key = '{key}' and status <> 'completed'"""
+
+
+async def looks(restate: Restate, sample: int, times: int) -> list[Books]:
+    """Look so many times."""
+    async with restate:
+        return [await restate.look(sample) for _ in range(times)]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A system, looked at by a bookkeeper."""
+
+    system: System
+
+    def look(self, sample: int = EVERYBODY, charge_wait: float = 0, place: int = 0) -> Books:
+        """Look once."""
+        restate = Restate(self.system.admin, self.system.ingress, timedelta(seconds=charge_wait), place)
+        [books] = asyncio.run(looks(restate, sample, 1))
+        return books
+
+    def look_again(self, times: int, sample: int) -> list[Books]:
+        """Look several times, each time at other players."""
+        return asyncio.run(looks(Restate(self.system.admin, self.system.ingress, timedelta(0), 0), sample, times))
+
+    def deposit(self, user: str, amount: int = 1_000, **more: str) -> str:
+        """Ask for a deposit into the wallet `w`, and tell its status."""
+        request = {"walletId": "w", "userId": user, "email": "a@example.com", "amount": amount}
+        answer = self.system.call("PaymentService", "deposit", {"paymentMethod": "creditCard", **request, **more})
+        status: str = answer.json()["status"]
+        return status
+
+    def accepted(self, service: str, handler: str, body: object = None, key: str | None = None) -> Mapping[str, Any]:
+        """Call a handler that must not refuse."""
+        answer = self.system.call(service, handler, body, key)
+        assert answer.is_success, answer.text
+        told: Mapping[str, Any] = answer.json()
+        return told
+
+    @contextmanager
+    def stored(self, service: str, key: str, state: Mapping[str, str]) -> Iterator[None]:
+        """Put this in the place of what is stored, as an operator's mistake would, and back in the end."""
+        before = self._state(service, key)
+        self._store(service, key, state)
+        try:
+            yield
+        finally:
+            self._store(service, key, before)
+
+    @contextmanager
+    def player(self, player: Player) -> Iterator[None]:
+        """For a while, this is stored of a player."""
+        with self.stored("PlayerService", player.user_id, {"player": player.model_dump_json()}):
+            yield
+
+    def kill(self, service: str, key: str) -> None:
+        """End what is under way at this object."""
+        for running in self.ask_admin(UNFINISHED.format(service=service, key=key)):
+            httpx.patch(f"{self.system.admin}/invocations/{running['id']}/kill", trust_env=False).raise_for_status()
+
+    def ask_admin(self, sql: str) -> list[dict[str, Any]]:
+        """What Restate's SQL answers."""
+        headers = {"accept": "application/json"}
+        answer = httpx.post(f"{self.system.admin}/query", json={"query": sql}, headers=headers, trust_env=False)
+        rows: list[dict[str, Any]] = answer.raise_for_status().json()["rows"]
+        return rows
+
+    def _state(self, service: str, key: str) -> dict[str, str]:
+        where = f"service_name = '{service}' and service_key = '{key}'"
+        return {row["key"]: row["value_utf8"] for row in self.ask_admin(f"select * from state where {where}")}
+
+    def _store(self, service: str, key: str, state: Mapping[str, str]) -> None:
+        stored = {name: list(value.encode()) for name, value in state.items()}
+        answer = httpx.post(
+            f"{self.system.admin}/services/{service}/state",
+            content=json.dumps({"object_key": key, "new_state": stored}),
+            headers={"content-type": "application/json"},
+            trust_env=False,
+        )
+        assert answer.is_success, answer.text
+        self.system.eventually(lambda: self._state(service, key) == state)

@@ -1,0 +1,206 @@
+"""What the bookkeeper sees of a real system. All tests share it, so that each compares with what was before."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.books.books import Waiting
+from app.books.restate import Restate, UnknownError
+from app.domain.player import Player
+from app.domain.wallet import Account, Wallet
+from tests.books.looking import EVERYBODY, UNFINISHED, Kept, looks
+from tests.running import free_port_base
+
+ACCOUNTS = {Account.CASH: 100, Account.PROVIDER: -100}
+TWO = {"selections": [{"selectionId": name, "name": name, "price": "2.00"} for name in ("home", "away")]}
+HOME_WON = {"home": {"result": "won"}, "away": {"result": "lost"}}
+AWAY_WON = {"home": {"result": "lost"}, "away": {"result": "won"}}
+
+
+def player_with(accounts: Mapping[Account, int], moved: Mapping[Account, int], user: str = "planted") -> Player:
+    """A player whose wallet holds one thing and whose movements sum to another."""
+    wallet = Wallet(currency="EUR", accounts=dict(accounts))
+    return Player(user_id=user, wallets={"w": wallet}, carried={"w": dict(moved)})
+
+
+def open_market(kept: Kept, market: str) -> None:
+    kept.accepted("MarketService", "open", {"name": market, **TWO}, key=market)
+
+
+def bet(kept: Kept, user: str, market: str, selection: str, number: int = 1, stake: int = 10) -> None:
+    leg = {"marketId": market, "selectionId": selection, "price": "2.00"}
+    request = {"betId": f"{market}-{number}", "walletId": "w", "stake": stake, "legs": [leg]}
+    kept.accepted("PlayerService", "placeBet", request, key=user)
+
+
+def settle(kept: Kept, market: str, version: int, outcomes: Mapping[str, Any]) -> None:
+    kept.accepted("MarketService", "settle", {"version": version, "outcomes": outcomes}, key=market)
+
+
+def test_what_all_wallets_hold_is_summed_by_account_and_currency(kept: Kept) -> None:
+    before = kept.look()
+    assert kept.deposit("sums-1") == "credited"
+    assert kept.deposit("sums-2", 500) == "credited"
+    assert kept.deposit("sums-3", 700, currency="SEK") == "credited"
+    open_market(kept, "sums")
+    bet(kept, "sums-1", "sums", "home", stake=100)
+
+    seen = kept.look()
+
+    zeros = dict.fromkeys(map(str, Account), 0)
+    moved = {**zeros, "cash": 1_400, "locked": 100, "provider": -1_500}
+    euros = before.balances.get("EUR", zeros)
+    assert seen.players == before.players + 3
+    assert seen.balances["EUR"] == {account: euros[account] + amount for account, amount in moved.items()}
+    assert seen.balances["SEK"] == {**zeros, "cash": 700, "provider": -700}
+    assert (seen.balanced, seen.sampled) == (True, seen.players)
+
+
+def test_a_wallet_that_does_not_sum_to_zero_is_not_balanced_and_is_named(kept: Kept) -> None:
+    with kept.player(player_with({Account.CASH: 100}, {Account.CASH: 100})):
+        seen = kept.look()
+
+        assert (seen.balanced, seen.unbalanced_wallets) == (False, 1)
+        assert "player planted: wallet w sums to 100" in seen.wrong
+    assert kept.look().balanced
+
+
+def test_two_wrong_wallets_do_not_make_up_for_each_other(kept: Kept) -> None:
+    too_much, too_little = {Account.CASH: 100}, {Account.CASH: -100}
+    with kept.player(player_with(too_much, too_much, "more")), kept.player(player_with(too_little, too_little, "less")):
+        seen = kept.look()
+
+        assert (seen.balanced, seen.unbalanced_wallets) == (False, 2)
+
+
+def test_a_balance_that_is_not_the_sum_of_the_movements_is_found_when_its_player_is_sampled(kept: Kept) -> None:
+    with kept.player(player_with(ACCOUNTS, {})):
+        seen = kept.look()
+
+        assert not seen.balanced
+        assert seen.disagreeing == ("planted",)
+        assert seen.unbalanced_wallets == 0
+    assert kept.look().balanced
+
+
+def test_samples_go_on_where_the_last_one_ended_until_everybody_had_a_turn(kept: Kept) -> None:
+    for user in ("turn-1", "turn-2", "turn-3"):
+        kept.deposit(user)
+    with kept.player(player_with(ACCOUNTS, {})):
+        everybody = kept.look().players
+        size = everybody // 2
+
+        found = [bool(seen.disagreeing) for seen in kept.look_again(times=9, sample=size)]
+
+    in_turn = -(-everybody // size)
+    assert all(any(found[first : first + in_turn]) for first in range(len(found) - in_turn + 1))
+    assert not all(found)
+
+
+def test_players_in_debt_are_counted(kept: Kept) -> None:
+    owes = {Account.CASH: -5, Account.HOUSE: 5}
+    before = kept.look().players_in_debt
+    with kept.player(player_with(owes, owes)):
+        seen = kept.look()
+
+        assert (seen.players_in_debt, seen.balanced) == (before + 1, True)
+
+
+@pytest.mark.parametrize(
+    "document", ["nothing like JSON", "[]", '{"userId":"unread","wallets":{"w":{"accounts":{"cash":"1"}}}}']
+)
+def test_a_document_that_cannot_be_read_leaves_the_books_unknown(kept: Kept, document: str) -> None:
+    with (
+        kept.stored("PlayerService", "unread", {"player": document}),
+        pytest.raises(UnknownError, match="1 documents or balances of players cannot be read"),
+    ):
+        kept.look()
+
+
+def test_a_deposit_of_unknown_outcome_counts_from_the_charge_wait_on_with_its_age(kept: Kept) -> None:
+    before = kept.look().deposits.count
+    started = datetime.now(UTC)
+    assert kept.deposit("unknown", depositId="unknown-1", paymentMethod="threeDSecure") == "actionRequired"
+
+    assert kept.look(charge_wait=600).deposits.count == 0
+    seen = kept.look()
+    assert seen.deposits.count == before + 1
+    assert seen.deposits.oldest is not None
+    assert abs((seen.deposits.oldest - started).total_seconds()) < 60
+
+    kept.system.complete_three_d_secure("unknown-1")
+    kept.system.eventually(lambda: kept.look().deposits.count == before)
+    assert kept.look().deposits.oldest is None
+
+
+def test_a_held_withdrawal_counts_until_it_is_paid(kept: Kept) -> None:
+    before = kept.look().withdrawals.count
+    kept.deposit("leaves")
+    request = {"walletId": "w", "userId": "leaves", "amount": 300, "destination": "bank", "withdrawalId": "leaves-1"}
+    kept.accepted("PaymentService", "withdraw", request)
+
+    seen = kept.look()
+    assert seen.withdrawals.count == before + 1
+    assert seen.withdrawals.oldest is not None
+    assert seen.balances["EUR"]["pendingOut"] >= 300
+
+    kept.accepted("WithdrawalWorkflow", "approve", {"operator": "ann"}, key="leaves-1")
+    kept.system.eventually(lambda: kept.look().withdrawals.count == before)
+    assert kept.look().withdrawals.oldest is None
+
+
+def test_the_liability_of_a_market_is_that_of_its_worst_selection_over_all_its_books(kept: Kept) -> None:
+    before = kept.look()
+    open_market(kept, "worst")
+    for number, user in enumerate(("worst-1", "worst-2", "worst-3"), start=1):
+        kept.deposit(user)
+        bet(kept, user, "worst", "home", number, stake=100)
+        bet(kept, user, "worst", "away", number + 10, stake=30)
+
+    seen = kept.look()
+    assert (seen.open_markets, seen.liability) == (before.open_markets + 1, before.liability + 300)
+
+    kept.accepted("MarketService", "close", key="worst")
+    assert kept.look().liability == before.liability + 300
+
+    settle(kept, "worst", 1, AWAY_WON)
+    assert (kept.look().open_markets, kept.look().liability) == (before.open_markets, before.liability)
+
+
+def test_a_settlement_counts_until_every_bet_knows_the_result_or_a_newer_one(kept: Kept) -> None:
+    kept.deposit("cut")
+    open_market(kept, "cut")
+    for number in range(50):
+        bet(kept, "cut", "cut", "home", number)
+    [page] = kept.system.eventually(lambda: kept.ask_admin(PAGES))
+    started = datetime.now(UTC)
+    with kept.stored("MarketBookPage", page["service_key"], {"page": "unreadable"}):
+        settle(kept, "cut", 1, HOME_WON)
+        kept.system.eventually(lambda: kept.look().settlement_bets_left == 50)
+        running = kept.look().settlements
+        assert running.count == 1
+        assert running.oldest is not None
+        assert abs((running.oldest - started).total_seconds()) < 60
+        kept.kill("MarketBookPage", page["service_key"])
+        kept.system.eventually(lambda: not kept.ask_admin(UNFINISHED.format(service="SettlementWorkflow", key="cut:1")))
+
+    assert (kept.look().settlements, kept.look().settlement_bets_left) == (running, 50)
+
+    settle(kept, "cut", 2, AWAY_WON)
+    kept.system.eventually(lambda: kept.look().settlements == Waiting(0, None))
+    assert (kept.look().settlement_bets_left, kept.look().balanced) == (0, True)
+
+
+PAGES = "select service_key from state where service_name = 'MarketBookPage' and service_key like 'cut:%'"
+
+
+def test_without_an_answer_from_either_nothing_is_known(kept: Kept) -> None:
+    kept.deposit("somebody")
+    nowhere = f"http://127.0.0.1:{free_port_base()}"
+    admin, ingress = kept.system.admin, kept.system.ingress
+    for restate in (Restate(nowhere, ingress, timedelta(0), 0), Restate(admin, nowhere, timedelta(0), 0)):
+        with pytest.raises(UnknownError, match=f"{nowhere}/.* does not answer"):
+            asyncio.run(looks(restate, EVERYBODY, 1))
