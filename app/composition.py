@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import restate
 from hypercorn.asyncio import serve as serve_asgi
@@ -128,10 +128,18 @@ async def serve(settings: Settings) -> None:
 @contextmanager
 def telemetry(settings: Settings) -> Iterator[Counts]:
     """Count, export and trace what the service does, in the folder that `metrics_folder` has set."""
-    metrics.BUILD_INFO.labels(settings.version, version("betting")).set(1)
+    metrics.BUILD_INFO.labels(settings.version, package_version()).set(1)
     with (
         closing(Counts(current_folder())) as counts,
         metrics.exported(counts, settings.host, settings.metrics_port),
         traces.traced(settings.otel_endpoint, settings.version),
     ):
         yield counts
+
+
+def package_version() -> str:
+    """The version of the package; the image holds the code alone."""
+    try:
+        return version("betting")
+    except PackageNotFoundError:
+        return "unpackaged"

@@ -14,7 +14,7 @@ from app.domain.player import Bet
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
 from app.services import reservations
-from app.services.boundary import Answer, Nothing, clock, moment, refuse, takes
+from app.services.boundary import Answer, Nothing, clock, clock_started, moment, refuse, takes
 from app.services.outside import outside
 from app.services.player import carry_out, load, load_with
 from app.services.player import player as player
@@ -45,22 +45,24 @@ class CashOutRequest(WhichBetRequest):
 @player.handler(name="placeBet", **takes(PlaceBetRequest))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg; a refusal leaves nothing held and nothing reserved."""
-    started, bet_id, policy = ctx.time(), request.bet_id, outside().policy
+    bet_id, policy = request.bet_id, outside().policy
     before = await load_with(ctx, Operations.BETS, bet_id)
-    sure = bets.sure_to_be_held(before, request, policy)
-    asked = None if sure is None else _ask(ctx, bet_id, sure)
-    held = bets.hold_stake(before, request, moment(await started), policy)
-    bet = Answer.of(held.outcome).accepted()
-    if held.player is before:
-        return _told(bet_id, bet)
-    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
-    if isinstance(answer, Refused):
-        refuse(answer)
-    if isinstance(answer, Delayed):
-        decision = bets.delay_bet(held.player, bet_id)
-        ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=answer.pause)
+    if (sure := bets.sure_to_be_held(before, request, policy)) is not None:
+        answer = await reservations.taken(ctx, _ask(ctx, bet_id, sure))
+        held = bets.hold_stake(before, request, answer.at or await clock(ctx), policy)
     else:
-        decision = bets.accept_bet(held.player, bet_id, answer)
+        held = bets.hold_stake(before, request, await clock(ctx), policy)
+        bet = Answer.of(held.outcome).accepted()
+        if held.player is before:
+            return _told(bet_id, bet)
+        answer = await reservations.taken(ctx, _ask(ctx, bet_id, bet))
+    if isinstance(answer.outcome, Refused):
+        refuse(answer.outcome)
+    if isinstance(answer.outcome, Delayed):
+        decision = bets.delay_bet(held.player, bet_id)
+        ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=answer.outcome.pause)
+    else:
+        decision = bets.accept_bet(held.player, bet_id, answer.outcome)
     return _told(bet_id, (await carry_out(ctx, before, decision)).accepted())
 
 
@@ -71,7 +73,7 @@ async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
     bet = before.bets[bet_id]
     if not bet.status.can_be_released:
         return
-    answer = await reservations.taken(ctx, _ask(ctx, bet_id, bet))
+    answer = (await reservations.taken(ctx, _ask(ctx, bet_id, bet))).outcome
     assert not isinstance(answer, Delayed), "a market lets a bet wait once"
     if isinstance(answer, Refused):
         decision = bets.release_stake(before, bet_id, answer, now)
@@ -83,7 +85,7 @@ async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
 @player.handler(name="cashOut", **takes(CashOutRequest))
 async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> CashedOut:
     """End a bet for what it is worth at the current prices."""
-    started, bet_id = ctx.time(), request.bet_id
+    started, bet_id = clock_started(ctx), request.bet_id
     before = await load_with(ctx, Operations.BETS, bet_id)
     prices = await reservations.current_prices(ctx, ctx.key(), bets.cash_out_selections(before, bet_id))
     now = moment(await started)

@@ -1,12 +1,14 @@
 """The edge between Restate and our rules: requests are checked on the way in, refusals become terminal errors."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 import restate
 from pydantic import BaseModel, ValidationError
+from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 from restate.extensions import current_context
 from restate.serde import Serde
@@ -31,7 +33,7 @@ class Answer(Wire, Generic[T]):
     refused: Refused | None = None
 
     @classmethod
-    def of(cls, outcome: T | Refused) -> "Answer[T]":
+    def of(cls, outcome: T | Refused) -> Self:
         """Wrap what a rule decided."""
         return cls(refused=outcome) if isinstance(outcome, Refused) else cls(value=outcome)
 
@@ -99,17 +101,29 @@ def invalid(message: str) -> NoReturn:
 
 async def clock(ctx: restate.Context) -> datetime:
     """The time, the same in every replay, to the millisecond. It costs a journal entry: read it once, pass it down."""
-    return moment(await ctx.time())
+    return moment(await clock_started(ctx))
+
+
+def clock_started(ctx: restate.Context) -> RestateDurableFuture[float]:
+    """The clock for handlers that start reading it together with something else.
+
+    The SDK's own `ctx.time()` takes a thread for it.
+    """
+    return ctx.run_typed("timestamp", _seconds)
+
+
+async def _seconds() -> float:
+    return time.time()
 
 
 def moment(seconds: float) -> datetime:
-    """What `ctx.time()` gave, for handlers that start it together with something else."""
+    """What a started clock gave."""
     return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
 
 
 def wall_clock() -> datetime:
     """The time for handlers that only read, and inside `ctx.run`: nothing journaled may depend on it."""
-    return datetime.now(UTC)
+    return moment(time.time())
 
 
 def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable

@@ -1,8 +1,10 @@
 """What Prometheus sees of a release."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, Gauge
 
 from app.release import metrics
 from app.release.plan import Observed, plan
@@ -70,3 +72,12 @@ def test_a_round_that_saw_not_everything_does_not_count() -> None:
 
     assert seen("round_timestamp_seconds") == before
     assert (seen("orphans"), seen("routed", version="v2"), seen("backing_off", version="v2")) == (1, None, None)
+
+
+def test_every_number_is_documented_with_its_labels() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(betting_release_\w+)` \| gauge \|([^|]*)\|", text, re.MULTILINE)
+    gauges = [known for known in vars(metrics).values() if isinstance(known, Gauge)]
+
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    assert documented == {known._name: set(known._labelnames) for known in gauges}

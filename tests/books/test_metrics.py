@@ -1,0 +1,106 @@
+"""What a look becomes for Prometheus, and that all of it is documented."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from app.books.books import Books, Waiting, balances_of
+from app.books.metrics import Exported
+
+SEEN = datetime(2026, 1, 1, tzinfo=UTC)
+EARLIER = datetime(2025, 12, 31, tzinfo=UTC)
+LOOK = Books(
+    seen_at=SEEN,
+    players=7,
+    sampled=5,
+    disagreeing=(),
+    balances=balances_of(
+        {"currency": "EUR", "account": account, "balance": balance} for account, balance in (("cash", 9), ("house", -9))
+    ),
+    unbalanced_wallets=0,
+    unbalanced_examples=(),
+    players_in_debt=1,
+    open_markets=2,
+    liability=300,
+    deposits=Waiting(3, EARLIER),
+    withdrawals=Waiting(4, EARLIER),
+    settlements=Waiting(6, EARLIER),
+    settlement_bets_left=50,
+)
+NUMBERS = {
+    "betting_books_timestamp_seconds": SEEN.timestamp(),
+    "betting_books_balanced": 1,
+    "betting_books_players": 7,
+    "betting_books_sampled_players": 5,
+    "betting_players_in_debt": 1,
+    "betting_open_markets": 2,
+    "betting_open_market_liability_minor_units": 300,
+    "betting_deposits_unknown": 3,
+    "betting_deposits_unknown_oldest_timestamp_seconds": EARLIER.timestamp(),
+    "betting_withdrawals_held": 4,
+    "betting_withdrawals_held_oldest_timestamp_seconds": EARLIER.timestamp(),
+    "betting_settlements_running": 6,
+    "betting_settlement_oldest_timestamp_seconds": EARLIER.timestamp(),
+    "betting_settlement_bets_left": 50,
+}
+
+
+def exported(books: Books) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    collector = Exported()
+    registry.register(collector)
+    collector.show(books)
+    return registry
+
+
+def numbers(books: Books) -> dict[str, float]:
+    """Those without labels."""
+    return {
+        sample.name: sample.value
+        for family in exported(books).collect()
+        for sample in family.samples
+        if not sample.labels
+    }
+
+
+def test_every_number_of_a_look_is_exported() -> None:
+    assert numbers(LOOK) == NUMBERS
+
+
+def test_what_wallets_hold_is_exported_by_account_and_currency_also_where_it_is_nothing() -> None:
+    [family] = [known for known in exported(LOOK).collect() if known.name == "betting_wallet_minor_units"]
+
+    held = {(sample.labels["account"], sample.labels["currency"]): sample.value for sample in family.samples}
+    nothing = dict.fromkeys([(account, "EUR") for account in ("locked", "pendingOut", "provider", "adjustment")], 0)
+    assert held == {("cash", "EUR"): 9, ("house", "EUR"): -9, **nothing}
+
+
+def test_where_nothing_waits_there_is_no_oldest() -> None:
+    none = Waiting(0, None)
+
+    names = numbers(replace(LOOK, deposits=none, withdrawals=none, settlements=none))
+
+    assert {name for name in names if "oldest" in name} == set()
+    assert names["betting_settlements_running"] == 0
+
+
+def test_any_of_three_signs_is_enough_for_books_not_to_balance() -> None:
+    wrong = (
+        replace(LOOK, disagreeing=("ann",)),
+        replace(LOOK, unbalanced_wallets=1, unbalanced_examples=("player ann: wallet w sums to 1",)),
+        replace(LOOK, balances={"EUR": {"cash": 1}}),
+    )
+
+    assert [numbers(look)["betting_books_balanced"] for look in wrong] == [0, 0, 0]
+
+
+def test_every_number_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(betting_\w+)` \| gauge \|([^|]*)\|", text.split("## Bookkeeper")[1], re.MULTILINE)
+
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    assert documented.pop("betting_wallet_minor_units") == {"account", "currency"}
+    assert documented == {name: set() for name in NUMBERS}
