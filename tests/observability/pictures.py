@@ -3,17 +3,20 @@
 The queries are the dashboards' own, and so are the places of the panels; matplotlib draws them in Grafana's stead.
 """
 
+import math
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import matplotlib as mpl
-from matplotlib import dates
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import Bbox
+from PIL import Image
 
 from k8s.observability.dashboards import boards
 from k8s.observability.dashboards.model import COLUMNS, Board, Look, Panel, Place, Query, Section, Unit
@@ -21,15 +24,17 @@ from tests.observability.prometheus import Prometheus, Series
 from tests.observability.watched import Traffic, Watched, filled, watched
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-TRAFFIC = Traffic(players=40, markets=12, bets=500, seasons=3, reviews=12)
+TRAFFIC = Traffic(players=30, markets=10, bets=300, seasons=2, reviews=12)
 COLUMN_INCHES, ROW_INCHES, DPI = 0.6, 0.34, 84
 COLORS = 64
 """Enough for lines and letters, and a third of the bytes."""
-LINES = 8
-"""The most series in a legend."""
-GOOD, BAD, PAPER, EDGE = "#2f9e5c", "#c4314b", "#ffffff", "#d8d9e0"
-WINDOW = "15s"
+LETTERS_A_COLUMN = 13
+"""Of a legend, for each of Grafana's columns that a panel is wide."""
+GOOD, BAD, NEITHER, PAPER, EDGE = "#2f9e5c", "#c4314b", "#3f6fb5", "#ffffff", "#d8d9e0"
+WINDOW, WINDOW_OF_NUMBERS = "15s", "1m"
 STEP_SECONDS = 1
+GAP_SECONDS = 3
+"""A line breaks where nothing came for so long."""
 
 
 def main() -> None:
@@ -79,8 +84,9 @@ def _panel(figure: Figure, panel: Panel, place: Place, rows: int, seen: Watched)
 
 def _number(frame: Axes, panel: Panel, seen: Watched) -> None:
     found = [(legend, float(series["value"][1])) for legend, series in _now(panel, seen)]
+    judged = panel.bad_from is not None or panel.bad_below is not None
     bad = any(_is_bad(panel, value) for _, value in found)
-    frame.set_facecolor(BAD if bad else GOOD)
+    frame.set_facecolor(BAD if bad else GOOD if judged else NEITHER)
     texts = [legend if panel.names else _with_name(panel, legend, value) for legend, value in found[:2]]
     text = "\n".join(texts) or panel.nothing
     size = 17 if len(text) < 12 and panel.width >= 3 else 11
@@ -105,31 +111,60 @@ def _lines(axes: Axes, panel: Panel, seen: Watched) -> None:
     else:
         for legend, series in found:
             axes.plot(*_points(series), label=legend, linewidth=1.4)
-    axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    axes.set_xlim(*(dates.date2num(dates.num2date(each / 86_400)) for each in (seen.begin, seen.end)))
-    axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=4))
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(0, low) if low < -0.1 else 0, high if high > 0.1 else 1)
+    axes.set_xlim(seen.begin, seen.end)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda when, _: f"{datetime.fromtimestamp(when, UTC):%H:%M:%S}"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(panel.unit, value)))
     axes.tick_params(labelsize=6, length=2, color=EDGE)
     axes.grid(visible=True, color="#ececf0", linewidth=0.6)
     for spine in axes.spines.values():
         spine.set_visible(False)
     if found:
-        names = axes.get_legend_handles_labels()
-        where = {"loc": "upper left", "bbox_to_anchor": (-0.08, -0.1), "ncols": 3 if panel.width >= 8 else 2}
-        axes.legend(*(each[:LINES] for each in names), fontsize=6, frameon=False, handlelength=1, **where)
+        _legends(axes, panel)
     else:
         axes.text(0.5, 0.5, "no data", fontsize=8, color="#888888", ha="center", transform=axes.transAxes)
 
 
+def _legends(axes: Axes, panel: Panel) -> None:
+    """Two lines of names; of more series the first."""
+    artists, names = axes.get_legend_handles_labels()
+    columns = max(1, panel.width * LETTERS_A_COLUMN // (max(map(len, names)) * 3 + 12))
+    shown = 2 * columns
+    axes.legend(
+        artists[:shown],
+        names[:shown],
+        loc="upper left",
+        bbox_to_anchor=(-0.08, -0.1),
+        ncols=columns,
+        fontsize=6,
+        frameon=False,
+        handlelength=1,
+    )
+
+
 def _layers(axes: Axes, found: list[tuple[str, Series]]) -> None:
-    times = sorted({when for _, series in found for when in _points(series)[0]})
-    heights = [[dict(zip(*_points(series), strict=True)).get(when, 0.0) for when in times] for _, series in found]
+    times = sorted({when for _, series in found for when in _heights(series)})
+    heights = [[_heights(series).get(when, 0.0) for when in times] for _, series in found]
     axes.stackplot(times, heights, labels=[legend for legend, _ in found], alpha=0.75)
 
 
+def _heights(series: Series) -> dict[float, float]:
+    return {when: float(value) for when, value in series["values"]}
+
+
 def _points(series: Series) -> tuple[list[float], list[float]]:
-    return [when / 86_400 for when, _ in series["values"]], [float(value) for _, value in series["values"]]
+    """Times and values, with nothing where nothing came."""
+    times: list[float] = []
+    values: list[float] = []
+    for when, value in series["values"]:
+        if times and when - times[-1] > GAP_SECONDS:
+            times.append(times[-1] + STEP_SECONDS)
+            values.append(math.nan)
+        times.append(when)
+        values.append(float(value))
+    return times, values
 
 
 def _table(frame: Axes, panel: Panel, seen: Watched) -> None:
@@ -144,14 +179,15 @@ def _table(frame: Axes, panel: Panel, seen: Watched) -> None:
                 row[query.legend] = _shown(query.unit or panel.unit, float(series["value"][1]))
     titles = list(dict.fromkeys(title for row in rows.values() for title in row))
     cells = [[row.get(title, "") for title in titles] for _, row in sorted(rows.items())]
-    table = frame.table(cells, colLabels=titles, bbox=(0.01, 0.25, 0.98, 0.55), cellLoc="left", edges="horizontal")
+    where = Bbox.from_bounds(0.01, 0.25, 0.98, 0.55)
+    table = frame.table(cells, colLabels=titles, bbox=where, cellLoc="left", edges="horizontal")
     table.auto_set_font_size(False)
     table.set_fontsize(8)
 
 
 def _now(panel: Panel, seen: Watched) -> Iterator[tuple[str, Series]]:
-    span = f"{seen.end - seen.begin:.0f}s"
-    yield from _series(panel, lambda expr: seen.prometheus.at(filled(expr, rate_interval=WINDOW, range=span), seen.end))
+    more = {"rate_interval": WINDOW_OF_NUMBERS, "range": f"{seen.end - seen.begin:.0f}s"}
+    yield from _series(panel, lambda expr: seen.prometheus.at(filled(expr, **more), seen.end))
 
 
 def _over_time(panel: Panel, seen: Watched) -> Iterator[tuple[str, Series]]:
@@ -191,8 +227,6 @@ def _scaled(value: float, units: tuple[tuple[str, float], ...]) -> str:
 
 
 def _shrink(file: Path) -> None:
-    from PIL import Image
-
     with Image.open(file) as image:
         image.convert("RGB").quantize(COLORS).save(file, optimize=True)
 
