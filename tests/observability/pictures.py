@@ -28,7 +28,7 @@ TRAFFIC = Traffic(players=30, markets=10, bets=300, seasons=2, reviews=12)
 COLUMN_INCHES, ROW_INCHES, DPI = 0.6, 0.34, 84
 COLORS = 64
 """Enough for lines and letters, and a third of the bytes."""
-LETTERS_A_COLUMN = 13
+LETTERS_A_COLUMN = 12
 """Of a legend, for each of Grafana's columns that a panel is wide."""
 GOOD, BAD, NEITHER, PAPER, EDGE = "#2f9e5c", "#c4314b", "#3f6fb5", "#ffffff", "#d8d9e0"
 WINDOW, WINDOW_OF_NUMBERS = "15s", "1m"
@@ -130,7 +130,7 @@ def _lines(axes: Axes, panel: Panel, seen: Watched) -> None:
 def _legends(axes: Axes, panel: Panel) -> None:
     """Two lines of names; of more series the first."""
     artists, names = axes.get_legend_handles_labels()
-    columns = max(1, panel.width * LETTERS_A_COLUMN // (max(map(len, names)) * 3 + 12))
+    columns = max(1, panel.width * LETTERS_A_COLUMN // (max(map(len, names)) + 6))
     shown = 2 * columns
     axes.legend(
         artists[:shown],

