@@ -10,10 +10,10 @@ TESTS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format dashboards bench e2e setup lock clean
+.PHONY: help run test lint format dashboards pictures bench e2e setup lock clean
 
 help: ## this list
-	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: setup ## everything on this machine, from nothing to a first deposit
 	@exec $(BIN)/betting dev
@@ -36,6 +36,9 @@ format: setup ## put the code in shape
 
 dashboards: setup ## the JSON of Grafana's dashboards, from their code
 	$(BIN)/python -m k8s.observability.dashboards
+
+pictures: setup ## of the dashboards, from a real system that is watched for a minute
+	$(BIN)/python -m tests.observability.pictures
 
 bench: setup ## measure beside a no-op invocation
 	$(BIN)/python -m tests.bench

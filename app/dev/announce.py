@@ -10,7 +10,7 @@ from app.dev.folder import Folder
 from app.dev.plan import System
 from app.dev.ports import Ports
 
-ADDRESSES = ("ingress", "admin", "service", "sandbox", "books")
+ADDRESSES = ("ingress", "admin", "service", "sandbox", "metrics", "books")
 
 DEPOSIT = """\
   curl {ingress}/PaymentService/deposit \\
@@ -28,7 +28,7 @@ KEY = "\n    -H 'idempotency-key: ad5472esg4dsg525dssdfa5loi' \\"
 
 def welcome(ports: Ports, folder: Folder) -> str:
     """The addresses, and a first request to paste."""
-    ingress, admin, service, sandbox, books = (ports.url(name) for name in ADDRESSES)
+    ingress, admin, service, sandbox, metrics, books = (ports.url(name) for name in ADDRESSES)
     where = "" if ports == Ports.plan(None) else f" --ingress {ingress} --sandbox {sandbox}"
     return f"""\
 Ready. Ctrl-C stops it.
@@ -37,6 +37,7 @@ Ready. Ctrl-C stops it.
   admin    {admin}    Restate's console
   service  {service}
   sandbox  {sandbox}    /charges, /payouts, /mails
+  metrics  {metrics}    /metrics: deposits, bets, attempts
   books    {books}    /metrics: what all wallets sum to
   state    {folder.root}
 

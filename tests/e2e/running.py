@@ -52,6 +52,7 @@ class Release:
         return self._helm(
             "install",
             f"--values={ROOT}/k8s/kind.yaml",
+            f"--values={ROOT}/k8s/observability/values.yaml",
             f"--set=image.repository={repository}",
             f"--set=versions.v1.image.tag={tag}",
             f"--set=sandbox.image={self.images['v1']}",
@@ -79,6 +80,29 @@ class Release:
     def why(self, version: str) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.command("why", version, "--output", "json"))
         return told
+
+
+def watch(folder: Path) -> None:
+    """Put the Prometheus of k8s/observability beside the release; Grafana's manifests too, without a pod of it."""
+    kustomization: dict[str, Any] = {
+        "namespace": NAMESPACE,
+        "resources": [os.path.relpath(ROOT / "k8s" / "observability", folder)],
+        "replicas": [{"name": "betting-grafana", "count": 0}],
+    }
+    if image := os.environ.get("BETTING_E2E_IMAGE_PROMETHEUS"):
+        name, tag = image.rsplit(":", 1)
+        kustomization["images"] = [{"name": "prom/prometheus", "newName": name, "newTag": tag}]
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
+    kubectl("apply", "--kustomize", str(folder))
+    kubectl("rollout", "status", "deploy/betting-prometheus", "--timeout=90s")
+
+
+def seen(query: str) -> list[dict[str, Any]]:
+    """The series of a query that Prometheus has now, their labels with the value."""
+    with forward("service/betting-prometheus", 9090) as prometheus:
+        answer = prometheus.get("/api/v1/query", params={"query": query}).json()
+    assert answer["status"] == "success", f"{query}: {answer}"
+    return [series["metric"] | {"value": float(series["value"][1])} for series in answer["data"]["result"]]
 
 
 @contextmanager

@@ -3,12 +3,28 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.running import COMMAND_SECONDS, NAMESPACE, Release, forward, get, images, kubectl, load, pod, run, until
+from k8s.observability.dashboards.versions import VERSIONS
+from tests.e2e.running import (
+    COMMAND_SECONDS,
+    NAMESPACE,
+    Release,
+    forward,
+    get,
+    images,
+    kubectl,
+    load,
+    pod,
+    run,
+    seen,
+    until,
+    watch,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -115,6 +131,18 @@ def retired(release: Release, version: str) -> bool:
     return version not in (seen := release.status()) or seen[version]["verdict"] == "retired"
 
 
+def panel(title: str) -> str:
+    """The query of a panel of the dashboard Versions, as it is for all namespaces and the last minutes."""
+    [query] = next(each for each in VERSIONS.panels() if each.title == title).queries
+    return query.expr.replace("$namespace", ".*").replace("$__rate_interval", "1m")
+
+
+def in_sight() -> dict[str, int]:
+    """How many pods of each job answer Prometheus."""
+    answering = seen('sum by (job) (up{job=~"betting-.*"})')
+    return {found["job"].removeprefix("betting-"): int(found["value"]) for found in answering}
+
+
 def test_1_an_install_takes_a_first_deposit_and_mails_it(release: Release) -> None:
     notes = release.install()
     run("helm", "test", "betting", f"--namespace={NAMESPACE}")
@@ -158,6 +186,15 @@ def test_1b_a_request_that_our_restate_did_not_sign_is_refused(release: Release)
         assert service.get("/discover").status_code == 401
 
 
+def test_1c_whoever_looks_sees_the_release(release: Release, tmp_path: Path) -> None:
+    watch(tmp_path)
+
+    until(lambda: in_sight() == {"books": 1, "release": 1, "restate": 1, "service": 2}, "all pods are scraped", 120)
+    until(lambda: seen("sum(betting_deposits_total{outcome='credited'})")[0]["value"] == 2, "both deposits")
+    assert [found["version"] for found in seen(panel("Takes new work"))] == ["v1"]
+    assert seen(panel("Drains")) == []
+
+
 def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release: Release) -> None:
     with forward("service/betting-restate", 8080) as ingress, forward("service/betting-restate", 9070) as admin:
         in_review(ingress, "review-1")
@@ -183,6 +220,10 @@ def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release
         assert held["verdict"] == "draining"
         assert [held["handler"] for held in held["invocations"]] == ["WithdrawalWorkflow/review-1/run"]
         assert "review" in held["invocations"][0]["waiting_on"]
+        until(lambda: [found["version"] for found in seen(panel("Takes new work"))] == ["v2"], "Versions shows v2 live")
+        until(lambda: [found["version"] for found in seen(panel("Drains"))] == ["v1"], "Versions shows v1 draining")
+        [holding] = seen(panel("In flight on versions that drain, by service"))
+        assert (holding["version"], holding["service"], holding["value"]) == ("v1", "WithdrawalWorkflow", 1)
         ended = ingress.get(f"/restate/invocation/{delayed}/attach").json()
         assert "never was" in ended["message"], "what was only scheduled starts on the new version"
 
@@ -199,6 +240,7 @@ def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release
         assert v1 not in [known["id"] for known in admin.get("/deployments").json()["deployments"]]
         until(lambda: not pods("v1"), "v1 has no pods")
         assert release.why("v1")["invocations"] == []
+        until(lambda: seen(panel("Drains")) == [], "Versions shows no version draining")
 
 
 def test_3a_bets_placed_on_v1_are_decided_and_settled_by_v2(release: Release, ingress: httpx.Client) -> None:

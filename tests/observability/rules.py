@@ -29,7 +29,7 @@ class Alert:
 
     @property
     def empty(self) -> dict[str, str]:
-        """The beginnings of metrics that a system alone does not export, and why."""
+        """The beginnings of metrics that a system where all is well does not export, and why."""
         return dict(re.findall(r"^# empty: (\S+) (.+)$", self.text, re.MULTILINE))
 
 

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from tests.observability.prometheus import program
-from tests.observability.rules import ALL, RUNBOOKS, Alert, rule_file
+from tests.observability.rules import ALL, ROOT, RUNBOOKS, Alert, rule_file
 
 TESTS = Path(__file__).parent / "alerts"
-FACTS = {"namespace": "shop", "runbooks": "docs/runbooks", "restate_storage_bytes": 10 * 2**30}
+FACTS: dict[str, str | int] = {"namespace": "shop", "runbooks": "docs/runbooks", "restate_storage_bytes": 10 * 2**30}
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 every_alert = pytest.mark.parametrize("alert", ALL, ids=lambda alert: alert.name)
 
@@ -94,3 +94,10 @@ def test_a_runbook_leads_from_the_meaning_to_the_cure_with_exact_commands(alert:
 def test_links_of_a_runbook_lead_somewhere(alert: Alert) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", (RUNBOOKS / f"{alert.name}.md").read_text()):
         assert (RUNBOOKS / link).resolve().is_file(), link
+
+
+def test_the_list_of_alerts_is_complete_and_tells_how_bad_each_is() -> None:
+    text = (ROOT / "docs" / "observability.md").read_text()
+
+    listed = re.findall(r"^\| \[(\w+)\]\(runbooks/\1\.md\) \| (\w+) \|", text, re.MULTILINE)
+    assert sorted(listed) == [(alert.name, alert.rule(**FACTS)["labels"]["severity"]) for alert in ALL]

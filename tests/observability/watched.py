@@ -29,6 +29,17 @@ SETTINGS = {
 }
 
 
+VARIABLES = {"$namespace": NAMESPACE, "$__rate_interval": "2m", "$__range": "5m"}
+"""What Grafana would put into a query; the times are longer than all traffic."""
+
+
+def filled(query: str, **more: str) -> str:
+    """A dashboard's query as Prometheus takes it; `more` are other values of Grafana's own variables."""
+    for variable, value in (VARIABLES | {f"$__{name}": value for name, value in more.items()}).items():
+        query = query.replace(variable, value)
+    return query
+
+
 @dataclass(frozen=True)
 class Watched:
     """A system after its traffic, with all that Prometheus remembers of it."""
@@ -66,7 +77,7 @@ def watched(folder: Path, traffic: Traffic) -> Iterator[Watched]:
             Target("betting-service", system.ports.metrics, "v1"),
             Target("betting-service", v2.metrics, "v2"),
             Target("betting-release", loop),
-            Target("betting-books", base + 1_101),
+            Target("betting-books", system.ports.books),
             Target("betting-restate", system.ports.node),
         )
         uris = {"v1": f"http://{HOST}:{system.ports.service}/", "v2": f"http://{HOST}:{v2.port}/"}

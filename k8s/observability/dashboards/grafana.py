@@ -49,7 +49,7 @@ from k8s.observability.dashboards.model import Board, Look, Panel, Place, Sectio
 
 TAG = "betting"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
-GOOD, BAD = "green", "red"
+GOOD, BAD, NEITHER = "green", "red", "blue"
 
 Drawn = stat.Panel | timeseries.Panel | table.Panel
 
@@ -152,6 +152,9 @@ def _queries(panel: Panel) -> Iterator[Dataquery]:
 
 
 def _thresholds(panel: Panel) -> Iterator[Threshold]:
+    if panel.bad_below is None and panel.bad_from is None:
+        yield Threshold(value=None, color=NEITHER)
+        return
     yield Threshold(value=None, color=GOOD if panel.bad_below is None else BAD)
     if panel.bad_below is not None:
         yield Threshold(value=panel.bad_below, color=GOOD)

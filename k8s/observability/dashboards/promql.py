@@ -1,6 +1,10 @@
 """The shapes of query that panels are made of."""
 
 NAMESPACE = 'namespace=~"$namespace"'
+CUSTOMERS = 'service=~"PaymentService|PlayerService"'
+"""What customers call."""
+PROMPT = 'service!~".+Workflow|DepositFollowUp"'
+"""All but what waits for people and for the provider, which takes as long as these take."""
 
 
 def series(name: str, *matchers: str) -> str:

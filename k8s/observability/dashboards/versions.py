@@ -1,11 +1,10 @@
 """Which version takes new work, and what holds the others."""
 
 from k8s.observability.dashboards.model import Board, Look, Panel, Query, Section, Unit, one
-from k8s.observability.dashboards.promql import NAMESPACE, a_second, age, quantile, series, total
+from k8s.observability.dashboards.promql import NAMESPACE, PROMPT, a_second, age, quantile, series, total
 
-IN_FLIGHT = (
-    f"({total('betting_release_in_flight', by='version')} or 0 * {total('betting_release_routed', by='version')})"
-)
+ROUTED = total("betting_release_routed", by="version")
+IN_FLIGHT = f"({total('betting_release_in_flight', by='version')} or 0 * {ROUTED})"
 """Of a version that nothing needs it is 0, as long as the release loop sees everything."""
 DRAINS = series("betting_release_verdict", 'verdict=~"draining|stuck"')
 GOING = f"max by (version) ({DRAINS} == 1)"
@@ -85,7 +84,7 @@ NOW = Section(
             (
                 Query(f"max by (version, verdict) ({series('betting_release_verdict')} == 1)"),
                 Query(total("betting_release_available_pods", by="version"), "pods ready"),
-                Query(total("betting_release_routed", by="version"), "services routed"),
+                Query(ROUTED, "services routed"),
                 Query(IN_FLIGHT, "in flight"),
                 Query(age("betting_release_oldest_timestamp_seconds", by="version"), "oldest", unit=Unit.SECONDS),
                 Query(total("betting_release_paused", by="version"), "paused"),
@@ -134,7 +133,7 @@ DRAIN = Section(
         Panel(
             "Services routed to it",
             "How many services start their new work on each version; all of them on one, but for what it dropped.",
-            one(total("betting_release_routed", by="version"), "{{version}}"),
+            one(ROUTED, "{{version}}"),
         ),
     ),
 )
@@ -190,8 +189,8 @@ ATTEMPTS = Section(
         ),
         Panel(
             "19 of 20 attempts end within",
-            "By version: compare a new one with the one before.",
-            one(quantile(0.95, "betting_handler_duration_seconds", by="version"), "{{version}}"),
+            "By version, without what waits for people or for the provider: compare a new one with the one before.",
+            one(quantile(0.95, "betting_handler_duration_seconds", PROMPT, by="version"), "{{version}}"),
             Unit.SECONDS,
         ),
         Panel(
