@@ -109,9 +109,9 @@ MUTANTS = [
         "a stake is stored before the markets are asked, and stays there when they refuse",
         "app/services/bets.py",
         """\
--    if isinstance(answer.outcome, Refused):
+-    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
 +    await carry_out(ctx, before, held)
-+    if isinstance(answer.outcome, Refused):
++    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
 """,
         "tests/services/test_bets.py::test_if_one_market_refuses_no_leg_stays_reserved[plain]",
     ),

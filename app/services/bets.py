@@ -45,24 +45,22 @@ class CashOutRequest(WhichBetRequest):
 @player.handler(name="placeBet", **takes(PlaceBetRequest))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg; a refusal leaves nothing held and nothing reserved."""
-    bet_id, policy = request.bet_id, outside().policy
+    started, bet_id, policy = clock_started(ctx), request.bet_id, outside().policy
     before = await load_with(ctx, Operations.BETS, bet_id)
-    if (sure := bets.sure_to_be_held(before, request, policy)) is not None:
-        answer = await reservations.taken(ctx, _ask(ctx, bet_id, sure))
-        held = bets.hold_stake(before, request, answer.at or await clock(ctx), policy)
-    else:
-        held = bets.hold_stake(before, request, await clock(ctx), policy)
-        bet = Answer.of(held.outcome).accepted()
-        if held.player is before:
-            return _told(bet_id, bet)
-        answer = await reservations.taken(ctx, _ask(ctx, bet_id, bet))
-    if isinstance(answer.outcome, Refused):
-        refuse(answer.outcome)
-    if isinstance(answer.outcome, Delayed):
+    sure = bets.sure_to_be_held(before, request, policy)
+    asked = None if sure is None else _ask(ctx, bet_id, sure)
+    held = bets.hold_stake(before, request, moment(await started), policy)
+    bet = Answer.of(held.outcome).accepted()
+    if held.player is before:
+        return _told(bet_id, bet)
+    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
+    if isinstance(answer, Refused):
+        refuse(answer)
+    if isinstance(answer, Delayed):
         decision = bets.delay_bet(held.player, bet_id)
-        ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=answer.outcome.pause)
+        ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=answer.pause)
     else:
-        decision = bets.accept_bet(held.player, bet_id, answer.outcome)
+        decision = bets.accept_bet(held.player, bet_id, answer)
     return _told(bet_id, (await carry_out(ctx, before, decision)).accepted())
 
 
@@ -73,7 +71,7 @@ async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
     bet = before.bets[bet_id]
     if not bet.status.can_be_released:
         return
-    answer = (await reservations.taken(ctx, _ask(ctx, bet_id, bet))).outcome
+    answer = await reservations.taken(ctx, _ask(ctx, bet_id, bet))
     assert not isinstance(answer, Delayed), "a market lets a bet wait once"
     if isinstance(answer, Refused):
         decision = bets.release_stake(before, bet_id, answer, now)

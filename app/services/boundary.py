@@ -122,7 +122,12 @@ def moment(seconds: float) -> datetime:
 
 
 def wall_clock() -> datetime:
-    """The time for handlers that only read, and inside `ctx.run`: nothing journaled may depend on it."""
+    """The time inside `ctx.run`, and for shared handlers that only read.
+
+    Nothing else may depend on it: an answer is journaled too, and an attempt that is killed between its answer and its
+    end is repeated, and must answer the same. A reader's answer is another only if a restriction or a limit's window
+    ends in that very moment; its caller then has to ask again, and nothing else waits.
+    """
     return moment(time.time())
 
 

@@ -27,22 +27,12 @@ from app.domain.markets import (
     SettleMarket,
     Terms,
 )
-from app.domain.model import Id, Moment, PublicRequest, Wire
+from app.domain.model import Id, PublicRequest, Wire
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
 from app.services import bet_pages
-from app.services.boundary import (
-    FORGET_AT_ONCE,
-    Answer,
-    Json,
-    Nothing,
-    key_is,
-    refuse,
-    requests_checked,
-    takes,
-    wall_clock,
-)
+from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, key_is, refuse, requests_checked, takes
 from app.services.observed import observed
 from app.services.outside import outside
 
@@ -146,10 +136,7 @@ class ReleaseLeg(Wire):
     page: int
 
 
-class Reservation(Answer[Accepted | Delayed]):
-    """A book's answer, with its clock: the bet's time, which its player then need not read."""
-
-    at: Moment | None = None
+Reservation = Answer[Accepted | Delayed]
 
 
 def book_key(market_id: str, user_id: str) -> str:
@@ -278,7 +265,7 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
     if book is None:
         terms = await ctx.object_call(join, market_id, number)
         if terms.refused is not None:
-            return Reservation.of(terms.refused)
+            return Answer.of(terms.refused)
         book = rules.hear(None, terms.accepted())
         ctx.set(BOOK, book, serde=_BOOK)
     if (wanted := rules.lease_wanted(book, request)) is not None:
@@ -290,7 +277,7 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages), full_page)
     if isinstance(outcome, Accepted):
         ctx.set(BOOK, after, serde=_BOOK)
-    return Reservation.of(outcome).model_copy(update={"at": wall_clock()})
+    return Answer.of(outcome)
 
 
 @market_book.handler(name="release")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import restate
 from restate import RestateDurableFuture
@@ -31,25 +30,16 @@ def ask(ctx: restate.ObjectContext, legs: Mapping[str, ReserveLeg]) -> Asked:
     return Asked(legs, answers)
 
 
-@dataclass(frozen=True)
-class Answered:
-    """What all markets said, and when the last of them did, if it told."""
-
-    outcome: dict[str, Price] | Delayed | Refused
-    at: datetime | None
-
-
-async def taken(ctx: restate.ObjectContext, asked: Asked) -> Answered:
+async def taken(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Price] | Delayed | Refused:
     """The price at each market if all accept; else the first refusal, or the longest delay, and no leg is reserved."""
     answers = {market_id: await answer for market_id, answer in asked.answers.items()}
-    at = max((answer.at for answer in answers.values() if answer.at is not None), default=None)
     accepted = {name: answer.value for name, answer in answers.items() if isinstance(answer.value, Accepted)}
     if len(accepted) == len(answers):
-        return Answered({market_id: reservation.price for market_id, reservation in accepted.items()}, at)
+        return {market_id: reservation.price for market_id, reservation in accepted.items()}
     await _give_back(ctx, asked.legs, accepted)
     refusals = [answer.refused for answer in answers.values() if answer.refused is not None]
     delays = [answer.value for answer in answers.values() if isinstance(answer.value, Delayed)]
-    return Answered(refusals[0] if refusals else max(delays, key=lambda delay: delay.seconds), at)
+    return refusals[0] if refusals else max(delays, key=lambda delay: delay.seconds)
 
 
 async def current_prices(ctx: restate.ObjectContext, user_id: str, selections: Mapping[str, str]) -> dict[str, Price]:
