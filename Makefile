@@ -7,6 +7,8 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --upgrade --universal --pyth
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 # What to run of the tests, for example: make test TESTS="tests/domain -x"
 TESTS ?=
+# Most of a test's time is waiting for a real system: two at a time.
+WORKERS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -19,7 +21,7 @@ run: setup ## everything on this machine, from nothing to a first deposit
 	@exec $(BIN)/betting dev
 
 test: lint ## lint, then all tests on a real restate-server
-	$(BIN)/python -m pytest $(TESTS) -m 'not e2e'
+	$(BIN)/python -m pytest $(TESTS) -m 'not e2e' $(WORKERS)
 
 lint: setup ## style, types and the layers between modules
 	$(BIN)/ruff check .

@@ -331,4 +331,41 @@ MUTANTS = [
 """,
         f"{FEED_TESTS}::test_a_record_tried_again_never_undoes_a_newer_one",
     ),
+    # Numbers and spans.
+    Mutant(
+        "an invocation counts at each attempt that finishes",
+        "app/telemetry/counts.py",
+        """\
+-            if new.rowcount == 0:
+-                return
+""",
+        "tests/telemetry/test_counts.py::test_an_invocation_counts_once",
+    ),
+    Mutant(
+        "a bet is counted while it waits for its delay",
+        "app/domain/activity.py",
+        """\
+-        case BetStatus.OPEN:
++        case BetStatus.OPEN | BetStatus.DELAYED:
+""",
+        "tests/domain/test_activity.py::test_the_last_step_is_what_happened_and_happens_once",
+    ),
+    Mutant(
+        "a handler that suspends has a span for each attempt",
+        "app/services/observed.py",
+        """\
+-        _count_attempt(attempt, "suspended")
++        _finish(attempt, "suspended")
+""",
+        "tests/services/test_traces.py::test_a_deposit_is_one_tree_from_the_ingress_to_the_provider[replayed]",
+    ),
+    Mutant(
+        "a log tells to whom a message went",
+        "app/telemetry/logs.py",
+        """\
+-        line = _ADDRESS.sub(HIDDEN, self._inner.format(record))
++        line = self._inner.format(record)
+""",
+        "tests/telemetry/test_logs.py::test_no_line_tells_an_address_or_a_secret",
+    ),
 ]

@@ -204,9 +204,11 @@ def clean_environment() -> dict[str, str]:
 
 
 def free_port_base() -> int:
-    """A block of ports that nobody uses, below those the kernel gives to clients."""
+    """A block of ports that nobody uses, below those the kernel gives to clients; each worker of pytest has a range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + worker % 4 * 3_000
     while True:
-        base = random.randrange(20_000, 31_000)
+        base = random.randrange(first, first + 1_800)
         try:
             Ports.plan(base).require_free()
         except ClickException:

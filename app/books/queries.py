@@ -85,7 +85,7 @@ from markets left join worst on worst.market = markets.market"""
 
 SETTLEMENTS = """
 with runs as (
-  select target_service_key as run, status, created_at from sys_invocation_status
+  select target_service_key as run, created_at from sys_invocation_status
   where target_service_name = 'SettlementWorkflow' and target_handler_name = 'run'
 ), progress as (
   select service_key as run, json_get_bool(value_utf8, 'done') as done,
@@ -96,9 +96,12 @@ with runs as (
   from state where service_name = 'MarketService' and key = 'market'
 )
 select count(*) as running, coalesce(sum(bets_left), 0) as bets_left, min(created_at) as oldest
-from runs left join progress on progress.run = runs.run left join newest on newest.run = runs.run
-where status <> 'completed' or (newest.run is not null and coalesce(done, false) = false)"""
-"""Results that are not carried out on every bet: their run goes on, or has ended without, and no newer result came."""
+from newest join runs on runs.run = newest.run left join progress on progress.run = newest.run
+where coalesce(done, false) = false"""
+"""Newest results of markets that are not carried out on every bet: their run goes on, or has ended too soon.
+
+A run is known for 90 days after its end, with its progress; both are forgotten together.
+"""
 
 SAMPLE = """
 select service_key as player, partition_key as place from state

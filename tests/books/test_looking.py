@@ -193,6 +193,9 @@ def test_a_settlement_counts_until_every_bet_knows_the_result_or_a_newer_one(kep
     kept.system.eventually(lambda: kept.look().settlements == Waiting(0, None))
     assert (kept.look().settlement_bets_left, kept.look().balanced) == (0, True)
 
+    with kept.stored("SettlementWorkflow", "cut:2", {}):  # as before its run has said anything
+        assert kept.look().settlements.count == 1
+
 
 PAGES = "select service_key from state where service_name = 'MarketBookPage' and service_key like 'cut:%'"
 

@@ -6,6 +6,7 @@ from click import ClickException
 
 from app.dev import binaries
 from tests.dev.commands import betting
+from tests.running import free_port_base
 
 NO_NETWORK = "import sys; sys.exit('npm error code ENOTFOUND\\nnpm error network request to the registry failed')"
 INSTALLS = f"""
@@ -28,7 +29,9 @@ def npm_does(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
 
 def test_a_program_that_is_not_there_is_said_with_its_cure() -> None:
-    answer = betting("dev", "--port-base=20000", environment={binaries.OVERRIDE: "/no/such/restate-server"})
+    answer = betting(
+        "dev", f"--port-base={free_port_base()}", environment={binaries.OVERRIDE: "/no/such/restate-server"}
+    )
 
     assert answer.returncode == 1
     assert "BETTING_RESTATE_SERVER=/no/such/restate-server is no program" in answer.stderr

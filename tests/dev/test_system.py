@@ -39,7 +39,7 @@ def test_the_ready_file_says_where_everything_is(system: System) -> None:
     base = int(facts["ingress"].rpartition(":")[2]) - 80
 
     assert facts == {
-        **{name: Ports.plan(base).url(name) for name in ("ingress", "admin", "service", "sandbox", "books")},
+        **{name: Ports.plan(base).url(name) for name in ("ingress", "admin", "service", "sandbox", "metrics", "books")},
         "pids": facts["pids"],
     }
     assert set(facts["pids"]) == {"books", "restate", "service", "sandbox"}

@@ -105,6 +105,11 @@ def seen(query: str) -> list[dict[str, Any]]:
     return [series["metric"] | {"value": float(series["value"][1])} for series in answer["data"]["result"]]
 
 
+def unwatch(folder: Path) -> None:
+    """Take it away again."""
+    kubectl("delete", "--kustomize", str(folder), "--wait")
+
+
 @contextmanager
 def forward(target: str, port: int) -> Iterator[httpx.Client]:
     """An HTTP client of a port in the cluster."""

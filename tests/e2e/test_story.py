@@ -23,6 +23,7 @@ from tests.e2e.running import (
     run,
     seen,
     until,
+    unwatch,
     watch,
 )
 
@@ -42,6 +43,12 @@ def release() -> Iterator[Release]:
     run("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
     yield Release(given)
     run("kubectl", "delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def look(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the Prometheus beside the release is described."""
+    return tmp_path_factory.mktemp("look")
 
 
 @pytest.fixture
@@ -186,8 +193,8 @@ def test_1b_a_request_that_our_restate_did_not_sign_is_refused(release: Release)
         assert service.get("/discover").status_code == 401
 
 
-def test_1c_whoever_looks_sees_the_release(release: Release, tmp_path: Path) -> None:
-    watch(tmp_path)
+def test_1c_whoever_looks_sees_the_release(release: Release, look: Path) -> None:
+    watch(look)
 
     until(lambda: in_sight() == {"books": 1, "release": 1, "restate": 1, "service": 2}, "all pods are scraped", 120)
     until(lambda: seen("sum(betting_deposits_total{outcome='credited'})")[0]["value"] == 2, "both deposits")
@@ -356,7 +363,8 @@ def audited(ingress: httpx.Client, player: str) -> dict[str, Any]:
     return wallets
 
 
-def test_8_an_uninstall_leaves_nothing_but_the_volumes_that_notes_named(release: Release) -> None:
+def test_8_an_uninstall_leaves_nothing_but_the_volumes_that_notes_named(release: Release, look: Path) -> None:
+    unwatch(look)
     named = {
         line.strip().removeprefix("persistentvolumeclaim/")
         for line in run("helm", "get", "notes", "betting", f"--namespace={NAMESPACE}").splitlines()

@@ -81,7 +81,7 @@ def serve() -> Iterator[Callable[[str], str]]:
 
         def start(version: str) -> str:
             port = free_port()
-            command = [sys.executable, "-m", "hypercorn", "versions:app", "--bind", f"127.0.0.1:{port}"]
+            command = [sys.executable, "-m", "hypercorn", "versions:app", "--workers=0", "--bind", f"127.0.0.1:{port}"]
             ready = f"http://127.0.0.1:{port}/restate/health"
             stack.enter_context(running(command, ready, {"VERSION": version}))
             return f"http://127.0.0.1:{port}/"
