@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,8 +63,8 @@ def _fetch() -> str:
             return f"apt-get download prometheus: {done.stderr.strip()}"
         [package] = Path(place).glob("*.deb")
         subprocess.run(["dpkg", "-x", package, "unpacked"], cwd=place, check=True, capture_output=True)
-        shutil.rmtree(CACHE, ignore_errors=True)
-        (Path(place) / "unpacked").rename(CACHE)
+        with suppress(OSError):  # another process was faster
+            (Path(place) / "unpacked").rename(CACHE)
     return "fetched"
 
 
