@@ -80,7 +80,11 @@ def whole_numbers(_context: click.Context, _parameter: click.Parameter, value: s
 )
 def main(rounds: int, clients: list[int], settle: list[int], suites: Sequence[str], output: Path) -> None:
     """Measure payments, bets and settlement beside a no-op invocation, on a system of its own."""
-    unhurried = {"BETTING_CHARGE_WAIT_SECONDS": "25", "BETTING_PROVIDER_TIMEOUT_SECONDS": "10"}
+    unhurried = {
+        "BETTING_CHARGE_WAIT_SECONDS": "25",
+        "BETTING_PROVIDER_TIMEOUT_SECONDS": "10",
+        "BETTING_BOOKS_SECONDS": "86400",  # the bookkeeper would read all that is planted, again and again
+    }
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), environment=unhurried) as system,
