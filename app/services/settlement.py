@@ -21,7 +21,7 @@ from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, clock, requests
 from app.services.markets import SETTLEMENT, SettlementOrder, numbered_book
 from app.services.observed import observed
 
-PAGES_AT_ONCE = 5
+PAGES_AT_ONCE = 10
 """Pages of bets under way at the same time, so that a large market leaves room for other work."""
 RETENTION = timedelta(days=90)
 """How long `progress` can tell of a run after its end."""
