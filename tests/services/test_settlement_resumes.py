@@ -11,7 +11,7 @@ from tests.running import Process, System, running
 from tests.services.crowd import crowd
 from tests.services.test_bets import Customer, Game
 
-BETS = 800
+BETS = 1_600
 CLIENTS = 16
 KILLED: tuple[Process, ...] = ("service", "restate")
 
