@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -109,12 +111,33 @@ def server_config(settings: Settings) -> Config:
     return config
 
 
+LAST_SECONDS = 2
+"""After the grace period, to close connections."""
+
+
+def _end_within(seconds: float) -> None:
+    """End the process even if its server does not: a request that comes right after the signal can hold it for ever."""
+
+    def end() -> None:
+        logging.getLogger(__name__).error("did not end in %g s; what is in flight is repeated elsewhere", seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; what is in flight then is given the grace period, and is retried elsewhere."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        _end_within(settings.shutdown_grace_seconds + LAST_SECONDS)
+
     for signum in (signal.SIGTERM, signal.SIGINT):
-        install_shutdown_hook(loop, stop.set, signum)
+        install_shutdown_hook(loop, end, signum)
     log_to_stderr(settings.log_format, [settings.webhook_secret], RestateLoggingFilter())
     async with (
         HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds) as provider,

@@ -22,7 +22,8 @@ def serving(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The service alone, until it is told to go."""
     port = free_port_base() + 1080
     service = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"], env=clean_environment() | {"BETTING_PORT": str(port)} | settings
+        [sys.executable, "-m", "app", "serve"],
+        env=clean_environment() | {"BETTING_PORT": str(port), "BETTING_METRICS_PORT": "0"} | settings,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -62,6 +63,30 @@ def test_sigterm_ends_a_service_that_has_served_requests() -> None:
         service.send_signal(signal.SIGTERM)
 
         assert service.wait(timeout=10) == 0
+
+
+NEVER_ENDING = """
+import asyncio
+from app.settings import Settings
+from app.telemetry.folder import metrics_folder
+with metrics_folder(""):
+    from app import composition
+    async def never(*_, **__):
+        print("serving", flush=True)
+        await asyncio.Event().wait()
+    composition.serve_asgi = never
+    asyncio.run(composition.serve(Settings(shutdown_grace_seconds=0.1, metrics_port=0)))
+"""
+
+
+def test_sigterm_ends_a_service_whose_server_never_ends() -> None:
+    command = [sys.executable, "-c", NEVER_ENDING]
+    with subprocess.Popen(command, env=clean_environment(), stdout=subprocess.PIPE) as service:
+        assert service.stdout is not None
+        assert service.stdout.readline() == b"serving\n"
+        service.send_signal(signal.SIGTERM)
+
+        assert service.wait(timeout=30) == 1
 
 
 def test_what_is_in_flight_at_sigterm_is_finished_by_the_next_process(system: System) -> None:
