@@ -116,7 +116,7 @@ LAST_SECONDS = 2
 
 
 def _end_within(seconds: float) -> None:
-    """End the process even if its server does not: a request that comes right after the signal can hold it for ever."""
+    """End the process even if its server does not, as was seen when streams were ending at the very signal."""
 
     def end() -> None:
         logging.getLogger(__name__).error("did not end in %g s; what is in flight is repeated elsewhere", seconds)
