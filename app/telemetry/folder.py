@@ -5,7 +5,7 @@ prometheus-client decides at its import whether to keep numbers there: nothing h
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,8 +15,8 @@ _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 @contextmanager
 def metrics_folder(shared: str) -> Iterator[Path]:
     """Keep the numbers of this process in a folder: the shared one, or when there is none, one that goes with us."""
-    with TemporaryDirectory(prefix="betting-metrics-") as own:
-        folder = Path(shared or own)
+    with nullcontext(shared) if shared else TemporaryDirectory(prefix="betting-metrics-") as name:
+        folder = Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         os.environ[_VARIABLE] = str(folder)
         yield folder
