@@ -111,10 +111,6 @@ def server_config(settings: Settings) -> Config:
     return config
 
 
-LAST_SECONDS = 2
-"""After the grace period, to close connections."""
-
-
 def _end_within(seconds: float) -> None:
     """End the process even if its server does not, as was seen when streams were ending at the very signal."""
 
@@ -134,7 +130,7 @@ async def serve(settings: Settings) -> None:
 
     def end() -> None:
         stop.set()
-        _end_within(settings.shutdown_grace_seconds + LAST_SECONDS)
+        _end_within(settings.end_seconds)
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         install_shutdown_hook(loop, end, signum)

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         10, gt=0, description="After SIGTERM, how long running attempts may take to end, seconds"
     )
 
+    @property
+    def end_seconds(self) -> float:
+        """From SIGTERM to the end of the process at the latest: the grace period, and a little to close connections."""
+        return self.shutdown_grace_seconds + 2
+
     @field_validator("lookup_seconds", "identity_keys", "refused_payment_methods", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

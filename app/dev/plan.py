@@ -52,7 +52,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
             _service_environment(ports) | {"BETTING_METRICS_DIR": str(folder.metrics)},
             [ports.url("service") + "/health"],
             folder.log("service"),
-            settings.shutdown_grace_seconds + 2,
+            settings.end_seconds,
             lock,
         ),
         restate=Child(
