@@ -154,6 +154,14 @@ containers:
 {{- end -}}
 {{- end -}}
 
+{{/* The labels of what the Prometheus operator reads: ours, and those by which it chooses. Use: list . "component" */}}
+{{- define "betting.monitoringLabels" -}}
+{{ include "betting.labels" . }}
+{{- with (index . 0).Values.monitoring.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* A quantity, such as 10Gi, in bytes. */}}
 {{- define "betting.bytes" -}}
 {{- $units := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
