@@ -16,6 +16,7 @@ ALL_LIVE = "no version drains"
 WINDOW = "15m"
 FALLING = f"-deriv({IN_FLIGHT}[{WINDOW}:])"
 """By how many a second the unfinished invocations of a version get fewer."""
+DRAINED_IN = one(f"{IN_FLIGHT} / ({FALLING} > 0) and {GOING}", "{{version}}", empty=ALL_LIVE)
 
 NOW = Section(
     "Ten seconds",
@@ -43,7 +44,7 @@ NOW = Section(
         Panel(
             "Drained in",
             "If the work of a draining version goes on ending as fast as in the last 15 minutes.",
-            one(f"{IN_FLIGHT} / ({FALLING} > 0) and {GOING}", "{{version}}", empty=ALL_LIVE),
+            DRAINED_IN,
             Unit.SECONDS,
             Look.NUMBER,
             width=4,
@@ -121,7 +122,7 @@ DRAIN = Section(
         Panel(
             "Drained in",
             "Time left at the pace of the last 15 minutes; nothing while nothing ends.",
-            one(f"{IN_FLIGHT} / ({FALLING} > 0) and {GOING}", "{{version}}", empty=ALL_LIVE),
+            DRAINED_IN,
             Unit.SECONDS,
         ),
         Panel(
