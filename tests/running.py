@@ -102,6 +102,25 @@ class System:
         """What a customer has been told."""
         return self._look("mails", to=to)
 
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """What Restate's SQL answers an operator."""
+        answer = self._http.post(
+            f"{self.admin}/query", json={"query": sql}, headers={"accept": "application/json"}
+        ).raise_for_status()
+        rows: list[dict[str, Any]] = answer.json()["rows"]
+        return rows
+
+    def state(self, service: str, key: str) -> dict[str, bytes]:
+        """What Restate keeps for an object."""
+        sql = f"select key, value from state where service_name = '{service}' and service_key = '{key}'"
+        return {row["key"]: bytes.fromhex(row["value"]) for row in self.query(sql)}
+
+    def plant(self, service: str, key: str, state: Mapping[str, bytes]) -> None:
+        """Put state in the place of all that an object has, as an operator can, and wait until it is there."""
+        content = {"object_key": key, "new_state": {name: list(value) for name, value in state.items()}}
+        self._http.post(f"{self.admin}/services/{service}/state", json=content).raise_for_status()
+        self.eventually(lambda: self.state(service, key) == state)
+
     def metrics(self, name: str) -> dict[tuple[str, ...], float]:
         """What the service exports under a name now, by the values of its labels in their names' order."""
         text = self._http.get(f"{self.ports.url('metrics')}/metrics").raise_for_status().text

@@ -1,7 +1,6 @@
 """A running system and its books, as the bookkeeper and an operator see them."""
 
 import asyncio
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,12 +59,12 @@ class Kept:
     @contextmanager
     def stored(self, service: str, key: str, state: Mapping[str, str]) -> Iterator[None]:
         """Put this in the place of what is stored, as an operator's mistake would, and back in the end."""
-        before = self._state(service, key)
-        self._store(service, key, state)
+        before = self.system.state(service, key)
+        self.system.plant(service, key, {name: value.encode() for name, value in state.items()})
         try:
             yield
         finally:
-            self._store(service, key, before)
+            self.system.plant(service, key, before)
 
     @contextmanager
     def player(self, player: Player) -> Iterator[None]:
@@ -75,27 +74,5 @@ class Kept:
 
     def kill(self, service: str, key: str) -> None:
         """End what is under way at this object."""
-        for running in self.ask_admin(UNFINISHED.format(service=service, key=key)):
+        for running in self.system.query(UNFINISHED.format(service=service, key=key)):
             httpx.patch(f"{self.system.admin}/invocations/{running['id']}/kill", trust_env=False).raise_for_status()
-
-    def ask_admin(self, sql: str) -> list[dict[str, Any]]:
-        """What Restate's SQL answers."""
-        headers = {"accept": "application/json"}
-        answer = httpx.post(f"{self.system.admin}/query", json={"query": sql}, headers=headers, trust_env=False)
-        rows: list[dict[str, Any]] = answer.raise_for_status().json()["rows"]
-        return rows
-
-    def _state(self, service: str, key: str) -> dict[str, str]:
-        where = f"service_name = '{service}' and service_key = '{key}'"
-        return {row["key"]: row["value_utf8"] for row in self.ask_admin(f"select * from state where {where}")}
-
-    def _store(self, service: str, key: str, state: Mapping[str, str]) -> None:
-        stored = {name: list(value.encode()) for name, value in state.items()}
-        answer = httpx.post(
-            f"{self.system.admin}/services/{service}/state",
-            content=json.dumps({"object_key": key, "new_state": stored}),
-            headers={"content-type": "application/json"},
-            trust_env=False,
-        )
-        assert answer.is_success, answer.text
-        self.system.eventually(lambda: self._state(service, key) == state)

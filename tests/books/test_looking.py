@@ -175,7 +175,7 @@ def test_a_settlement_counts_until_every_bet_knows_the_result_or_a_newer_one(kep
     open_market(kept, "cut")
     for number in range(50):
         bet(kept, "cut", "cut", "home", number)
-    [page] = kept.system.eventually(lambda: kept.ask_admin(PAGES))
+    [page] = kept.system.eventually(lambda: kept.system.query(PAGES))
     started = datetime.now(UTC)
     with kept.stored("MarketBookPage", page["service_key"], {"page": "unreadable"}):
         settle(kept, "cut", 1, HOME_WON)
@@ -185,7 +185,9 @@ def test_a_settlement_counts_until_every_bet_knows_the_result_or_a_newer_one(kep
         assert running.oldest is not None
         assert abs((running.oldest - started).total_seconds()) < 60
         kept.kill("MarketBookPage", page["service_key"])
-        kept.system.eventually(lambda: not kept.ask_admin(UNFINISHED.format(service="SettlementWorkflow", key="cut:1")))
+        kept.system.eventually(
+            lambda: not kept.system.query(UNFINISHED.format(service="SettlementWorkflow", key="cut:1"))
+        )
 
     assert (kept.look().settlements, kept.look().settlement_bets_left) == (running, 50)
 

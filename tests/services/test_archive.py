@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from uuid import uuid4
 
-import httpx
 from pydantic import BaseModel
 
 from app.domain.archive import KEPT_PAGES, MAX_PAGES, ArchiveIndex, Bucket, Operations, hash_of, name_of
@@ -24,20 +23,9 @@ class Stored:
         self.betting = betting
         self.user_id = user_id
 
-    def state(self, service: str, key: str) -> dict[str, bytes]:
-        sql = f"select key, value from state where service_name = '{service}' and service_key = '{key}'"
-        answer = httpx.post(
-            f"{self.betting.admin}/query", json={"query": sql}, headers={"accept": "application/json"}, trust_env=False
-        )
-        return {row["key"]: bytes.fromhex(row["value"]) for row in answer.raise_for_status().json()["rows"]}
-
     def plant(self, service: str, key: str, state: Mapping[str, BaseModel]) -> None:
         """Put state in the place of all that an object has."""
-        wanted = {name: model.model_dump_json().encode() for name, model in state.items()}
-        content = {"object_key": key, "new_state": {name: list(value) for name, value in wanted.items()}}
-        url = f"{self.betting.admin}/services/{service}/state"
-        httpx.post(url, json=content, trust_env=False).raise_for_status()
-        self.betting.eventually(lambda: self.state(service, key) == wanted)
+        self.betting.plant(service, key, {name: model.model_dump_json().encode() for name, model in state.items()})
 
     def plant_page(self, page: int, content: ArchivePage) -> None:
         self.plant("StatementService", f"{self.user_id}:archive-{page}", {"page": content})
@@ -47,16 +35,16 @@ class Stored:
 
     @property
     def player(self) -> Player:
-        return Player.model_validate_json(self.state("PlayerService", self.user_id)["player"])
+        return Player.model_validate_json(self.betting.state("PlayerService", self.user_id)["player"])
 
     @property
     def index(self) -> ArchiveIndex:
-        return ArchiveIndex.model_validate_json(self.state("PlayerService", self.user_id)["archive"])
+        return ArchiveIndex.model_validate_json(self.betting.state("PlayerService", self.user_id)["archive"])
 
     def bucket(self, hashed: str) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = json.loads(self.state("ArchiveBucket", f"{self.user_id}:{hashed[0]}")["bucket"])[
-            "pages"
-        ]
+        found: dict[str, list[int]] = json.loads(
+            self.betting.state("ArchiveBucket", f"{self.user_id}:{hashed[0]}")["bucket"]
+        )["pages"]
         return found
 
 

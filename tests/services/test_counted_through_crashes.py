@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-
 from tests.running import Process, System, clean_environment, running
 
 KILLS: tuple[Process, ...] = ("service", "service", "restate", "service", "service")
@@ -20,9 +18,8 @@ def total(betting: System, name: str, *outcome: str) -> float:
 def accounts(betting: System) -> dict[str, int]:
     """Every account, summed over all wallets of all players as they are stored."""
     query = "select value_utf8 from state where service_name = 'PlayerService' and key = 'player'"
-    answer = httpx.post(f"{betting.admin}/query", json={"query": query}, headers={"accept": "application/json"})
     sums: dict[str, int] = {}
-    for row in answer.raise_for_status().json()["rows"]:
+    for row in betting.query(query):
         for wallet in json.loads(row["value_utf8"])["wallets"].values():
             for account, amount in wallet["accounts"].items():
                 sums[account] = sums.get(account, 0) + amount
