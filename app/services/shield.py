@@ -1,0 +1,50 @@
+"""What a cancel or a kill of an invocation must not tear apart.
+
+An operator, and whoever knows an invocation's id, can cancel it. Restate then cancels the calls that it waits for, not
+what it sent, and its next wait raises an error, once; what it does after that works as ever. A kill runs nothing more.
+So what is half done outside of a handler is either learned and given back, or handed over by a send, which nothing can
+interrupt, to a handler that can be repeated.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import restate
+from restate import RestateDurableFuture
+from restate.exceptions import TerminalError
+
+T = TypeVar("T")
+
+_STOPPED = {"cancelled", "killed"}
+
+
+def was_stopped(error: TerminalError) -> bool:
+    """Whether an invocation, this one or one that it called, was cancelled or killed: no answer of ours, no refusal."""
+    return error.status_code == 409 and not error.metadata and error.message in _STOPPED
+
+
+async def all_ended(*futures: RestateDurableFuture[Any]) -> None:
+    """Wait until all of these have ended, however often this invocation is cancelled meanwhile.
+
+    Each of them, awaited after that, gives its own value or its own error.
+    """
+    while True:
+        try:
+            await restate.gather(*futures)
+        except TerminalError as error:
+            if not was_stopped(error):  # gather looks at no value, so it can be nothing but a cancel of ours
+                raise
+        else:
+            return
+
+
+async def insist(call: Callable[[], RestateDurableFuture[T]]) -> T:
+    """Make a call that can be repeated until it has ended by itself, whoever stops it or us."""
+    while True:
+        future = call()
+        await all_ended(future)
+        try:
+            return await future
+        except TerminalError as error:
+            if not was_stopped(error):
+                raise
