@@ -1,12 +1,15 @@
-"""The crash matrix: a flow is run again and again, each time with a kill at another of its steps.
+"""The crash matrix: a flow is run again and again, and each time something ends at another of its steps.
 
-The end must always be the same. A flow is a generator: what it does before its `yield` prepares, what it does after it
-is under test, with assertions about the end.
+The service or restate-server is killed, or the invocation that is at the step is cancelled or killed. The end must be
+the same as undisturbed; where an invocation was cancelled or killed, the money may also be back where it was, but never
+in between. A flow is a generator: what it does before its `yield` prepares, what it does after it is under test, with
+assertions about the end, and it returns BACK where the money is back.
 """
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +22,16 @@ from tests.running import System
 PATIENCE_SECONDS = 60
 RUNS_TO_REACH = 3
 """A retry numbers its entries anew: a run disturbed by the kill before it may pass a point under another number."""
-Flow = Callable[[System], Iterator[None]]
+SAME, BACK = "same", "back"
+"""How a flow can end: as if nothing had happened, or with the money back where it was."""
+Steps = Generator[None, None, str | None]
+Flow = Callable[[System], Steps] | Callable[[System], Iterator[None]]
+
+COLUMNS = ("service before", "service after", "restate-server", "cancel", "kill")
+"""What ends at a step."""
+PROCESSES = COLUMNS[:3]
+MESSAGE = "CommsService/send"
+"""A message that is killed is lost: nobody repeats it."""
 
 LOOKS = {
     "PlayerService/getAccount",
@@ -36,7 +48,12 @@ LOOKS = {
 
 
 class Insisting(System):
-    """A system as its customers reach it: they ask again, with the same business id, until there is an answer."""
+    """A system as its customers reach it: they ask again, with the same business id, until there is an answer.
+
+    `once` is for those who give up: what they began is then undone, or finished by itself.
+    """
+
+    once = System.call
 
     def call(
         self,
@@ -54,9 +71,14 @@ class Insisting(System):
             except httpx.TransportError:
                 time.sleep(0.1)
                 continue
-            if response.status_code < 500 and not _is_starting(response):
+            if response.status_code < 500 and not _is_starting(response) and not was_stopped(response):
                 return response
         raise AssertionError(f"no answer from {service}/{handler} in {PATIENCE_SECONDS} s")
+
+
+def was_stopped(response: httpx.Response) -> bool:
+    """Whether the invocation that was to answer, or one that it called, was cancelled or killed."""
+    return response.status_code == 409 and response.json()["message"] in ("cancelled", "killed")
 
 
 def _is_starting(response: httpx.Response) -> bool:
@@ -66,15 +88,16 @@ def _is_starting(response: httpx.Response) -> bool:
 
 @dataclass
 class Crashing:
-    """A running system whose service can be killed at a point."""
+    """A running system where something can end at a point."""
 
     system: Insisting
     folder: Path
 
-    def plan(self, moment: str, pid: int, point: str) -> None:
-        (self.folder / "plan").write_text(f"{moment} {pid} {point}")
+    def plan(self, end: "End") -> None:
+        what = {"service": "0", "restate-server": str(self.system.facts()["pids"]["restate"])}.get(end.what, end.what)
+        (self.folder / "plan").write_text(f"{end.moment} {what} {end.point}")
 
-    def was_killed(self) -> bool:
+    def was_reached(self) -> bool:
         return not (self.folder / "plan").exists()
 
     def points(self) -> list[str]:
@@ -86,42 +109,65 @@ class Crashing:
 
 
 @dataclass(frozen=True)
-class Kill:
-    """What is killed, and when."""
+class End:
+    """What ends, a process or an invocation (`cancel`, `kill`), and when."""
 
-    process: str
+    what: str
     moment: str
     point: str
 
+    @property
+    def column(self) -> str:
+        return f"service {self.moment}" if self.what == "service" else self.what
 
-def matrix(crashing: Crashing, flow: Flow, of: Sequence[str] = ("",)) -> Table:
-    """Run a flow once for every kill at the steps that match one of some expressions, by default at all steps."""
+
+def matrix(
+    crashing: Crashing, flow: Flow, of: Sequence[str] = ("",), columns: Sequence[str] = PROCESSES
+) -> tuple[Table, int]:
+    """Run a flow once for every end at the steps that match one of some expressions, by default at all steps.
+
+    Gives the table to print, and how many ends it tells of.
+    """
     name = flow.__name__.replace("_", " ")
-    table = Table("flow", "step", "killed", "moment", "end", title=f"crash matrix: {name}")
     steps = _steps_of(crashing, flow)
     for wanted in of:
         assert any(re.match(wanted, step) for step in steps), f"{name} has no step {wanted}: {steps}"
     points = [step for step in steps if any(re.match(wanted, step) for wanted in of)]
-    for kill in _kills(points):
-        reached = any(_is_killed_in(crashing, flow, kill) for _ in range(RUNS_TO_REACH))
-        assert reached, f"{kill.point} was not reached again in {RUNS_TO_REACH} runs"
-        table.add_row(name, kill.point, kill.process, kill.moment, "same")
-    return table
+    cells: dict[str, dict[str, str]] = defaultdict(dict)
+    ends = [end for end in _ends(points) if end.column in columns]
+    for end in ends:
+        how = _how_it_ends(crashing, flow, end)
+        cells[end.point][end.column] = BACK if cells[end.point].get(end.column) == BACK else how
+    table = Table("flow", "step", *columns, title=f"crash matrix: {name}")
+    for point in points:
+        table.add_row(name, point, *(cells[point].get(column, "") for column in columns))
+    return table, len(ends)
 
 
-def _is_killed_in(crashing: Crashing, flow: Flow, kill: Kill) -> bool:
-    """Run a flow with a kill planned; whether its point was reached."""
-    pid = 0 if kill.process == "service" else crashing.system.facts()["pids"]["restate"]
-    run(crashing, flow, lambda: crashing.plan(kill.moment, pid, kill.point))
-    return crashing.was_killed()
+def _how_it_ends(crashing: Crashing, flow: Flow, end: End) -> str:
+    """Run a flow with something that ends at a point, until that was reached."""
+    for _ in range(RUNS_TO_REACH):
+        try:
+            how = run(crashing, flow, lambda: crashing.plan(end))
+        except BaseException as error:
+            error.add_note(f"{flow.__name__}: {end.what} {end.moment} {end.point}")
+            raise
+        if crashing.was_reached():
+            assert how == SAME or end.what in ("cancel", "kill"), f"{end}: {how}"
+            return how
+    raise AssertionError(f"{end.point} was not reached again in {RUNS_TO_REACH} runs")
 
 
-def run(crashing: Crashing, flow: Flow, before: Callable[[], object]) -> None:
-    """Let a flow prepare, do something, and let it go on to its end."""
+def run(crashing: Crashing, flow: Flow, before: Callable[[], object]) -> str:
+    """Let a flow prepare, do something, and let it go on to its end, which it names."""
     steps = flow(crashing.system)
     next(steps)
     before()
-    assert next(steps, "ended") == "ended", "a flow yields once"
+    try:
+        next(steps)
+    except StopIteration as end:
+        return SAME if end.value is None else str(end.value)
+    raise AssertionError("a flow yields once")
 
 
 def _steps_of(crashing: Crashing, flow: Flow) -> list[str]:
@@ -139,19 +185,25 @@ def _is_step(point: str) -> bool:
     return entry != "End" and handler not in LOOKS
 
 
-def _kills(points: Sequence[str]) -> Iterator[Kill]:
+def _ends(points: Sequence[str]) -> Iterator[End]:
     """The service before a handler's first entry, before an effect outside is entered, and after every entry.
 
-    restate-server in the middle of what each component does.
+    restate-server in the middle of what each component does. An invocation after every entry; it is killed also before
+    its first.
     """
     for point in points:
-        _, number, entry = point.split(" ")
+        handler, number, entry = point.split(" ")
         if number == "1" or entry == "RunResult":
-            yield Kill("service", "before", point)
-        yield Kill("service", "after", point)
+            yield End("service", "before", point)
+        yield End("service", "after", point)
+        yield End("cancel", "after", point)
+        if handler != MESSAGE:
+            if number == "1":
+                yield End("kill", "before", point)
+            yield End("kill", "after", point)
     for _, of_one in groupby(sorted(points, key=_component), key=_component):
         entries = list(of_one)
-        yield Kill("restate-server", "after", entries[len(entries) // 2])
+        yield End("restate-server", "after", entries[len(entries) // 2])
 
 
 def _component(point: str) -> str:

@@ -1,15 +1,18 @@
-"""The service, able to be killed (SIGKILL) right before or after any entry that it writes to a journal.
+"""The service, where any entry that it writes to a journal can be the last: it, or something else, ends right there.
 
-    python -m tests.services.crashing PORT FOLDER
+    python -m tests.services.crashing PORT FOLDER ADMIN
 
 What the service writes is cut into the protocol's messages, each passed on by itself, and every message is a point:
-`PaymentService/deposit 3 Call` is the third message of that handler. FOLDER/plan names the next crash: a moment
-(`before` or `after`), a process id (0 for the service itself) and a point. FOLDER/seen lists the points as they pass.
-The process that serves is a fork of one that has loaded everything, so that it is back at once.
+`PaymentService/deposit 3 Call` is the third message of that handler. FOLDER/plan names the next end: a moment
+(`before` or `after`), what ends, and a point. What ends is a process by its id (SIGKILL; 0 for the service itself), or
+the invocation that is at the point, which Restate's admin API at ADMIN is asked to `cancel` or to `kill`. FOLDER/seen
+lists the points as they pass. The process that serves is a fork of one that has loaded everything, so that it is back
+at once.
 """
 
 import asyncio
 import os
+import re
 import signal
 import struct
 import sys
@@ -17,6 +20,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from app.settings import Settings
 from app.telemetry.folder import metrics_folder
@@ -40,6 +45,8 @@ NAMES = {
     0x0411: "Run",
 }
 FLUSH_SECONDS = 0.03
+INVOCATION = re.compile(rb"inv_[0-9A-Za-z]+")
+"""An invocation's id as the first message of its request names it."""
 
 
 def messages(chunk: bytes) -> Iterator[tuple[str, bytes]]:
@@ -51,23 +58,34 @@ def messages(chunk: bytes) -> Iterator[tuple[str, bytes]]:
         chunk = chunk[end:]
 
 
-def crashing(app: Any, folder: Path) -> Any:
-    """The application with a crash planned at a point."""
+def crashing(app: Any, folder: Path, admin: str) -> Any:
+    """The application with an end planned at a point."""
     plan, seen = folder / "plan", folder / "seen"
 
-    async def reached(moment: str, point: str) -> None:
+    async def reached(moment: str, point: str, invocation: str) -> None:
         if not plan.exists():
             return
-        planned_moment, pid, planned_point = plan.read_text().split(" ", 2)
+        planned_moment, what, planned_point = plan.read_text().split(" ", 2)
         if (planned_moment, planned_point) != (moment, point):
             return
         plan.unlink()
         await asyncio.sleep(FLUSH_SECONDS)  # what was written before is on its way
-        os.kill(int(pid) or os.getpid(), signal.SIGKILL)
+        if what.isdigit():
+            os.kill(int(what) or os.getpid(), signal.SIGKILL)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            (await client.patch(f"{admin}/invocations/{invocation}/{what}")).raise_for_status()
+        await asyncio.sleep(FLUSH_SECONDS)  # Restate tells the attempt that goes on
 
     async def wrapped(scope: Any, receive: Any, send: Any) -> None:
         name = "/".join(scope["path"].rsplit("/", 2)[1:])
-        count = 0
+        count, invocation = 0, ""
+
+        async def receive_first() -> Any:
+            nonlocal invocation
+            event = await receive()
+            if not invocation and (found := INVOCATION.search(event.get("body", b""))):
+                invocation = found[0].decode()
+            return event
 
         async def send_each(event: Any) -> None:
             nonlocal count
@@ -79,11 +97,11 @@ def crashing(app: Any, folder: Path) -> Any:
                 point = f"{name} {count} {kind}"
                 with seen.open("a") as lines:
                     lines.write(point + "\n")
-                await reached("before", point)
+                await reached("before", point, invocation)
                 await send({**event, "body": content})
-                await reached("after", point)
+                await reached("after", point, invocation)
 
-        await app(scope, receive, send_each)
+        await app(scope, receive_first, send_each)
 
     return wrapped
 
@@ -93,13 +111,13 @@ def _end(child: int, *_: object) -> None:
     sys.exit(0)
 
 
-def main(port: int, folder: Path) -> None:
+def main(port: int, folder: Path, admin: str) -> None:
     """Serve; when the serving process is killed, go on with the next."""
     settings = Settings(port=port, metrics_port=0)
     with metrics_folder(str(folder / "metrics")):
         from app import composition
     build = composition.build_app
-    composition.build_app = lambda settings: crashing(build(settings), folder)
+    composition.build_app = lambda settings: crashing(build(settings), folder, admin)
     while True:
         child = os.fork()
         if child == 0:
@@ -111,4 +129,4 @@ def main(port: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
