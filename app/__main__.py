@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from app.books.run import Target
     from app.settings import Settings
 
 NOT_SEEN = 3
 """The exit code of `betting books --once` that says nothing of the books."""
+
+SHOWN_CHARACTERS = 200
+"""How much of a wrong value is repeated."""
 
 # Imports are inside the commands, so that each loads only what it needs and --help answers at once.
 
@@ -77,6 +82,8 @@ def serve() -> None:
     from app.telemetry.folder import metrics_folder
 
     settings = _settings()
+    if problems := [f"BETTING_{name.upper()}: {problem}" for name, problem in settings.missing()]:
+        raise click.ClickException("\n".join(problems))
     _require_free(settings.host, settings.port, "BETTING_PORT")
     if settings.metrics_port:
         _require_free(settings.host, settings.metrics_port, "BETTING_METRICS_PORT")
@@ -122,10 +129,12 @@ def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: 
 
     from app.sandbox.server import serve
 
-    secret = _settings().webhook_secret
+    settings = _settings()
+    if not settings.webhook_secret:
+        raise click.ClickException("BETTING_WEBHOOK_SECRET: not set; set it to the secret that the service has")
     _require_free(host, port, "--port")
     _require_free(host, smtp_port, "--smtp-port")
-    uvloop.run(serve(host, port, smtp_port, database, webhook_base, secret))
+    uvloop.run(serve(host, port, smtp_port, database, webhook_base, settings.webhook_secret[0]))
 
 
 @betting.command()
@@ -295,20 +304,21 @@ def _rows(settings: "Settings") -> list[dict[str, str]]:
             "variable": f"BETTING_{name.upper()}",
             "default": _text(field.default),
             "description": field.description or "",
-            "value": _text(_shown(name, getattr(settings, name), field.default)),
+            "value": _shown(settings, name),
         }
         for name, field in type(settings).model_fields.items()
     ]
 
 
-def _shown(name: str, value: object, default: object) -> object:
-    """A secret of the operator's own is not for screens and logs."""
-    return "(hidden)" if name.endswith("_secret") and value != default else value
+def _shown(settings: "Settings", name: str) -> str:
+    """A value in force; of a secret, only that there is one."""
+    value = _text(getattr(settings, name))
+    return "(hidden)" if value and settings.is_secret(name) else value
 
 
 def _text(value: object) -> str:
     """A value as one writes it in the environment."""
-    if isinstance(value, tuple | frozenset):
+    if isinstance(value, tuple | frozenset | list):
         return ",".join(map(_text, value))
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
@@ -322,12 +332,16 @@ def _settings() -> "Settings":
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            f"BETTING_{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        ]
+        problems = [_problem(str(problem["loc"][0]), problem) for problem in error.errors(include_url=False)]
         cure = "Correct or unset the variable; `betting settings` lists them with defaults and units."
-        raise click.ClickException("; ".join(problems) + f". {cure}") from None
+        raise click.ClickException("\n".join([*problems, cure])) from None
+
+
+def _problem(name: str, problem: "ErrorDetails") -> str:
+    from app.settings import Settings
+
+    given = "(hidden)" if Settings.is_secret(name) else _text(problem["input"])[:SHOWN_CHARACTERS]
+    return f"BETTING_{name.upper()}={given}: {problem['msg']}"
 
 
 def _require_free(host: str, port: int, setting: str) -> None:

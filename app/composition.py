@@ -88,7 +88,7 @@ def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, co
         charge_wait=timedelta(seconds=settings.charge_wait_seconds),
         review_timeout=timedelta(seconds=settings.review_timeout_seconds),
         market_books=settings.market_books,
-        webhook_secret=settings.webhook_secret,
+        webhook_secrets=settings.webhook_secret,
         webhook_tolerance=timedelta(seconds=settings.webhook_tolerance_seconds),
     )
 
@@ -134,7 +134,7 @@ async def serve(settings: Settings) -> None:
 
     for signum in (signal.SIGTERM, signal.SIGINT):
         install_shutdown_hook(loop, end, signum)
-    log_to_stderr(settings.log_format, [settings.webhook_secret], RestateLoggingFilter())
+    log_to_stderr(settings.log_format, settings.secrets, RestateLoggingFilter())
     async with (
         HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds) as provider,
         SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from, settings.smtp_timeout_seconds) as mailer,

@@ -1,5 +1,7 @@
 """Everything an operator can set, read from the environment once, by the composition root."""
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -48,8 +50,10 @@ class Settings(BaseSettings):
     market_books: int = Field(
         16, ge=1, le=16, description="Books a market is split into; never change it while markets are open"
     )
-    webhook_secret: str = Field(
-        "sandbox-webhook-secret", min_length=1, description="Shared with the provider to sign webhooks"
+    webhook_secret: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        repr=False,
+        description="Shared with the provider to sign webhooks; several that hold at once, separated by commas",
     )
     webhook_tolerance_seconds: float = Field(300, gt=0, description="How old a webhook's signature may be, seconds")
     smtp_host: str = Field("127.0.0.1", description="Mail server")
@@ -58,6 +62,9 @@ class Settings(BaseSettings):
     mail_from: str = Field("betting@example.com", description="Sender of customer messages")
     identity_keys: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Public keys of the Restate servers that may call us (publickeyv1_...), separated by commas"
+    )
+    unsigned_calls: Literal["refused", "allowed"] = Field(
+        "refused", description="Whether the service may run without identity keys, which lets anybody call it"
     )
     host: str = Field("127.0.0.1", description="Address the service listens on")
     port: int = Field(9080, ge=1, le=65_535, description="Port the service listens on")
@@ -75,12 +82,67 @@ class Settings(BaseSettings):
         10, gt=0, description="After SIGTERM, how long running attempts may take to end, seconds"
     )
 
+    @classmethod
+    def is_secret(cls, name: str) -> bool:
+        """Whether a setting is not for screens and logs; such fields stay out of the settings' own text, too."""
+        return not cls.model_fields[name].repr
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no log may tell."""
+        values = [getattr(self, name) for name in type(self).model_fields if self.is_secret(name)]
+        return tuple(part for value in values for part in ((value,) if isinstance(value, str) else value) if part)
+
+    def missing(self) -> Iterator[tuple[str, str]]:
+        """What the service cannot run without and no default can give: the setting, and what it needs."""
+        if not self.webhook_secret:
+            yield "webhook_secret", "not set; set it to the secret that the provider signs its webhooks with"
+        if not self.identity_keys and self.unsigned_calls == "refused":
+            yield (
+                "identity_keys",
+                "not set, so that anybody could call the service; set it to the public key of your Restate "
+                "(publickeyv1_...), or, where nobody else can reach the service, BETTING_UNSIGNED_CALLS=allowed",
+            )
+
     @property
     def end_seconds(self) -> float:
         """From SIGTERM to the end of the process at the latest: the grace period, and a little to close connections."""
         return self.shutdown_grace_seconds + 2
 
-    @field_validator("lookup_seconds", "identity_keys", "refused_payment_methods", mode="before")
+    @field_validator("identity_keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if not _is_public_key(key):
+                raise ValueError(
+                    f"{key[:80]!r} is no public key of Restate; one is publickeyv1_ and 32 bytes as base58"
+                )
+        return keys
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _are_text(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
+        if any(secret.encode(errors="replace").decode() != secret for secret in secrets):
+            raise ValueError("has bytes that are no UTF-8")
+        return secrets
+
+    @field_validator("lookup_seconds", "identity_keys", "webhook_secret", "refused_payment_methods", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PUBLIC_KEY = re.compile(rf"publickeyv1_([{_BASE58}]{{32,44}})")
+_PUBLIC_KEY_BYTES = 32
+
+
+def _is_public_key(text: str) -> bool:
+    """Whether it can check signatures: the SDK would say so by a traceback, and of one key at a time."""
+    if (match := _PUBLIC_KEY.fullmatch(text)) is None:
+        return False
+    number = 0
+    for digit in match[1]:
+        number = number * len(_BASE58) + _BASE58.index(digit)
+    leading_zeros = len(match[1]) - len(match[1].lstrip(_BASE58[0]))
+    return leading_zeros + (number.bit_length() + 7) // 8 == _PUBLIC_KEY_BYTES

@@ -29,7 +29,9 @@ STOP_SECONDS = 40
 ANSWER_SECONDS = 90
 POLL_SECONDS = 0.05
 
+WEBHOOK_SECRET = "a secret of the tests"
 FAST = {
+    "BETTING_WEBHOOK_SECRET": WEBHOOK_SECRET,
     "BETTING_CHARGE_WAIT_SECONDS": "2",
     "BETTING_PROVIDER_TIMEOUT_SECONDS": "1",
     "BETTING_LOOKUP_SECONDS": "0.5,1,1",
@@ -43,6 +45,8 @@ FAST = {
     "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "100ms",
     "RESTATE_DEFAULT_RETRY_POLICY__MAX_INTERVAL": "1s",
 }
+ALONE = {"BETTING_WEBHOOK_SECRET": WEBHOOK_SECRET, "BETTING_UNSIGNED_CALLS": "allowed"}
+"""What the service cannot start without, where `betting dev` does not give it."""
 REPLAYING = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"}
 """Every wait suspends the handler, so that all code after it runs as a replay."""
 
@@ -69,7 +73,7 @@ class System:
 
     def outside(self) -> dict[str, str]:
         """Settings with which another process of the service reaches the same provider and mail server."""
-        return {"BETTING_PROVIDER_URL": self.sandbox, "BETTING_SMTP_PORT": str(self.ports.smtp)}
+        return ALONE | {"BETTING_PROVIDER_URL": self.sandbox, "BETTING_SMTP_PORT": str(self.ports.smtp)}
 
     def call(
         self,

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from click import ClickException
+
+SECRET_BYTES = 32
 
 LET_GO_SECONDS = 3
 """The processes of a run that was killed need a moment to be gone."""
@@ -35,6 +38,21 @@ class Folder:
         """The numbers that the service has counted."""
         return self.root / "metrics"
 
+    @property
+    def secret(self) -> Path:
+        """What the service and the sandbox share to sign webhooks."""
+        return self.root / "webhook-secret"
+
+    def webhook_secret(self) -> str:
+        """The secret of this folder's system, made once and readable by its owner alone."""
+        if not self.secret.exists():
+            draft = self.secret.with_suffix(".draft")
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            draft.write_text(token_hex(SECRET_BYTES))
+            draft.replace(self.secret)  # in one step: half a secret would be kept for ever
+        return self.secret.read_text()
+
     def log(self, name: str) -> Path:
         """What a process of this run has said."""
         return self.root / "logs" / f"{name}.log"
@@ -57,6 +75,7 @@ class Folder:
         """Remove all state, and nothing that is not ours."""
         shutil.rmtree(self.restate, ignore_errors=True)
         shutil.rmtree(self.metrics, ignore_errors=True)
+        self.secret.unlink(missing_ok=True)
         for part in ("", "-wal", "-shm", "-journal"):
             self.database.with_name(self.database.name + part).unlink(missing_ok=True)
 

@@ -14,6 +14,9 @@ from app.settings import Settings
 IMPORTABLE = Path(__file__).parents[2]
 STOP_SECONDS = 10
 
+REQUEST_BYTES = 65_536
+"""The largest request that Restate's ingress passes on: a larger one costs memory, again with every repetition."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -35,12 +38,13 @@ class System:
 def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> System:
     """The processes of a system with this state on these ports."""
     settings = Settings()
+    secret = ",".join(settings.webhook_secret) or folder.webhook_secret()
     betting = (sys.executable, "-P", "-m", "app")
     return System(
         books=Child(
             "books",
             (*betting, "books", *_books_options(ports)),
-            _service_environment(ports),
+            _service_environment(ports, secret),
             [ports.url("books") + "/metrics"],
             folder.log("books"),
             STOP_SECONDS,
@@ -49,7 +53,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
         service=Child(
             "service",
             (*betting, "serve"),
-            _service_environment(ports) | {"BETTING_METRICS_DIR": str(folder.metrics)},
+            _service_environment(ports, secret) | {"BETTING_METRICS_DIR": str(folder.metrics)},
             [ports.url("service") + "/health"],
             folder.log("service"),
             settings.end_seconds,
@@ -67,7 +71,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
         sandbox=Child(
             "sandbox",
             (*betting, "sandbox", *_sandbox_options(folder, ports)),
-            _service_environment(ports),
+            _service_environment(ports, secret),
             [ports.url("sandbox") + "/health"],
             folder.log("sandbox"),
             STOP_SECONDS,
@@ -76,13 +80,15 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
     )
 
 
-def _service_environment(ports: Ports) -> dict[str, str]:
-    """The developer's settings, with the sandbox as the world outside."""
+def _service_environment(ports: Ports, webhook_secret: str) -> dict[str, str]:
+    """The developer's settings, with the sandbox as the world outside; Restate signs nothing on this machine."""
     return os.environ | {
         "PYTHONPATH": str(IMPORTABLE),
         "BETTING_HOST": HOST,
         "BETTING_PORT": str(ports.service),
         "BETTING_METRICS_PORT": str(ports.metrics),
+        "BETTING_WEBHOOK_SECRET": webhook_secret,
+        "BETTING_UNSIGNED_CALLS": "allowed",
         "BETTING_PROVIDER_URL": ports.url("sandbox"),
         "BETTING_SMTP_HOST": HOST,
         "BETTING_SMTP_PORT": str(ports.smtp),
@@ -118,6 +124,7 @@ def _restate_environment(folder: Folder, ports: Ports) -> dict[str, str]:
         "RESTATE_BIND_ADDRESS": f"{HOST}:{ports.node}",
         "RESTATE_ADVERTISED_ADDRESS": ports.url("node"),
         "RESTATE_INGRESS__BIND_ADDRESS": f"{HOST}:{ports.ingress}",
+        "RESTATE_INGRESS__REQUEST_SIZE_LIMIT": str(REQUEST_BYTES),
         "RESTATE_ADMIN__BIND_ADDRESS": f"{HOST}:{ports.admin}",
         "RESTATE_DEFAULT_NUM_PARTITIONS": "4",  # measured best on two cores
         "RESTATE_LOG_FILTER": "warn,octocrab=off",  # its search for newer versions fails without a network

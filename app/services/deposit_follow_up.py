@@ -96,7 +96,8 @@ async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
     """Take the provider's signed event: once, twice, early or weeks later, with one credit in all."""
     now = await clock(ctx)
     signature = ctx.request().headers.get(webhooks.HEADER.lower(), "")
-    if not webhooks.verify(outside().webhook_secret, body, signature, now, outside().webhook_tolerance):
+    tolerance = outside().webhook_tolerance
+    if not any(webhooks.verify(secret, body, signature, now, tolerance) for secret in outside().webhook_secrets):
         refuse(Refused(reason=Refusal.BAD_SIGNATURE, message=f"{webhooks.HEADER}: missing, forged or too old"))
     event = _read(body, ctx.key())
     follow_up = await _load(ctx)

@@ -22,7 +22,7 @@ class Outside:
     charge_wait: timedelta
     review_timeout: timedelta
     market_books: int
-    webhook_secret: str
+    webhook_secrets: tuple[str, ...]
     webhook_tolerance: timedelta
 
 

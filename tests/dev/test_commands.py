@@ -1,9 +1,15 @@
 import json
+import re
 
 import pytest
+from pydantic import ValidationError
+from restate._internal import IdentityKeyException, PyIdentityVerifier  # type: ignore[import-not-found]
 
 from app.settings import Settings
 from tests.dev.commands import betting
+from tests.running import ALONE
+
+KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
 
 
 def test_settings_as_json_name_every_variable_with_its_default_and_value() -> None:
@@ -16,10 +22,79 @@ def test_settings_as_json_name_every_variable_with_its_default_and_value() -> No
     assert all(row["description"] for row in rows.values())
 
 
-def test_settings_do_not_show_a_secret_of_the_operator() -> None:
-    answer = betting("settings", "--output", "json", environment={"BETTING_WEBHOOK_SECRET": "my-own-secret"})
+SECRETS = [f"BETTING_{name.upper()}" for name in Settings.model_fields if Settings.is_secret(name)]
 
-    assert "my-own-secret" not in answer.stdout
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_settings_do_not_show_a_secret_of_the_operator(output: str) -> None:
+    answer = betting("settings", "--output", output, environment=dict.fromkeys(SECRETS, "my-own,secret"))
+
+    assert "my-own" not in answer.stdout
+    assert answer.stdout.count("(hidden)") == len(SECRETS) > 0
+
+
+def test_every_secret_is_hidden_from_logs_and_from_the_settings_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, name in enumerate(SECRETS):
+        monkeypatch.setenv(name, f"secret-{number}")
+    settings = Settings()
+
+    assert set(settings.secrets) == {f"secret-{number}" for number in range(len(SECRETS))}
+    assert "secret-" not in repr(settings)
+    assert {name for name in Settings.model_fields if re.search("secret|password|_key$", name)} == {
+        name.removeprefix("BETTING_").lower() for name in SECRETS
+    }
+
+
+MISSING = [
+    ("no webhook secret", {"BETTING_WEBHOOK_SECRET": ""}, "BETTING_WEBHOOK_SECRET: not set"),
+    ("no webhook secret but a comma", {"BETTING_WEBHOOK_SECRET": " , "}, "BETTING_WEBHOOK_SECRET: not set"),
+    ("no identity key", {"BETTING_UNSIGNED_CALLS": "refused"}, "BETTING_IDENTITY_KEYS: not set"),
+    ("an empty identity key", {"BETTING_IDENTITY_KEYS": "", "BETTING_UNSIGNED_CALLS": ""}, "BETTING_UNSIGNED_CALLS="),
+    ("a bad identity key", {"BETTING_IDENTITY_KEYS": "publickeyv1_l"}, "BETTING_IDENTITY_KEYS=publickeyv1_l: "),
+    ("a bad one of two", {"BETTING_IDENTITY_KEYS": f"{KEY},{KEY[:-1]}"}, f"{KEY[:-1]!r} is no public key of Restate"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), [case[1:] for case in MISSING], ids=[case[0] for case in MISSING])
+def test_the_service_does_not_start_without_what_keeps_strangers_out(given: dict[str, str], said: str) -> None:
+    answer = betting("serve", environment=ALONE | given)
+
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_all_that_is_missing_is_said_at_once() -> None:
+    answer = betting("serve")
+
+    assert [line.split(":")[-2].strip() for line in answer.stderr.splitlines()] == [
+        "BETTING_WEBHOOK_SECRET",
+        "BETTING_IDENTITY_KEYS",
+    ]
+
+
+def test_the_sandbox_does_not_sign_with_a_secret_that_is_public() -> None:
+    answer = betting("sandbox")
+
+    assert answer.returncode == 1
+    assert "BETTING_WEBHOOK_SECRET: not set" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(KEY, KEY[:-1], KEY + "1", KEY.upper(), KEY.removeprefix("publickeyv1_"), KEY.replace("w", "0")),
+        *(f"publickeyv1_{digits}" for digits in ("", "1" * 32, "1" * 31, "z" * 43, "z" * 44)),
+    ],
+)
+def test_an_identity_key_is_one_that_the_sdk_can_check_signatures_by(key: str) -> None:
+    try:
+        PyIdentityVerifier([key])
+    except IdentityKeyException:
+        with pytest.raises(ValidationError):
+            Settings(identity_keys=(key,))
+    else:
+        assert Settings(identity_keys=(key,)).identity_keys == (key,)
 
 
 @pytest.mark.parametrize("command", ["settings", "serve", "dev", "sandbox"])
@@ -30,6 +105,17 @@ def test_a_wrong_setting_is_named_with_its_cure(command: str) -> None:
     assert "BETTING_REVIEW_THRESHOLD=lots: Input should be a valid integer" in answer.stderr
     assert "betting settings" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_every_wrong_setting_has_a_line_of_its_own_and_a_secret_is_not_repeated() -> None:
+    wrong = {"BETTING_MAX_OPEN_BETS": "0", "BETTING_PORT": "x" * 1000, "BETTING_WEBHOOK_SECRET": "own\udc80"}
+
+    lines = betting("serve", environment=wrong).stderr.splitlines()
+
+    named = [line.removeprefix("Error: ").split("=")[0] for line in lines[:-1]]
+    assert sorted(named) == sorted(wrong)
+    assert "own" not in "".join(lines)
+    assert max(map(len, lines)) < 400
 
 
 def test_wrong_usage_ends_with_2() -> None:

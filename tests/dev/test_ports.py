@@ -6,7 +6,7 @@ import pytest
 
 from app.dev.ports import Ports
 from tests.dev.commands import betting
-from tests.running import free_port_base
+from tests.running import ALONE, free_port_base
 
 
 def test_a_base_moves_all_ports() -> None:
@@ -51,7 +51,7 @@ def test_a_process_alone_says_which_port_it_cannot_have(command: list[str]) -> N
     port = str(base)
     with socket.create_server(("127.0.0.1", base)):
         options = [part.format(port=port) for part in command]
-        answer = betting(*options, environment={"BETTING_PORT": port, "SANDBOX_PORT": str(base + 1090)})
+        answer = betting(*options, environment=ALONE | {"BETTING_PORT": port, "SANDBOX_PORT": str(base + 1090)})
 
     assert answer.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in answer.stderr

@@ -12,6 +12,9 @@ from app.dev.folder import Folder
 from app.dev.ports import Ports
 from tests.dev.commands import betting as command
 from tests.running import System, free_port_base, running, start
+from tests.services.test_deposits import deposit as ask
+from tests.services.test_deposits import request, status
+from tests.services.test_webhooks import event, send
 
 
 def deposit(system: System, user: str) -> None:
@@ -61,6 +64,33 @@ def test_a_killed_process_is_started_again_and_the_money_is_there(system: System
 
     assert wallets(system, f"killed-{name}")["w"]["cash"] == 100
     deposit(system, f"after-killed-{name}")
+
+
+def test_a_webhook_secret_is_made_once_for_a_folder_and_nobody_else_reads_it(tmp_path: Path) -> None:
+    mine, others = Folder(tmp_path), Folder(tmp_path / "others")
+    others.root.mkdir()
+    secret = mine.webhook_secret()
+
+    assert mine.webhook_secret() == secret
+    assert others.webhook_secret() != secret
+    assert len(secret) >= 64
+    assert mine.secret.stat().st_mode & 0o077 == 0
+    mine.forget()
+    assert mine.webhook_secret() != secret
+
+
+def test_without_a_secret_in_the_environment_service_and_sandbox_share_one_of_their_own(tmp_path: Path) -> None:
+    with running(tmp_path, environment={"BETTING_WEBHOOK_SECRET": ""}) as system:
+        body = request("threeDSecure")
+        ask(system, body)
+        reference = str(body["depositId"])
+        assert send(system, body, event(body), secret="sandbox-webhook-secret").status_code == 401
+        system.complete_three_d_secure(reference)
+
+        assert system.eventually(lambda: status(system, body) == "credited")
+        secret = Folder(tmp_path / "state").webhook_secret()
+        assert send(system, body, event(body), secret=secret).status_code == 200
+        assert secret not in (tmp_path / "output").read_text() + system.log()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

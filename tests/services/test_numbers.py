@@ -150,11 +150,15 @@ def another_process(betting: System) -> Iterator[str]:
     """What a second process of the service exports, which nothing calls but which shares the first one's folder."""
     base = free_port_base()
 
-    environment = clean_environment() | {
-        "BETTING_PORT": str(base + 1080),
-        "BETTING_METRICS_PORT": str(base + 1095),
-        "BETTING_METRICS_DIR": str(betting.folder / "state" / "metrics"),
-    }
+    environment = (
+        clean_environment()
+        | betting.outside()
+        | {
+            "BETTING_PORT": str(base + 1080),
+            "BETTING_METRICS_PORT": str(base + 1095),
+            "BETTING_METRICS_DIR": str(betting.folder / "state" / "metrics"),
+        }
+    )
     process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment)
     try:
         url = f"http://127.0.0.1:{base + 1095}/metrics"

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from app.dev.plan import REQUEST_BYTES
 from tests.running import System
 from tests.services.test_deposits import SEED
 
@@ -93,6 +94,18 @@ def test_bodies_that_are_no_such_object_are_refused(
         if field not in ("depositId", "currency", "withdrawalId", "page"):
             rest = {name: value for name, value in good.items() if name != field}
             assert refused(system, service, handler, json.dumps(rest).encode()).startswith(f"{field}:")
+
+
+@pytest.mark.parametrize(
+    "path", ["PaymentService/deposit", "PlayerService/u-bad/placeBet", "DepositFollowUp/d/webhook"]
+)
+def test_a_request_that_is_too_large_does_not_reach_the_service(system: System, path: str) -> None:
+    body = {**DEPOSIT, "paymentMethod": "x" * REQUEST_BYTES}
+
+    response = system.post_raw(path, json.dumps(body).encode(), {"content-type": "application/json"})
+
+    assert response.status_code == 413
+    assert system.charges("d-bad") == []
 
 
 def test_every_wrong_field_is_named_in_one_answer(system: System) -> None:

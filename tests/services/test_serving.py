@@ -10,7 +10,7 @@ from functools import partial
 
 import httpx
 
-from tests.running import System, clean_environment, free_port_base
+from tests.running import ALONE, System, clean_environment, free_port_base
 from tests.services.test_deposits import cash, deposit, moved, request, status
 
 KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
@@ -23,7 +23,7 @@ def serving(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     port = free_port_base() + 1080
     service = subprocess.Popen(
         [sys.executable, "-m", "app", "serve"],
-        env=clean_environment() | {"BETTING_PORT": str(port), "BETTING_METRICS_PORT": "0"} | settings,
+        env=clean_environment() | ALONE | {"BETTING_PORT": str(port), "BETTING_METRICS_PORT": "0"} | settings,
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -42,7 +42,7 @@ def _answers(url: str) -> bool:
 
 
 def test_with_an_identity_key_only_our_restate_may_call() -> None:
-    with serving(BETTING_IDENTITY_KEYS=KEY) as (_, url):
+    with serving(BETTING_IDENTITY_KEYS=KEY, BETTING_UNSIGNED_CALLS="refused") as (_, url):
         assert httpx.get(f"{url}/discover", headers=DISCOVERY).status_code == 401
         assert httpx.post(f"{url}/invoke/PaymentService/deposit", content=b"").status_code == 401
         forged = {"x-restate-signature-scheme": "v1", "x-restate-jwt-v1": "e30.e30.e30"}

@@ -7,10 +7,10 @@ from uuid import uuid4
 import httpx
 
 from app.providers import webhooks
+from tests.running import WEBHOOK_SECRET as SECRET
 from tests.running import System
 from tests.services.test_deposits import cash, deposit, moved, request, status, subjects
 
-SECRET = "sandbox-webhook-secret"
 JSON = {"content-type": "application/json"}
 
 
