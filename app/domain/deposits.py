@@ -1,13 +1,11 @@
 """Deposits: reserved against the player's limits, then credited or released. Credits are never blocked."""
 
-from app.domain.model import Moment, Wire
+from app.domain.model import DEFAULT_CURRENCY, Moment, Wire
 from app.domain.player import Decision, Deposit, Player, Policy, book, message, money
 from app.domain.protection import limit_reached, restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use
 from app.domain.wallet import Account, Kind, Wallet, move
-
-DEFAULT_CURRENCY = "EUR"
 
 
 class ReserveDeposit(Wire):

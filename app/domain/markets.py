@@ -6,20 +6,21 @@ multiple counts with all of it on each of its legs, since each of them may be th
 """
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.domain.model import Amount, Id, State, Wire
+from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, Moment, State, Wire
 from app.domain.odds import Price, PriceChange, taken
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.settlement import SelectionOutcome
 
 MAX_SELECTIONS = 200
-MAX_VERSION = 1_000_000_000
+MAX_VERSION = 2**53 - 1
+"""The greatest whole number that every reader of JSON keeps exactly."""
 MAX_BOOKS = 16
 PAGE_SIZE = 50
 """Bets on one page of a book's index."""
@@ -52,13 +53,19 @@ class SelectionOffer(State):
 
 
 class OpenMarket(State):
-    """What a market offers. Amounts are in minor units; without a limit there is none."""
+    """What a market offers. Amounts are in minor units of its currency; without a limit there is none."""
 
     name: Name
     selections: Annotated[tuple[SelectionOffer, ...], Field(min_length=1, max_length=MAX_SELECTIONS)]
     max_stake: Amount | None = None
     max_liability: Amount | None = None
     bet_delay_seconds: Annotated[int, Field(strict=True, ge=0, le=60)] | None = None
+    event_id: Id | None = None
+    """What the market is about: legs of one event are related, whichever markets they are on."""
+    closes_at: GivenMoment | None = None
+    """At and after it no bet is taken, whatever else has become of the market."""
+    currency: Currency | None = None
+    """The currency of its amounts, and of the bets that it takes; without one the house's."""
 
     @model_validator(mode="after")
     def _selections_differ(self) -> Self:
@@ -83,11 +90,21 @@ class Terms(State):
     max_stake: int | None
     max_liability: int | None
     bet_delay_seconds: int
+    event_id: str | None = None
+    closes_at: Moment | None = None
+    currency: str | None = None
+    """Bets in this currency are taken; in any where a book does not know it yet."""
 
     @property
     def is_open(self) -> bool:
         """Whether the market takes bets now."""
         return self.status is MarketStatus.OPEN
+
+    def at(self, now: datetime | None) -> "Terms":
+        """The terms as they hold at a moment, which needs to be known only where the market closes at one."""
+        if self.closes_at is None or now is None or now < self.closes_at or not self.status.takes_changes:
+            return self
+        return self.model_copy(update={"status": MarketStatus.CLOSED})
 
 
 class Market(State):
@@ -95,6 +112,7 @@ class Market(State):
 
     opened: OpenMarket
     prices: dict[str, Price]
+    currency: str = DEFAULT_CURRENCY
     status: MarketStatus = MarketStatus.OPEN
     revision: int = 1
     result_version: int = 0
@@ -112,6 +130,9 @@ class Market(State):
             max_stake=self.opened.max_stake,
             max_liability=self.opened.max_liability,
             bet_delay_seconds=self.opened.bet_delay_seconds or 0,
+            event_id=self.opened.event_id,
+            closes_at=self.opened.closes_at,
+            currency=self.currency,
         )
 
     def changed(self, **fields: object) -> "Market":
@@ -119,12 +140,17 @@ class Market(State):
         return self.model_copy(update={**fields, "revision": self.revision + 1})
 
 
-def open_market(market: Market | None, market_id: str, request: OpenMarket) -> Market | Refused:
-    """Open a market. The same again changes nothing, whatever has become of it; other content is a conflict."""
+def open_market(
+    market: Market | None, market_id: str, request: OpenMarket, currency: str = DEFAULT_CURRENCY
+) -> Market | Refused:
+    """Open a market, in the house's currency if it names none, for good.
+
+    The same again changes nothing, whatever has become of it; other content is a conflict.
+    """
     asked = OpenMarket.model_validate(request.model_dump())
     if market is None:
         prices = {selection.selection_id: selection.price for selection in asked.selections}
-        return Market(opened=asked, prices=prices)
+        return Market(opened=asked, prices=prices, currency=currency if asked.currency is None else asked.currency)
     return market if market.opened == asked else id_reused("marketId", market_id)
 
 
@@ -155,9 +181,11 @@ def close(market: Market) -> Market:
 
 
 def settle(market: Market, request: SettleMarket) -> Market | Refused:
-    """Enter a result. A version at or below the stored one changes nothing."""
-    if request.version <= market.result_version:
+    """Enter a result. An older version than the stored one changes nothing; the same stands for one content."""
+    if request.version < market.result_version:
         return market
+    if request.version == market.result_version:
+        return market if request.outcomes == market.outcomes else id_reused("version", str(request.version))
     for selection_id in request.outcomes:
         if selection_id not in market.prices:
             return _unknown_selection(selection_id)
@@ -210,6 +238,8 @@ class ReserveLeg(Wire):
     potential_return: int
     delayed: bool = False
     """Whether the bet has waited as long as a market in play wants."""
+    currency: str | None = None
+    """What the amounts are in; an older version does not tell."""
 
 
 class Reserved(State):
@@ -252,6 +282,8 @@ class Accepted(Wire):
 
     price: Price
     page: int
+    event_id: str | None = None
+    """What the market is about, if it says so."""
 
 
 class Delayed(Wire):
@@ -295,12 +327,16 @@ def with_lease(book: Book, selection_id: str, held: int) -> Book:
     return book.model_copy(update={"leased": {**book.leased, selection_id: held}})
 
 
-def reserve(book: Book, request: ReserveLeg) -> tuple[Book, Accepted | Delayed | Refused]:
-    """Accept a leg at the current price, or say why not. The same bet again is answered as before."""
+def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tuple[Book, Accepted | Delayed | Refused]:
+    """Accept a leg at the current price, or say why not. The same bet again is answered as before.
+
+    The time must be known where the market closes at one.
+    """
+    assert now is not None or book.terms.closes_at is None, "a market that closes by itself is asked with the time"
     name = bet_name(request.user_id, request.bet_id)
     if (known := book.newest.bets.get(name)) is not None:
-        return book, Accepted(price=known.price, page=book.full_pages)
-    price = _acceptable(book.terms, request)
+        return book, _accepted(book, known.price)
+    price = _acceptable(book.terms.at(now), request)
     if not isinstance(price, Price):
         return book, price
     selection_id, exposure = request.selection_id, _exposure(request, price)
@@ -317,7 +353,7 @@ def reserve(book: Book, request: ReserveLeg) -> tuple[Book, Accepted | Delayed |
             "newest": BetPage(bets={**book.newest.bets, name: bet}),
         }
     )
-    return changed, Accepted(price=price, page=book.full_pages)
+    return changed, _accepted(book, price)
 
 
 def turn_page(book: Book) -> tuple[Book, BetPage | None]:
@@ -363,6 +399,9 @@ class MarketView(Wire):
     bets: int
     liability: dict[str, int]
     result_version: int
+    currency: str
+    event_id: str | None
+    closes_at: Moment | None
 
 
 def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
@@ -376,6 +415,9 @@ def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> Ma
         bets=sum(book.bets for book in taken_by),
         liability={name: sum(book.used.get(name, 0) for book in taken_by) for name in market.prices},
         result_version=market.result_version,
+        currency=market.currency,
+        event_id=market.opened.event_id,
+        closes_at=market.opened.closes_at,
     )
 
 
@@ -383,6 +425,10 @@ def _turn(market: Market, status: MarketStatus) -> Market | Refused:
     if not market.status.takes_changes:
         return _not_open(market.status)
     return market if market.status is status else market.changed(status=status)
+
+
+def _accepted(book: Book, price: Price) -> Accepted:
+    return Accepted(price=price, page=book.full_pages, event_id=book.terms.event_id)
 
 
 def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
@@ -399,6 +445,12 @@ def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
             reason=Refusal.PRICE_CHANGED,
             message=f"{request.selection_id}: the price is now {current}",
             metadata={"price": str(current)},
+        )
+    if None not in (terms.currency, request.currency) and request.currency != terms.currency:
+        return Refused(
+            reason=Refusal.MARKET_CURRENCY,
+            message=f"this market takes bets in {terms.currency}, not in {request.currency}",
+            metadata={"currency": str(terms.currency)},
         )
     if terms.max_stake is not None and request.stake > terms.max_stake:
         return Refused(

@@ -1,11 +1,13 @@
 """How the project's values look in JSON, and who may add fields to them."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -18,11 +20,17 @@ from pydantic.alias_generators import to_camel
 MAX_AMOUNT = 1_000_000_000_000
 """The largest amount of one movement, in minor units: ten thousand million euros."""
 
+DEFAULT_CURRENCY = "EUR"
+"""The house's currency, where it has not chosen another."""
+
 
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a moment needs its time zone")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("this moment is not in the calendar") from None
 
 
 def iso(moment: datetime) -> str:
@@ -31,6 +39,20 @@ def iso(moment: datetime) -> str:
 
 
 Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(iso, return_type=str, when_used="json")]
+
+
+def _written_out(value: object) -> object:
+    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt]", value)):
+        return value
+    raise ValueError("a moment is written as ISO 8601, as in 2026-01-31T12:00:00Z")
+
+
+def _to_the_millisecond(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+GivenMoment = Annotated[Moment, BeforeValidator(_written_out), AfterValidator(_to_the_millisecond)]
+"""A moment that a stranger names: a number is none, and it is what we can store of it."""
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
 Amount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
 Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]

@@ -36,6 +36,7 @@ class Refusal(StrEnum):
     IRREVOCABLE = "irrevocable"
     ALREADY_DECIDED = "already_decided"
     WALLET_CURRENCY = "wallet_currency"
+    MARKET_CURRENCY = "market_currency"
     OVERTAKEN = "overtaken"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     DEPOSIT_LIMIT = "deposit_limit"
@@ -74,6 +75,7 @@ HTTP_STATUS = {
         Refusal.IRREVOCABLE,
         Refusal.ALREADY_DECIDED,
         Refusal.WALLET_CURRENCY,
+        Refusal.MARKET_CURRENCY,
         Refusal.OVERTAKEN,
     },
     422: {

@@ -5,6 +5,7 @@ is exclusive itself: what its books must hear of goes through a shared handler, 
 market and then tells the books. That way no two exclusive handlers can wait for each other.
 """
 
+from datetime import datetime
 from typing import Annotated
 
 import restate
@@ -32,7 +33,7 @@ from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
 from app.services import bet_pages
-from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, key_is, refuse, requests_checked, takes
+from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, key_is, refuse, requests_checked, takes
 from app.services.observed import observed
 from app.services.outside import outside
 
@@ -271,7 +272,8 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
     if (wanted := rules.lease_wanted(book, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
         book = rules.with_lease(book, wanted.selection_id, held)
-    after, outcome = rules.reserve(book, request)
+    # The time is read last, since the market may be waited for; a market that does not close by itself needs none.
+    after, outcome = rules.reserve(book, request, await _time_at(ctx, book.terms))
     after, full_page = rules.turn_page(after)
     if full_page is not None:
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages), full_page)
@@ -306,7 +308,8 @@ async def hear(ctx: restate.ObjectContext, terms: Terms) -> None:
 @market_book.handler(name="terms", kind="shared")
 async def current_terms(ctx: restate.ObjectSharedContext) -> Terms:
     """Status and prices as this book knows them, for a cash-out of one of its bets."""
-    return (await _known(ctx)).terms
+    terms = (await _known(ctx)).terms
+    return terms.at(await _time_at(ctx, terms))
 
 
 @market_book.handler(name="extent", kind="shared")
@@ -320,6 +323,10 @@ async def extent(ctx: restate.ObjectSharedContext) -> Extent:
 async def page(ctx: restate.ObjectSharedContext, number: int) -> BetPage:
     """The bets on one page of the book's index, counted from 0."""
     return await _page(ctx, await _known(ctx), number)
+
+
+async def _time_at(ctx: restate.ObjectContext | restate.ObjectSharedContext, terms: Terms) -> datetime | None:
+    return None if terms.closes_at is None else await clock(ctx)
 
 
 async def _known(ctx: restate.ObjectSharedContext) -> Book:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -158,10 +159,116 @@ def test_a_result_names_every_selection_and_no_other() -> None:
 def test_a_higher_version_corrects_and_any_other_changes_nothing() -> None:
     settled = accepted(settle(opened(), result(2)))
 
-    assert settle(settled, result(2, home="lost")) is settled
+    assert settle(settled, result(2)) is settled
     assert settle(settled, result(1, home="lost")) is settled
     corrected = accepted(settle(settled, result(3, home="lost")))
     assert (corrected.result_version, corrected.outcomes["home"]) == (3, outcome("lost"))
+
+
+def test_a_version_stands_for_one_result_for_ever() -> None:
+    settled = accepted(settle(opened(), result(2)))
+
+    other = settle(settled, result(2, home="lost"))
+
+    assert isinstance(other, Refused)
+    assert (other.reason, other.message) == (Refusal.ID_REUSED, "version: 2 stands for something else already")
+
+
+def test_versions_go_up_to_the_greatest_number_that_json_keeps() -> None:
+    assert result(2**53 - 1).version == 2**53 - 1
+    for version in (2**53, 0, 1.0, "1"):
+        with pytest.raises(ValidationError):
+            SettleMarket.model_validate({"version": version, "outcomes": {}})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "2026-01-01T12:00:00",
+        "2026-01-01",
+        "12:00",
+        "soon",
+        "",
+        "1767225600",
+        1_767_225_600,
+        True,
+        "2026-13-01T12:00:00Z",
+        "0001-01-01T00:00:00+23:00",
+        "9999-12-31T23:59:59-23:00",
+    ],
+)
+def test_a_moment_that_is_none_or_has_no_zone_is_refused(bad: object) -> None:
+    with pytest.raises(ValidationError):
+        offer(closesAt=bad)
+
+
+def test_a_market_opened_again_with_the_same_moment_is_the_same_however_it_is_written() -> None:
+    market = Market.model_validate_json(opened(closesAt="2026-01-01T12:00:00.123456Z").model_dump_json())
+
+    assert open_market(market, "m-1", offer(closesAt="2026-01-01T13:00:00.123+01:00")) is market
+
+
+CLOSES_AT = "2026-01-01T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step", "reason"),
+    [
+        (-1, None, None),
+        (-0.001, None, None),
+        (0, None, Refusal.MARKET_NOT_OPEN),
+        (1, None, Refusal.MARKET_NOT_OPEN),
+        (1, "suspend", Refusal.MARKET_NOT_OPEN),
+        (-1, "suspend", Refusal.MARKET_SUSPENDED),
+        (1, "settle", Refusal.MARKET_NOT_OPEN),
+    ],
+)
+def test_a_market_takes_no_bet_from_the_moment_it_closes_at(
+    seconds: float, step: str | None, reason: Refusal | None
+) -> None:
+    market = opened(closesAt=CLOSES_AT)
+    book = book_of(market if step is None else accepted(STEPS[step](market)))
+
+    for asked in (leg(), leg(delayed=True)):
+        _, answer = reserve(book, asked, datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds))
+        assert (answer.reason if isinstance(answer, Refused) else None) is reason
+
+
+def test_a_bet_taken_before_its_market_closed_is_answered_as_before_after_it() -> None:
+    closes_at = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    book, first = reserve(book_of(opened(closesAt=CLOSES_AT)), leg(), closes_at - timedelta(seconds=1))
+
+    assert reserve(book, leg(), closes_at) == (book, first)
+
+
+@pytest.mark.parametrize(
+    ("named", "bet_in", "taken"),
+    [(None, "EUR", True), (None, "JPY", False), ("JPY", "JPY", True), ("JPY", "EUR", False)],
+)
+def test_a_market_takes_bets_in_its_own_currency(named: str | None, bet_in: str, taken: bool) -> None:
+    before = book_of(opened(currency=named))
+
+    book, answer = reserve(before, leg(currency=bet_in))
+
+    assert isinstance(answer, Accepted) is taken
+    if isinstance(answer, Refused):
+        assert (answer.reason, answer.metadata) == (Refusal.MARKET_CURRENCY, {"currency": named or "EUR"})
+        assert book is before
+
+
+def test_a_market_keeps_the_currency_that_the_house_had_when_it_opened() -> None:
+    market = open_market(None, "m-1", offer(), "SEK")
+    assert isinstance(market, Market)
+
+    assert (market.currency, market.terms.currency) == ("SEK", "SEK")
+    assert open_market(market, "m-1", offer(), "EUR") is market
+
+
+def test_a_leg_tells_what_event_it_is_about() -> None:
+    book, answer = reserve(book_of(opened(eventId="e-1")), leg())
+
+    assert answer == Accepted(price=Price.of("2.50"), page=0, event_id="e-1")
+    assert reserve(book, leg()) == (book, answer)
 
 
 @pytest.mark.parametrize("later", ["suspend", "close", "price", "settle"])
