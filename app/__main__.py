@@ -168,8 +168,12 @@ def simulate(
     from app.simulation.run import simulate as play
 
     settings = _settings()
-    terms = Terms(margin_percent=settings.cash_out_margin_percent, max_payout=settings.max_payout)
-    size = Size(players, markets, bets, settings.default_weekly_deposit_limit)
+    max_payout = settings.max_payout.resolved(settings.default_currency).of(settings.default_currency)
+    limit = settings.default_weekly_deposit_limit.resolved(settings.default_currency).of(settings.default_currency)
+    if max_payout is None or limit is None:
+        raise click.ClickException(f"{settings.default_currency} is not accepted: no amounts are set for it")
+    terms = Terms(margin_percent=settings.cash_out_margin_percent, max_payout=max_payout)
+    size = Size(players, markets, bets, limit)
     chosen = secrets.randbelow(10_000) if seed is None else seed
     try:
         report = asyncio.run(play(Target(ingress, sandbox, terms), size, chosen, clients))
@@ -332,7 +336,10 @@ def _settings() -> "Settings":
     try:
         return Settings()
     except ValidationError as error:
-        problems = [_problem(str(problem["loc"][0]), problem) for problem in error.errors(include_url=False)]
+        problems = [
+            _problem(str(problem["loc"][0]), problem) if problem["loc"] else problem["msg"]
+            for problem in error.errors(include_url=False)
+        ]
         cure = "Correct or unset the variable; `betting settings` lists them with defaults and units."
         raise click.ClickException("\n".join([*problems, cure])) from None
 

@@ -18,7 +18,7 @@ from restate.server import install_shutdown_hook
 from restate.server_types import RestateAppT
 
 from app.domain.follow_up import Patience
-from app.domain.player import Policy
+from app.domain.player import Policy, method_name
 from app.providers.messages import Mailer, SmtpMailer
 from app.providers.payments import HttpPaymentProvider, PaymentProvider
 from app.services.archive import archive_bucket
@@ -70,12 +70,13 @@ def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, co
         mailer=mailer,
         counts=counts,
         policy=Policy(
+            default_currency=settings.default_currency,
             default_weekly_deposit_limit=settings.default_weekly_deposit_limit,
             review_threshold=settings.review_threshold,
             raise_cooling_off=timedelta(seconds=settings.raise_cooling_off_seconds),
             raise_confirm=timedelta(seconds=settings.raise_confirm_seconds),
             reinstate_wait=timedelta(seconds=settings.reinstate_seconds),
-            refused_payment_methods=settings.refused_payment_methods,
+            payment_methods=frozenset(map(method_name, settings.payment_methods)),
             max_open_bets=settings.max_open_bets,
             max_payout=settings.max_payout,
             cash_out_margin_percent=settings.cash_out_margin_percent,

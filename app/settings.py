@@ -1,11 +1,35 @@
 """Everything an operator can set, read from the environment once, by the composition root."""
 
+import os
 import re
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain.currency import CurrencyAmounts
+from app.domain.model import DEFAULT_CURRENCY, Currency
+
+GONE = {
+    "BETTING_REFUSED_PAYMENT_METHODS": "name what is taken in BETTING_PAYMENT_METHODS instead, and unset this variable",
+}
+"""Variables of earlier versions: what they say would be ignored in silence."""
+
+
+def _at_least(least: int) -> Callable[[CurrencyAmounts], CurrencyAmounts]:
+    """A check of a setting that names an amount for one currency or more."""
+
+    def check(amounts: CurrencyAmounts) -> CurrencyAmounts:
+        if amounts.smallest is None:
+            raise PydanticCustomError("no_amount", "Input should name an amount")
+        if amounts.smallest < least:
+            why = "Input should be greater than or equal to {least}"
+            raise PydanticCustomError("too_small", why, {"least": least})
+        return amounts
+
+    return check
 
 
 class Settings(BaseSettings):
@@ -13,10 +37,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BETTING_", frozen=True)
 
-    default_weekly_deposit_limit: int = Field(
-        10_000, ge=0, description="Weekly deposit limit of players without a setting of their own, minor units"
+    default_currency: Currency = Field(
+        "EUR",
+        description="Currency where none is named, and of amounts here without one; keep it once there are players",
     )
-    review_threshold: int = Field(100_000, ge=1, description="Withdrawals from here on are reviewed, minor units")
+    default_weekly_deposit_limit: Annotated[CurrencyAmounts, AfterValidator(_at_least(0)), NoDecode] = Field(
+        CurrencyAmounts(bare=10_000),
+        description="Weekly deposit limit of players without a setting of their own, minor units by currency",
+    )
+    review_threshold: Annotated[CurrencyAmounts, AfterValidator(_at_least(1)), NoDecode] = Field(
+        CurrencyAmounts(bare=100_000), description="Withdrawals from here on are reviewed, minor units by currency"
+    )
     review_timeout_seconds: float = Field(
         86_400, gt=0, description="An undecided review gives the money back after this, seconds"
     )
@@ -38,14 +69,16 @@ class Settings(BaseSettings):
     unknown_deadline_seconds: float = Field(
         259_200, gt=0, description="A deposit still unknown after this ends as failed, seconds"
     )
-    refused_payment_methods: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(), description="Payment methods this operator does not take, separated by commas"
+    payment_methods: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(), description="Payment methods this operator takes, separated by commas; empty: all"
     )
     raise_cooling_off_seconds: float = Field(86_400, ge=0, description="How long a raised limit waits, seconds")
     raise_confirm_seconds: float = Field(604_800, gt=0, description="How long a raise can then be confirmed, seconds")
     reinstate_seconds: float = Field(86_400, ge=0, description="From reinstatement to being able to play, seconds")
     cash_out_margin_percent: int = Field(5, ge=0, le=100, description="What a cash-out costs, percent")
-    max_payout: int = Field(100_000_000, ge=1, description="The most one bet returns, minor units")
+    max_payout: Annotated[CurrencyAmounts, AfterValidator(_at_least(1)), NoDecode] = Field(
+        CurrencyAmounts(bare=100_000_000), description="The most one bet returns, minor units by currency"
+    )
     max_open_bets: int = Field(200, ge=1, description="The most open bets of one player")
     market_books: int = Field(
         16, ge=1, le=16, description="Books a market is split into; never change it while markets are open"
@@ -126,10 +159,24 @@ class Settings(BaseSettings):
             raise ValueError("has bytes that are no UTF-8")
         return secrets
 
-    @field_validator("lookup_seconds", "identity_keys", "webhook_secret", "refused_payment_methods", mode="before")
+    @field_validator("lookup_seconds", "identity_keys", "webhook_secret", "payment_methods", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _names_a_currency_once(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, CurrencyAmounts) and "default_currency" in info.data:
+            value.resolved(info.data["default_currency"])
+        return value
+
+    @model_validator(mode="after")
+    def _says_nothing_in_vain(self) -> Self:
+        for name, cure in GONE.items():
+            if name in map(str.upper, os.environ):
+                raise PydanticCustomError("gone", "{name} is no setting any more: {cure}", {"name": name, "cure": cure})
+        return self
 
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -7,7 +7,7 @@ from app.composition import SERVICES
 from app.domain.refusals import HTTP_STATUS
 from app.settings import Settings
 
-METADATA = {"available", "remaining", "period", "price", "amount"}
+METADATA = {"currency", "available", "remaining", "period", "price", "amount"}
 DOCS = Path(__file__).parents[1] / "docs"
 
 

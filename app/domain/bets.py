@@ -153,6 +153,9 @@ class CashedOut(Wire):
 
 def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy) -> Decision[Bet]:
     """Lock a stake and count it at once. The same again is answered as it stands; other content is a conflict."""
+    wallet = player.wallets.get(request.wallet_id)
+    currency = policy.default_currency if wallet is None else wallet.currency
+    max_payout = policy.max_payout.of(currency)
     bet = Bet(
         wallet_id=request.wallet_id,
         stake=request.stake,
@@ -163,7 +166,7 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
             for leg in request.legs
         ],
         price_change=request.price_change,
-        max_payout=policy.max_payout,
+        max_payout=0 if max_payout is None else max_payout,
         placed_at=now,
     )
     if (known := player.bets.get(request.bet_id)) is not None:
@@ -172,16 +175,17 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
         _related_legs(request.legs)
         or restricted(player, now)
         or debit_refused(player, request.wallet_id)
+        or policy.not_accepted(currency)
         or _too_many_open(player, policy)
-        or limit_reached(player, LimitKind.STAKE, bet.total_stake, now, policy)
-        or limit_reached(player, LimitKind.LOSS, bet.total_stake, now, policy)
+        or limit_reached(player, LimitKind.STAKE, bet.total_stake, currency, now, policy)
+        or limit_reached(player, LimitKind.LOSS, bet.total_stake, currency, now, policy)
         or funds_short(player.wallets[request.wallet_id], bet.total_stake)
     )
     if refused is not None:
         return Decision(player, refused)
     postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
     after = book(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
-    use = Use(at=now, amount=bet.total_stake, reference=request.bet_id)
+    use = Use(at=now, amount=bet.total_stake, currency=currency, reference=request.bet_id)
     after = _counted(_counted(after, LimitKind.STAKE, use), LimitKind.LOSS, use)
     return _with_bet(after, request.bet_id, bet, balance=after.wallets[request.wallet_id].balance)
 
@@ -376,7 +380,7 @@ def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, amount: int, 
     kind = Kind.BET_CASHED_OUT if status is BetStatus.CASHED_OUT else Kind.BET_SETTLED
     postings = total([move(Account.LOCKED, Account.HOUSE, bet.total_stake), move(Account.HOUSE, Account.CASH, amount)])
     after = book(player, bet.wallet_id, kind, bet_id, postings, now)
-    after = _counted(after, LimitKind.LOSS, Use(at=now, amount=-amount))
+    after = _returned(after, bet, amount, now)
     return _with_bet(after, bet_id, bet, status=status, returned=amount, ended_at=now)
 
 
@@ -385,7 +389,7 @@ def _correct(player: Player, bet_id: str, bet: Bet, amount: int, now: datetime) 
     if difference != 0:
         postings = move(Account.HOUSE, Account.CASH, difference)
         player = book(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
-        player = _counted(player, LimitKind.LOSS, Use(at=now, amount=-difference))
+        player = _returned(player, bet, difference, now)
     return _with_bet(player, bet_id, bet, returned=amount).player
 
 
@@ -400,6 +404,12 @@ def _counted(player: Player, kind: LimitKind, use: Use) -> Player:
     may_be_taken_back = (bet_id for bet_id, bet in player.bets.items() if bet.status.can_be_released)
     counted = add_use(player.uses.get(kind, []), use, may_be_taken_back)
     return player.changed(uses={**player.uses, kind: counted})
+
+
+def _returned(player: Player, bet: Bet, amount: int, now: datetime) -> Player:
+    """What a bet returns counts against losses in its wallet's currency."""
+    currency = player.wallets[bet.wallet_id].currency
+    return _counted(player, LimitKind.LOSS, Use(at=now, amount=-amount, currency=currency))
 
 
 def _uses(player: Player, bet_id: str, become: Callable[[Use], list[Use]]) -> dict[LimitKind, list[Use]]:

@@ -1,7 +1,8 @@
 """Deposits: reserved against the player's limits, then credited or released. Credits are never blocked."""
 
-from app.domain.model import DEFAULT_CURRENCY, Moment, Wire
-from app.domain.player import Decision, Deposit, Player, Policy, book, message, money
+from app.domain.currency import money
+from app.domain.model import Moment, Wire
+from app.domain.player import Decision, Deposit, Player, Policy, book, message, method_name
 from app.domain.protection import limit_reached, restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use
@@ -30,7 +31,7 @@ class EndDeposit(Wire):
 def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> Decision[Deposit]:
     """Allow a deposit and count it at once. The same again is answered as it stands; other content is a conflict."""
     wallet = player.wallets.get(request.wallet_id)
-    currency = request.currency or (wallet.currency if wallet is not None else DEFAULT_CURRENCY)
+    currency = request.currency or (wallet.currency if wallet is not None else policy.default_currency)
     deposit = Deposit(
         wallet_id=request.wallet_id,
         amount=request.amount,
@@ -44,12 +45,13 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
     refused = (
         restricted(player, request.now)
         or _currency_refused(wallet, currency)
+        or policy.not_accepted(currency)
         or _method_refused(request.payment_method, policy)
-        or limit_reached(player, LimitKind.DEPOSIT, request.amount, request.now, policy)
+        or limit_reached(player, LimitKind.DEPOSIT, request.amount, currency, request.now, policy)
     )
     if refused is not None:
         return Decision(player, refused)
-    use = Use(at=request.now, amount=request.amount, reference=request.deposit_id)
+    use = Use(at=request.now, amount=request.amount, currency=currency, reference=request.deposit_id)
     reserved = player.changed(
         email=request.email,
         wallets={**player.wallets, request.wallet_id: wallet or Wallet(currency=currency)},
@@ -75,11 +77,12 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     credited = deposit.model_copy(update={"status": "credited", "balance": after.wallets[deposit.wallet_id].balance})
     uses = after.uses
     if deposit.status != "reserved":  # its release had taken it off the limits
-        uses = _counted(after, Use(at=request.now, amount=deposit.amount, reference=request.deposit_id))
+        use = Use(at=request.now, amount=deposit.amount, currency=deposit.currency, reference=request.deposit_id)
+        uses = _counted(after, use)
     after = after.changed(deposits={**after.deposits, request.deposit_id: credited}, uses=uses)
     told = message(
         after.changed(email=deposit.email),
-        f"deposit.{request.deposit_id}.credited",
+        ("deposit", request.deposit_id, "credited"),
         "Your deposit has arrived",
         f"We have credited {money(deposit.amount, deposit.currency)} to your wallet {deposit.wallet_id}.",
     )
@@ -107,7 +110,7 @@ def _release(player: Player, request: EndDeposit, status: str) -> Decision[Depos
     )
     told = message(
         after.changed(email=deposit.email),
-        f"deposit.{request.deposit_id}.failed",
+        ("deposit", request.deposit_id, "failed"),
         "Your deposit did not go through",
         f"Your deposit of {money(deposit.amount, deposit.currency)} was not made; nothing was credited.",
     )
@@ -135,6 +138,6 @@ def _currency_refused(wallet: Wallet | None, currency: str) -> Refused | None:
 
 
 def _method_refused(payment_method: str, policy: Policy) -> Refused | None:
-    if payment_method not in policy.refused_payment_methods:
+    if not policy.payment_methods or method_name(payment_method) in policy.payment_methods:
         return None
     return Refused(reason=Refusal.METHOD_NOT_ALLOWED, message=f"paymentMethod: {payment_method} is not taken here")

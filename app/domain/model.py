@@ -17,6 +17,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from app.domain.currency import known_currency
+
 MAX_AMOUNT = 1_000_000_000_000
 """The largest amount of one movement, in minor units: ten thousand million euros."""
 
@@ -55,7 +57,8 @@ GivenMoment = Annotated[Moment, BeforeValidator(_written_out), AfterValidator(_t
 """A moment that a stranger names: a number is none, and it is what we can store of it."""
 Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
 Amount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
-Currency = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]
+Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(known_currency)]
+"""What requests may name. Stored documents take any text: what an earlier version stored must load."""
 
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 

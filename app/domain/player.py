@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from app.domain.currency import CurrencyAmounts
 from app.domain.messages import Message
-from app.domain.model import Moment, State, Wire
+from app.domain.model import DEFAULT_CURRENCY, Moment, State, Wire
 from app.domain.odds import Price, PriceChange
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import Limit, LimitKind, Restriction, RestrictionView, Use, restriction_view
@@ -24,17 +25,47 @@ Outcome = TypeVar("Outcome")
 
 
 class Policy(Wire):
-    """What an operator decides about the rules; amounts in minor units."""
+    """What an operator decides about the rules; amounts in minor units, each of its own currency."""
 
-    default_weekly_deposit_limit: int = 10_000
-    review_threshold: int = 100_000
+    model_config = ConfigDict(validate_default=True)
+
+    default_currency: str = DEFAULT_CURRENCY
+    default_weekly_deposit_limit: CurrencyAmounts = CurrencyAmounts(bare=10_000)
+    review_threshold: CurrencyAmounts = CurrencyAmounts(bare=100_000)
     raise_cooling_off: timedelta = timedelta(hours=24)
     raise_confirm: timedelta = timedelta(hours=168)
     reinstate_wait: timedelta = timedelta(hours=24)
-    refused_payment_methods: frozenset[str] = frozenset()
+    payment_methods: frozenset[str] = frozenset()
+    """What the operator takes, by `method_name`; all where none is named."""
     max_open_bets: int = 200
-    max_payout: int = 100_000_000
+    max_payout: CurrencyAmounts = CurrencyAmounts(bare=100_000_000)
     cash_out_margin_percent: int = 5
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _of_a_currency(cls, value: object, info: ValidationInfo) -> object:
+        """A bare number is the default currency's."""
+        return value.resolved(info.data["default_currency"]) if isinstance(value, CurrencyAmounts) else value
+
+    def accepts(self, currency: str) -> bool:
+        """Whether the operator has decided on everything that playing in a currency needs."""
+        needed = (self.default_weekly_deposit_limit, self.review_threshold, self.max_payout)
+        return all(amounts.of(currency) is not None for amounts in needed)
+
+    def not_accepted(self, currency: str) -> Refused | None:
+        """Refuse a currency that the operator has not named."""
+        if self.accepts(currency):
+            return None
+        return Refused(
+            reason=Refusal.CURRENCY_NOT_ACCEPTED,
+            message=f"currency: {currency} is not accepted here",
+            metadata={"currency": currency},
+        )
+
+
+def method_name(payment_method: str) -> str:
+    """A payment method for comparing: neither capitals nor blanks around it make another one."""
+    return payment_method.strip().casefold()
 
 
 class Deposit(State):
@@ -199,16 +230,16 @@ def open_bets(player: Player) -> int:
     return sum(bet.status.holds_stake for bet in player.bets.values())
 
 
-def message(player: Player, event: str, subject: str, text: str) -> tuple[Message, ...]:
-    """Tell the player of an event, once however often it is told; nobody is told whose address we never had."""
+def message(player: Player, event: tuple[str, ...], subject: str, text: str) -> tuple[Message, ...]:
+    """Tell the player of an event, once however often it is told; nobody is told whose address we never had.
+
+    `event` is what the message is of, part by part. No two events have one id: no part has the slash between them.
+    """
     if player.email is None:
         return ()
-    return (Message(message_id=f"{player.user_id}.{event}", to=player.email, subject=subject, text=text),)
-
-
-def money(amount: int, currency: str) -> str:
-    """An amount in minor units as people read it: 1234 EUR is 12.34 EUR."""
-    return f"{amount // 100}.{amount % 100:02d} {currency}"
+    parts = (player.user_id, *event)
+    assert all(part and "/" not in part for part in parts), f"not to be told apart: {parts}"
+    return (Message(message_id="/".join(parts), to=player.email, subject=subject, text=text),)
 
 
 class WalletView(Balance):

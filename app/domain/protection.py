@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from app.domain.currency import money
 from app.domain.messages import Message
 from app.domain.model import Wire
 from app.domain.player import Decision, Player, Policy, message
 from app.domain.refusals import Refused
 from app.domain.responsible_gambling import (
+    CurrencyLimitUsage,
     Limit,
     LimitAmount,
     LimitKind,
@@ -18,6 +20,7 @@ from app.domain.responsible_gambling import (
     Restriction,
     RestrictionKind,
     RestrictionView,
+    Use,
     add_months,
     cancel_change,
     change_limit,
@@ -32,10 +35,11 @@ from app.domain.responsible_gambling import (
 
 
 class WhichLimit(Wire):
-    """A limit by what it counts and its window."""
+    """A limit by what it counts, its window and its currency, the house's default one where none is named."""
 
     kind: LimitKind
     period: Period
+    currency: str | None = None
 
 
 class SetLimit(WhichLimit):
@@ -53,22 +57,29 @@ class Standing(Wire):
 class AllLimits(Wire):
     """Every limit there can be, with what is used of it."""
 
-    limits: list[LimitUsage] = Field(default_factory=list)
+    limits: list[CurrencyLimitUsage | LimitUsage] = Field(default_factory=list)
 
 
 def limit_of(player: Player, which: WhichLimit, policy: Policy) -> Limit:
     """The player's own setting, or the operator's default for weekly deposits."""
-    own = player.limits.get(_name(which))
+    own = player.limits.get(_name(which, policy))
     if own is not None:
         return own
-    default = (LimitKind.DEPOSIT, Period.WEEK)
-    return Limit(amount=policy.default_weekly_deposit_limit if (which.kind, which.period) == default else None)
+    is_weekly_deposits = (which.kind, which.period) == (LimitKind.DEPOSIT, Period.WEEK)
+    return Limit(
+        amount=policy.default_weekly_deposit_limit.of(_currency(which, policy)) if is_weekly_deposits else None
+    )
 
 
-def limit_reached(player: Player, kind: LimitKind, amount: int, now: datetime, policy: Policy) -> Refused | None:
-    """Refuse an amount that any limit of this kind does not let through, naming the tightest."""
-    uses = player.uses.get(kind, [])
-    in_force = {period: limit_of(player, WhichLimit(kind=kind, period=period), policy).amount for period in Period}
+def limit_reached(
+    player: Player, kind: LimitKind, amount: int, currency: str, now: datetime, policy: Policy
+) -> Refused | None:
+    """Refuse an amount that any limit of this kind in its currency does not let through, naming the tightest."""
+    uses = _uses(player, kind, currency, policy)
+    in_force = {
+        period: limit_of(player, WhichLimit(kind=kind, period=period, currency=currency), policy).amount
+        for period in Period
+    }
     left = {period: max(0, limit - used(uses, period, now)) for period, limit in in_force.items() if limit is not None}
     tightest = min(left, key=left.__getitem__, default=None)
     if tightest is None or amount <= left[tightest]:
@@ -76,13 +87,23 @@ def limit_reached(player: Player, kind: LimitKind, amount: int, now: datetime, p
     return limit_refusal(kind, tightest, left[tightest])
 
 
-def limit_usages(player: Player, now: datetime, policy: Policy) -> list[LimitUsage]:
-    """All limits with what is used and what remains."""
+def limit_usages(player: Player, now: datetime, policy: Policy) -> list[CurrencyLimitUsage | LimitUsage]:
+    """All limits with what is used and what remains: in the default currency, then in the player's other ones."""
+    default, *others = _currencies(player, policy)
+    usages: list[CurrencyLimitUsage | LimitUsage] = []
+    usages += _usages_in(default, player, now, policy)
+    for currency in others:
+        in_currency = _usages_in(currency, player, now, policy)
+        usages += [CurrencyLimitUsage(currency=currency, **usage.model_dump(by_alias=False)) for usage in in_currency]
+    return usages
+
+
+def _usages_in(currency: str, player: Player, now: datetime, policy: Policy) -> list[LimitUsage]:
     usages = []
     for kind in LimitKind:
         for period in Period:
-            limit = limit_of(player, WhichLimit(kind=kind, period=period), policy)
-            spent = used(player.uses.get(kind, []), period, now)
+            limit = limit_of(player, WhichLimit(kind=kind, period=period, currency=currency), policy)
+            spent = used(_uses(player, kind, currency, policy), period, now)
             usages.append(
                 LimitUsage(
                     kind=kind,
@@ -95,8 +116,21 @@ def limit_usages(player: Player, now: datetime, policy: Policy) -> list[LimitUsa
     return usages
 
 
+def _currencies(player: Player, policy: Policy) -> list[str]:
+    """The default currency, and what else the player has a wallet, a use or a limit in."""
+    named = {
+        *(wallet.currency for wallet in player.wallets.values()),
+        *(use.currency for uses in player.uses.values() for use in uses if use.currency is not None),
+        *(name.split(".")[2] for name in player.limits if name.count(".") == 2),
+    }
+    return [policy.default_currency, *sorted(named - {policy.default_currency})]
+
+
 def set_limit(player: Player, request: SetLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
     """Cut a limit at once, or ask for a raise."""
+    currency = _currency(request, policy)
+    if currency not in _currencies(player, policy) and (refused := policy.not_accepted(currency)) is not None:
+        return Decision(player, refused)
     limit = limit_of(player, request, policy)
     changed = change_limit(limit, request.amount, now, policy.raise_cooling_off, policy.raise_confirm)
     return _limit_decision(player, request, changed, now, policy)
@@ -147,17 +181,20 @@ def _limit_decision(
 ) -> Decision[LimitView]:
     if isinstance(outcome, Refused):
         return Decision(player, outcome)
-    if outcome == player.limits.get(_name(which)):
+    name = _name(which, policy)
+    if outcome == player.limits.get(name):
         return Decision(player, _view(outcome, now))
-    after = player.changed(limits={**player.limits, _name(which): outcome})
-    return Decision(after, _view(outcome, now), _limit_told(after, which, outcome, now))
+    after = player.changed(limits={**player.limits, name: outcome})
+    text = _limit_told(which, outcome, _currency(which, policy))
+    told = message(after, ("limit", name, _stamp(now)), "Your limits have changed", text)
+    return Decision(after, _view(outcome, now), told)
 
 
-def _limit_told(player: Player, which: WhichLimit, limit: Limit, now: datetime) -> tuple[Message, ...]:
-    text = f"Your {which.kind} limit a {which.period} is now {_amount(limit.amount)}."
+def _limit_told(which: WhichLimit, limit: Limit, currency: str) -> str:
+    text = f"Your {which.kind} limit a {which.period} is now {_amount(limit.amount, currency)}."
     if limit.pending is not None:
-        text += f" A change to {_amount(limit.pending.amount)} waits for your confirmation."
-    return message(player, f"limit.{_name(which)}.{_stamp(now)}", "Your limits have changed", text)
+        text += f" A change to {_amount(limit.pending.amount, currency)} waits for your confirmation."
+    return text
 
 
 def _restrict(player: Player, new: Restriction, now: datetime) -> Decision[RestrictionView]:
@@ -172,7 +209,7 @@ def _restriction_told(player: Player, view: RestrictionView | None, now: datetim
     text = "You can deposit and bet again."
     if view is not None:
         text = f"You can neither deposit nor bet until {view.until:%Y-%m-%d %H:%M} UTC."
-    return message(player, f"restriction.{_stamp(now)}", "Your break or self-exclusion", text)
+    return message(player, ("restriction", _stamp(now)), "Your break or self-exclusion", text)
 
 
 def _view(limit: Limit, now: datetime) -> LimitView:
@@ -182,12 +219,28 @@ def _view(limit: Limit, now: datetime) -> LimitView:
     )
 
 
-def _name(which: WhichLimit) -> str:
-    return f"{which.kind.value}.{which.period.value}"
+def _currency(which: WhichLimit, policy: Policy) -> str:
+    return policy.default_currency if which.currency is None else which.currency
 
 
-def _amount(amount: int | None) -> str:
-    return "no limit" if amount is None else f"{amount} minor units"
+def _uses(player: Player, kind: LimitKind, currency: str, policy: Policy) -> list[Use]:
+    """What counts in one currency: an amount of another says nothing about it."""
+    return [
+        use
+        for use in player.uses.get(kind, [])
+        if currency == (policy.default_currency if use.currency is None else use.currency)
+    ]
+
+
+def _name(which: WhichLimit, policy: Policy) -> str:
+    """The name of a limit in the document. Earlier versions knew the default currency's alone, by this name."""
+    name = f"{which.kind.value}.{which.period.value}"
+    currency = _currency(which, policy)
+    return name if currency == policy.default_currency else f"{name}.{currency}"
+
+
+def _amount(amount: int | None, currency: str) -> str:
+    return "no limit" if amount is None else money(amount, currency)
 
 
 def _stamp(now: datetime) -> str:

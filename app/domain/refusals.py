@@ -46,6 +46,7 @@ class Refusal(StrEnum):
     STAKE_TOO_HIGH = "stake_too_high"
     TOO_MANY_OPEN_BETS = "too_many_open_bets"
     RELATED_LEGS = "related_legs"
+    CURRENCY_NOT_ACCEPTED = "currency_not_accepted"
 
 
 HTTP_STATUS = {
@@ -87,6 +88,7 @@ HTTP_STATUS = {
         Refusal.STAKE_TOO_HIGH,
         Refusal.TOO_MANY_OPEN_BETS,
         Refusal.RELATED_LEGS,
+        Refusal.CURRENCY_NOT_ACCEPTED,
     },
 }
 STATUS_OF = {reason: status for status, reasons in HTTP_STATUS.items() for reason in reasons}

@@ -45,10 +45,14 @@ LimitAmount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
 
 
 class Use(State):
-    """An amount that counts against limits from a moment on. `reference` is what can still be taken back."""
+    """An amount that counts against limits from a moment on. `reference` is what can still be taken back.
+
+    Without a currency, as earlier versions stored it, it is in the house's default one.
+    """
 
     at: Moment
     amount: int
+    currency: str | None = None
     reference: str | None = None
 
 
@@ -111,6 +115,12 @@ class LimitUsage(LimitView):
     remaining: int | None
 
 
+class CurrencyLimitUsage(LimitUsage):
+    """The same of a limit in another currency than the house's default one."""
+
+    currency: str
+
+
 def used(uses: Iterable[Use], period: Period, now: datetime) -> int:
     """What counts in the window that ends now, never below 0."""
     since = now - WINDOW[period]
@@ -120,8 +130,9 @@ def used(uses: Iterable[Use], period: Period, now: datetime) -> int:
 def add_use(uses: Sequence[Use], use: Use, still_open: Iterable[str]) -> list[Use]:
     """Count one more movement, forget what left the longest window, and count the oldest together past a bound.
 
-    Together means by day: what was lost counts as of the day's last moment and what was won as of its first, so never
-    more than the limit gets through, at worst a little less. Movements that may still be taken back stay apart.
+    Together means by currency and day: what was lost counts as of the day's last moment and what was won as of its
+    first, so never more than the limit gets through, at worst a little less. Movements that may still be taken back
+    stay apart.
     """
     since = use.at - WINDOW[Period.MONTH]
     kept = [one for one in uses if one.at > since] + [use]
@@ -137,15 +148,15 @@ def add_use(uses: Sequence[Use], use: Use, still_open: Iterable[str]) -> list[Us
 
 
 def _by_day(uses: Iterable[Use]) -> list[Use]:
-    days: dict[tuple[date, bool], Use] = {}
+    days: dict[tuple[date, bool, str | None], Use] = {}
     for use in uses:
-        day = (use.at.date(), use.amount < 0)
+        day = (use.at.date(), use.amount < 0, use.currency)
         before = days.get(day)
         if before is None:
-            days[day] = Use(at=use.at, amount=use.amount)
+            days[day] = Use(at=use.at, amount=use.amount, currency=use.currency)
         else:
             at = min(before.at, use.at) if use.amount < 0 else max(before.at, use.at)
-            days[day] = Use(at=at, amount=before.amount + use.amount)
+            days[day] = Use(at=at, amount=before.amount + use.amount, currency=use.currency)
     return list(days.values())
 
 

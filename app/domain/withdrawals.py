@@ -1,7 +1,8 @@
 """Withdrawals: held from the cash at once, then paid out, or given back. Restricted players can withdraw."""
 
+from app.domain.currency import money
 from app.domain.model import Moment, Wire
-from app.domain.player import Decision, Player, Policy, Withdrawal, book, debit_refused, funds_short, message, money
+from app.domain.player import Decision, Player, Policy, Withdrawal, book, debit_refused, funds_short, message
 from app.domain.refusals import id_reused
 from app.domain.wallet import Account, Kind, move
 
@@ -34,13 +35,15 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
     refused = debit_refused(player, request.wallet_id) or funds_short(player.wallets[request.wallet_id], request.amount)
     if refused is not None:
         return Decision(player, refused)
+    currency = player.wallets[request.wallet_id].currency
+    threshold = policy.review_threshold.of(currency)  # a currency that is no longer accepted is always reviewed
     withdrawal = Withdrawal(
         wallet_id=request.wallet_id,
         amount=request.amount,
-        currency=player.wallets[request.wallet_id].currency,
+        currency=currency,
         destination=request.destination,
         held_at=request.now,
-        in_review=request.amount >= policy.review_threshold,
+        in_review=threshold is None or request.amount >= threshold,
     )
     postings = move(Account.CASH, Account.PENDING_OUT, request.amount)
     after = book(player, request.wallet_id, Kind.WITHDRAWAL_HELD, request.withdrawal_id, postings, request.now)
@@ -56,7 +59,7 @@ def pay_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawa
     after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PROVIDER)
     told = message(
         after,
-        f"withdrawal.{request.withdrawal_id}.paid",
+        ("withdrawal", request.withdrawal_id, "paid"),
         "Your withdrawal is paid",
         f"We have paid out {money(paid.amount, paid.currency)} to {paid.destination}.",
     )
@@ -71,7 +74,7 @@ def return_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdr
     after, returned = _end(player, request, "returned", Kind.WITHDRAWAL_RETURNED, Account.CASH)
     told = message(
         after,
-        f"withdrawal.{request.withdrawal_id}.returned",
+        ("withdrawal", request.withdrawal_id, "returned"),
         "Your withdrawal was given back",
         f"Your withdrawal of {money(returned.amount, returned.currency)} was not paid out ({request.reason}); "
         f"the money is back in your wallet {returned.wallet_id}.",

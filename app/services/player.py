@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StrictBool
 from app.domain import deposits, protection, withdrawals
 from app.domain.activity import activity
 from app.domain.archive import Operations
-from app.domain.model import PublicRequest
+from app.domain.model import Currency, PublicRequest
 from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
 from app.domain.protection import AllLimits, Standing
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
@@ -48,10 +48,11 @@ class StatementRequest(PublicRequest):
 
 
 class WhichLimitRequest(PublicRequest):
-    """A limit by what it counts and its window."""
+    """A limit by what it counts, its window and its currency, the house's default one where none is named."""
 
     kind: LimitKind
     period: Period
+    currency: Currency | None = None
 
 
 class SetLimitRequest(WhichLimitRequest):
@@ -203,7 +204,7 @@ async def get_limits(ctx: restate.ObjectSharedContext, request: Nothing) -> AllL
 async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
     """Cut a limit at once, or ask for a raise."""
     before, now = await load(ctx), await clock(ctx)
-    wanted = protection.SetLimit(kind=request.kind, period=request.period, amount=request.amount)
+    wanted = protection.SetLimit(**request.model_dump(by_alias=False))
     return (await carry_out(ctx, before, protection.set_limit(before, wanted, now, outside().policy))).accepted()
 
 
@@ -211,7 +212,7 @@ async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> Lim
 async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Put a raise into force that has cooled off."""
     before, now = await load(ctx), await clock(ctx)
-    which = protection.WhichLimit(kind=request.kind, period=request.period)
+    which = protection.WhichLimit(**request.model_dump(by_alias=False))
     return (await carry_out(ctx, before, protection.confirm_limit(before, which, now, outside().policy))).accepted()
 
 
@@ -219,7 +220,7 @@ async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) 
 async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Take back a raise that waits."""
     before, now = await load(ctx), await clock(ctx)
-    which = protection.WhichLimit(kind=request.kind, period=request.period)
+    which = protection.WhichLimit(**request.model_dump(by_alias=False))
     decision = protection.cancel_limit_change(before, which, now, outside().policy)
     return (await carry_out(ctx, before, decision)).accepted()
 
