@@ -72,6 +72,11 @@ def is_id(text: str) -> bool:
     return True
 
 
+def is_none(value: object) -> bool:
+    """Whether a field is not there: an optional one inside of a stored list or map is then not written either."""
+    return value is None
+
+
 class Wire(BaseModel):
     """What travels between our own components: camelCase, frozen, and blind to fields of a newer version."""
 

@@ -1,7 +1,8 @@
 """The payment provider, as the services see it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
+from datetime import datetime
 from types import TracebackType
 from typing import Literal, Protocol, Self
 from urllib.parse import quote
@@ -9,8 +10,17 @@ from urllib.parse import quote
 import httpx
 from pydantic import StrictInt
 
-from app.domain.model import Wire
-from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus, PayoutRequest
+from app.domain.model import Wire, iso
+from app.domain.payments import (
+    OF_CHARGES,
+    OF_PAYOUTS,
+    ChargeRequest,
+    MovementKind,
+    MovementPage,
+    PaymentOutcome,
+    PaymentStatus,
+    PayoutRequest,
+)
 
 
 class PaymentProvider(Protocol):
@@ -28,6 +38,22 @@ class PaymentProvider(Protocol):
     async def find_payout(self, request: PayoutRequest) -> PaymentOutcome:
         """Where a payout stands: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
 
+    async def void_charge(self, request: ChargeRequest) -> PaymentOutcome:
+        """End a charge that waits for its customer: DECLINED once it is void, DONE where it was too late."""
+
+    async def refund_charge(self, request: ChargeRequest) -> PaymentOutcome:
+        """Give the money of a charge back, once: DONE, DECLINED, NEVER_SEEN or UNKNOWN."""
+
+    async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
+        """What charges moved since a moment, by the provider's clock, page by page; raises `ListingError`."""
+
+    async def payouts_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
+        """What payouts moved since a moment, by the provider's clock, page by page; raises `ListingError`."""
+
+
+class ListingError(Exception):
+    """The provider did not tell what it moved: nothing is known, and nothing may be concluded."""
+
 
 MAX_CONNECTIONS = 500
 """The most requests to the provider at once; one that gets no connection in time is an unknown outcome."""
@@ -43,18 +69,30 @@ _STATUSES = {
 }
 
 
-class _Answer(Wire):
+class _Told(Wire):
     reference: str
-    status: Literal["charged", "paid", "declined", "actionRequired"]
     user_id: str
     wallet_id: str
     amount: StrictInt
     currency: str
+
+
+class _Answer(_Told):
+    status: Literal["charged", "paid", "declined", "actionRequired"]
     redirect_url: str | None = None
+
+
+class _Refunded(_Told):
+    status: Literal["refunded"]
 
 
 class _NeverSeen(Wire):
     reference: str
+
+
+class _Conflict(Wire):
+    conflict: str = ""
+    error: str = ""
 
 
 class HttpPaymentProvider:
@@ -97,6 +135,43 @@ class HttpPaymentProvider:
         """Where a payout stands."""
         return await self._find("/payouts", request)
 
+    async def void_charge(self, request: ChargeRequest) -> PaymentOutcome:
+        """End a charge that waits for its customer."""
+        message = self._client.build_request("POST", f"/charges/{_segment(request.reference)}/void")
+        return await self._ask(message, lambda response: _read_look_up(response, request))
+
+    async def refund_charge(self, request: ChargeRequest) -> PaymentOutcome:
+        """Give the money of a charge back."""
+        message = self._client.build_request(
+            "POST",
+            f"/charges/{_segment(request.reference)}/refund",
+            headers={"Idempotency-Key": f"refund.{request.reference}"},
+        )
+        return await self._ask(message, lambda response: _read_refund(response, request))
+
+    async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
+        """What charges moved since a moment."""
+        return await self._list("charges", OF_CHARGES, moment, cursor)
+
+    async def payouts_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
+        """What payouts moved since a moment."""
+        return await self._list("payouts", OF_PAYOUTS, moment, cursor)
+
+    async def _list(self, of: str, kinds: Set[MovementKind], moment: datetime, cursor: str | None) -> MovementPage:
+        query = {"of": of, "since": iso(moment)} | ({} if cursor is None else {"after": cursor})
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._client.get("/movements", params=query)
+            response.raise_for_status()
+            page = MovementPage.model_validate_json(response.content)
+        except (TimeoutError, httpx.HTTPError, ValueError) as error:
+            raise ListingError(f"{type(error).__name__}: {error}"[:500]) from error
+        if any(movement.kind not in kinds for movement in page.movements):
+            raise ListingError(f"told of something else than {of}")
+        if page.next is not None and (page.next == cursor or not page.movements):
+            raise ListingError("the pages lead nowhere")
+        return page
+
     async def _move(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
         message = self._client.build_request(
             "POST",
@@ -107,9 +182,7 @@ class HttpPaymentProvider:
         return await self._ask(message, lambda response: _read_movement(response, request))
 
     async def _find(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
-        # A dot is quoted as well: the reference ".." would otherwise leave the folder.
-        segment = quote(request.reference, safe="").replace(".", "%2E")
-        message = self._client.build_request("GET", f"{path}/{segment}")
+        message = self._client.build_request("GET", f"{path}/{_segment(request.reference)}")
         return await self._ask(message, lambda response: _read_look_up(response, request))
 
     async def _ask(self, message: httpx.Request, read: Callable[[httpx.Response], PaymentOutcome]) -> PaymentOutcome:
@@ -121,13 +194,42 @@ class HttpPaymentProvider:
             return _unknown(f"{type(error).__name__}: {error}")
 
 
+def _segment(reference: str) -> str:
+    """A reference as a part of a path. A dot is quoted as well: ".." would otherwise leave the folder."""
+    return quote(reference, safe="").replace(".", "%2E")
+
+
 def _read_movement(response: httpx.Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
     """What the provider did with a charge or payout; 422 is the only error that says no money ever moves."""
     match response.status_code:
         case 200:
             return _outcome(_Answer.model_validate_json(response.content), request)
-        case 409:
+        case 409 if _is_other_content(response):
             return PaymentOutcome(status=PaymentStatus.CONFLICT, detail=_said(response))
+        case 422:
+            return PaymentOutcome(status=PaymentStatus.DECLINED, detail=_said(response))
+        case _:
+            return _unknown(_said(response))
+
+
+def _is_other_content(response: httpx.Response) -> bool:
+    """Whether a 409 says that the reference has other content; it may as well mean that our own request still runs."""
+    try:
+        said = _Conflict.model_validate_json(response.content)
+    except ValueError:
+        return False
+    return said.conflict == "otherContent" or "other content" in said.error
+
+
+def _read_refund(response: httpx.Response, request: ChargeRequest) -> PaymentOutcome:
+    """Whether the money of a charge went back."""
+    match response.status_code:
+        case 200:
+            answer = _Refunded.model_validate_json(response.content)
+            ours = answer.model_dump(include=_CONFIRMED) == request.model_dump(include=_CONFIRMED)
+            return PaymentOutcome(status=PaymentStatus.DONE) if ours else _unknown(_said(response))
+        case 404 if _NeverSeen.model_validate_json(response.content).reference == request.reference:
+            return PaymentOutcome(status=PaymentStatus.NEVER_SEEN)
         case 422:
             return PaymentOutcome(status=PaymentStatus.DECLINED, detail=_said(response))
         case _:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.sandbox.inbox import listening
+from app.sandbox.movements import Movements
 from app.sandbox.orders import Charge, Payout
 from app.sandbox.payments import Desk
 from app.sandbox.store import Store
@@ -69,6 +70,7 @@ def build_app(store: Store, webhook_base: str, webhook_secret: str, stop: asynci
             *Desk(store, Charge, stop).routes(),
             *Desk(store, Payout, stop).routes(),
             *ThreeDSecure(store, sender).routes(),
+            *Movements(store, sender).routes(),
             Route("/mails", mails),
             Route("/health", health),
         ],

@@ -1,12 +1,14 @@
 """What the sandbox remembers, in a SQLite file that survives being killed."""
 
+import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from app.domain.model import iso
-from app.domain.payments import PaymentEvent, PaymentStatus
+from app.domain.payments import MovementKind, PaymentEvent, PaymentStatus
 from app.sandbox.orders import ORDERS, Order
 
 _SCHEMA = """
@@ -16,6 +18,12 @@ CREATE TABLE IF NOT EXISTS payments (
 );
 CREATE TABLE IF NOT EXISTS attempts (kind TEXT, reference TEXT, times INTEGER NOT NULL, PRIMARY KEY (kind, reference));
 CREATE TABLE IF NOT EXISTS webhooks (id INTEGER PRIMARY KEY, reference TEXT NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS movements (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, reference TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL,
+    UNIQUE (kind, reference, number)
+);
+INSERT OR IGNORE INTO movements (kind, reference, number, at)
+    SELECT kind, reference, 1, moved_at FROM payments WHERE moved_at IS NOT NULL ORDER BY moved_at, rowid;
 CREATE TABLE IF NOT EXISTS mails (
     id INTEGER PRIMARY KEY, message_id TEXT, recipient TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL,
     UNIQUE (message_id, recipient)
@@ -31,6 +39,16 @@ class Payment:
     order: Order
     status: PaymentStatus
     moved_at: str | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One movement of a payment's money: the payment itself, or what was given or taken back later."""
+
+    id: int
+    kind: MovementKind
+    order: Order
+    at: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +105,7 @@ class Store:
                 "INSERT INTO payments VALUES (?, ?, ?, ?, ?)",
                 (order.kind, order.reference, order.model_dump_json(), status, moved_at),
             )
+            self._note_moved(order.kind, order.reference)
         return Payment(order, status, moved_at)
 
     def count_attempt(self, kind: str, reference: str) -> int:
@@ -105,7 +124,55 @@ class Store:
                 "UPDATE payments SET status = ?, moved_at = ? WHERE reference = ? AND status = ?",
                 (status, _now() if status is PaymentStatus.DONE else None, reference, PaymentStatus.ACTION_REQUIRED),
             )
+            for kind in ORDERS:
+                self._note_moved(kind, reference)
         return self.find("charge", reference) or self.find("payout", reference)
+
+    def void(self, reference: str) -> Payment | None:
+        """End a charge that waits for its customer, for good; others stay as they are."""
+        with self._db:
+            self._db.execute(
+                "UPDATE payments SET status = ? WHERE kind = 'charge' AND reference = ? AND status = ?",
+                (PaymentStatus.DECLINED, reference, PaymentStatus.ACTION_REQUIRED),
+            )
+        return self.find("charge", reference)
+
+    def move_back(self, reference: str, kind: MovementKind, number: int) -> None:
+        """Note that money of a payment went the other way, or came again; the same number of its kind is the same."""
+        with self._db:
+            self._db.execute(
+                "INSERT OR IGNORE INTO movements (kind, reference, number, at) VALUES (?, ?, ?, ?)",
+                (kind, reference, number, _now()),
+            )
+
+    def times_moved(self, reference: str, kind: MovementKind) -> int:
+        """How often money of a payment moved in this way."""
+        (times,) = self._db.execute(
+            "SELECT count(*) FROM movements WHERE kind = ? AND reference = ?", (kind, reference)
+        ).fetchone()
+        return int(times)
+
+    def movements(self, kinds: Collection[MovementKind], since: str, after: int, limit: int) -> list[Moved]:
+        """What moved at or after a moment, oldest first, from after an id on."""
+        rows = self._db.execute(
+            "SELECT movements.id, movements.kind, payments.kind, content, at FROM movements JOIN payments"
+            " ON payments.reference = movements.reference"
+            " AND payments.kind = iif(movements.kind IN ('payout', 'sentBack'), 'payout', 'charge')"
+            " WHERE movements.kind IN (SELECT value FROM json_each(?)) AND at >= ? AND movements.id > ?"
+            " ORDER BY movements.id LIMIT ?",
+            (json.dumps(sorted(kinds)), since, after, limit),
+        )
+        return [
+            Moved(number, MovementKind(kind), ORDERS[of].model_validate_json(content), at)
+            for number, kind, of, content, at in rows
+        ]
+
+    def _note_moved(self, kind: str, reference: str) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO movements (kind, reference, number, at) SELECT kind, reference, 1, moved_at"
+            " FROM payments WHERE kind = ? AND reference = ? AND moved_at IS NOT NULL",
+            (kind, reference),
+        )
 
     def add_webhooks(self, event: PaymentEvent, times: int) -> list[Webhook]:
         """Put an event in the outbox, several times over."""

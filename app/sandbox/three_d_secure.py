@@ -8,14 +8,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from app.domain.payments import PaymentEvent, PaymentStatus
+from app.domain.payments import EventStatus, PaymentStatus
 from app.sandbox.orders import Charge
 from app.sandbox.payments import answer
-from app.sandbox.store import Payment, Store
+from app.sandbox.store import Store
 from app.sandbox.webhooks import WebhookSender
-
-WEBHOOKS = 2
-"""How often each event is sent: providers promise at least once, so the sandbox never sends just one."""
 
 _OUTCOMES = {"charged": PaymentStatus.DONE, "paid": PaymentStatus.DONE, "declined": PaymentStatus.DECLINED}
 
@@ -55,20 +52,8 @@ class ThreeDSecure:
         if (payment := self._store.complete(reference, _OUTCOMES[outcome])) is None:
             raise HTTPException(404, f"never seen: {reference}")
         if isinstance(payment.order, Charge):
-            self._sender.send(self._store.add_webhooks(_event(payment), WEBHOOKS))
+            self._sender.tell(payment.order, EventStatus(payment.status))
         return JSONResponse(answer(payment, request))
-
-
-def _event(payment: Payment) -> PaymentEvent:
-    order = payment.order
-    return PaymentEvent(
-        reference=order.reference,
-        status=payment.status,
-        user_id=order.user_id,
-        wallet_id=order.wallet_id,
-        amount=order.amount,
-        currency=order.currency,
-    )
 
 
 async def _outcome(request: Request) -> object:

@@ -10,13 +10,18 @@ from urllib.parse import quote
 
 import httpx
 
+from app.domain.payments import EITHER, EventKind, EventStatus, PaymentEvent
 from app.providers.webhooks import HEADER, sign
+from app.sandbox.orders import Order
 from app.sandbox.store import Store, Webhook
 
 PAUSES_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8)
 """How long the sender waits after each failure; about a minute in all, then it gives up."""
 
 TIMEOUT_SECONDS = 10
+
+WEBHOOKS = 2
+"""How often each event is sent: providers promise at least once, so the sandbox never sends just one."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +55,20 @@ class WebhookSender:
             self._deliveries.add(delivery)
             delivery.add_done_callback(self._deliveries.discard)
 
+    def tell(self, order: Order, status: EventStatus, event_id: str | None = None) -> None:
+        """Tell the service what became of a payment."""
+        event = PaymentEvent(
+            reference=order.reference,
+            status=status,
+            user_id=order.user_id,
+            wallet_id=order.wallet_id,
+            amount=order.amount,
+            currency=order.currency,
+            kind=None if status in EITHER else EventKind(order.kind),
+            event_id=event_id,
+        )
+        self.send(self._store.add_webhooks(event, WEBHOOKS))
+
     async def _deliver(self, webhook: Webhook) -> None:
         for pause in PAUSES_SECONDS:
             if await self._heard(webhook):
@@ -64,10 +83,17 @@ class WebhookSender:
         signature = sign(self._secret, body, datetime.now(UTC))
         try:
             response = await self._client.post(
-                f"{self._base}/DepositFollowUp/{quote(webhook.reference, safe='')}/webhook",
+                f"{self._base}/{_address(webhook)}",
                 content=body,
                 headers={"Content-Type": "application/json", HEADER: signature},
             )
         except httpx.HTTPError:
             return False
         return response.is_success
+
+
+def _address(webhook: Webhook) -> str:
+    """Where an event goes: how a charge ended, to the deposit itself; all else, to the address for everything."""
+    if PaymentEvent.model_validate_json(webhook.body).status in EITHER:
+        return f"DepositFollowUp/{quote(webhook.reference, safe='')}/webhook"
+    return "PaymentService/webhook"

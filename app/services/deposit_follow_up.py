@@ -10,7 +10,7 @@ from restate.serde import BytesSerde
 from app.domain.deposits import EndDeposit
 from app.domain.follow_up import FollowUp, Phase, Step, Watch, about_this_charge, next_step, watching
 from app.domain.model import Wire
-from app.domain.payments import PaymentEvent, PaymentStatus
+from app.domain.payments import EITHER, PaymentEvent, PaymentStatus
 from app.domain.refusals import Refusal, Refused
 from app.providers import webhooks
 from app.services import player, provider_calls
@@ -52,8 +52,8 @@ async def begin(ctx: restate.ObjectContext, watch: Watch) -> None:
     if follow_up is None or follow_up is known:
         return
     event = follow_up.early_event
-    if event is not None and about_this_charge(follow_up, event):
-        follow_up = await _take(ctx, follow_up, event.status, await clock(ctx))
+    if event is not None and event.status in EITHER and about_this_charge(follow_up, event):
+        follow_up = await _take(ctx, follow_up, PaymentStatus(event.status), await clock(ctx))
     _store(ctx, follow_up)
 
 
@@ -106,7 +106,9 @@ async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
         return Received()
     if not about_this_charge(follow_up, event):
         invalid("the event tells of another charge than the one that we asked for")
-    _store(ctx, await _take(ctx, follow_up, event.status, now))
+    if event.status not in EITHER:
+        return Received()
+    _store(ctx, await _take(ctx, follow_up, PaymentStatus(event.status), now))
     return Received()
 
 

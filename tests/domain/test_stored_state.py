@@ -32,7 +32,7 @@ from app.domain.markets import (
 )
 from app.domain.model import State
 from app.domain.odds import Price, PriceChange
-from app.domain.payments import ChargeRequest, PaymentEvent, PaymentStatus
+from app.domain.payments import ChargeRequest, EventStatus, PaymentEvent
 from app.domain.player import Player, Policy
 from app.domain.protection import SetLimit, self_exclude, set_limit
 from app.domain.quarantine import MAX_PARKED, Quarantine, park, record_to_park
@@ -144,7 +144,7 @@ def everything() -> dict[str, State]:
         reference="d-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", payment_method="threeDSecure"
     )
     event = PaymentEvent(
-        reference="d-1", status=PaymentStatus.DONE, user_id="u-1", wallet_id="w-1", amount=100, currency="EUR"
+        reference="d-1", status=EventStatus.DONE, user_id="u-1", wallet_id="w-1", amount=100, currency="EUR"
     )
     return {
         "player": document,

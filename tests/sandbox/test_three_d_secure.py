@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.domain.payments import PaymentEvent, PaymentStatus
+from app.domain.payments import EventStatus, PaymentEvent
 from app.providers.webhooks import verify
 from tests.sandbox.asking import ask, moved
 from tests.sandbox.running import SECRET, Listener, free_ports, listener, sandbox
@@ -51,7 +51,7 @@ async def test_a_completed_charge_moves_once_and_is_told_exactly_twice(
 
     assert (answer.status_code, answer.json()["status"]) == (200, "charged")
     event = PaymentEvent(
-        reference="d:1@x", status=PaymentStatus.DONE, user_id="u-1", wallet_id="w-1", amount=100, currency="EUR"
+        reference="d:1@x", status=EventStatus.DONE, user_id="u-1", wallet_id="w-1", amount=100, currency="EUR"
     )
     assert await events(service, 2) == [event, event]
     assert len(await moved(bank, "charges", "d:1@x")) == 1
@@ -64,7 +64,7 @@ async def test_completing_again_changes_nothing(bank: httpx.AsyncClient, service
     answer = await bank.post("/threeDSecure/d-1/complete", params={"outcome": "declined"})
 
     assert answer.json()["status"] == "charged"
-    assert {event.status for event in await events(service, 4)} == {PaymentStatus.DONE}
+    assert {event.status for event in await events(service, 4)} == {EventStatus.DONE}
     assert len(await moved(bank, "charges", "d-1")) == 1
 
 
@@ -75,7 +75,7 @@ async def test_a_customer_who_fails_pays_nothing_and_the_service_is_told(
     answer = await bank.post("/threeDSecure/d-1/complete", json={"outcome": "declined"})
 
     assert answer.json()["status"] == "declined"
-    assert [event.status for event in await events(service, 2)] == [PaymentStatus.DECLINED] * 2
+    assert [event.status for event in await events(service, 2)] == [EventStatus.DECLINED] * 2
     assert await moved(bank, "charges", "d-1") == []
 
 
