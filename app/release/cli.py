@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from secrets import token_hex
 
 import click
 from kubernetes.client.exceptions import ApiException
@@ -14,7 +15,7 @@ from rich.console import Console
 from urllib3.exceptions import HTTPError
 
 from app.release import metrics, report
-from app.release.cluster import Cluster
+from app.release.cluster import WEBHOOK_SECRET, Cluster
 from app.release.plan import Plan, Standing
 from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
 from app.release.rounds import (
@@ -32,6 +33,7 @@ from app.release.rounds import (
 from app.release.signing import new_signing_key
 
 NOT_A_TERMINAL_COLUMNS = 180
+WEBHOOK_SECRET_BYTES = 32
 
 dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 deadline = click.option("--deadline", default=180.0, show_default=True, help="Seconds until it has to be live.")
@@ -204,18 +206,36 @@ def watch(release: Release, metrics_port: int) -> None:
 @main.command()
 @click.option("--images", required=True, help="The image of each version in the new values, as a JSON object.")
 @click.option("--signing-key/--no-signing-key", default=True, help="Make the key that Restate signs with.")
+@click.option("--make-webhook-secret", is_flag=True, help="Make the secret that the sandbox signs its webhooks with.")
+@click.option(
+    "--webhook-secret-in",
+    "secrets",
+    multiple=True,
+    help="A Secret that may have the webhook secret; one of them has to.",
+)
 @click.pass_obj
-def prepare(release: Release, images: str, signing_key: bool) -> None:
-    """Before an install or upgrade: make the signing key once; refuse another image under an old key."""
-    for version in release.cluster.versions(json.loads(images)):
+def prepare(
+    release: Release, images: str, signing_key: bool, make_webhook_secret: bool, secrets: tuple[str, ...]
+) -> None:
+    """Before an install or upgrade: make keys once; refuse what cannot work, and another image under an old key."""
+    cluster = release.cluster
+    for version in cluster.versions(json.loads(images)):
         if version.declared_image not in (None, version.image):
             raise NotDoneError(
                 f"version {version.name} runs {version.image} and would become {version.declared_image}; "
                 "versions are immutable, add a new key under `versions` instead"
             )
-    if signing_key and not release.cluster.has_signing_key():
-        release.cluster.create_signing_key(*new_signing_key())
+    if secrets and not any(cluster.tells(secret, WEBHOOK_SECRET) for secret in secrets):
+        raise NotDoneError(
+            f"no Secret of service.secrets ({', '.join(secrets)}) has the key {WEBHOOK_SECRET}, without which the "
+            f"service does not start; kubectl create secret generic {secrets[0]} --from-literal={WEBHOOK_SECRET}=..."
+        )
+    if signing_key and not cluster.has_signing_key():
+        cluster.create_signing_key(*new_signing_key())
         click.echo("made the key that Restate signs its requests with")
+    if make_webhook_secret and not cluster.has_webhook_secret():
+        cluster.create_webhook_secret(token_hex(WEBHOOK_SECRET_BYTES))
+        click.echo("made the secret that the sandbox signs its webhooks with")
 
 
 def _choose(release: Release, version: str, deadline: float, dry_run: bool, output: str) -> None:

@@ -18,6 +18,7 @@ VERSION = "betting/version"
 FULL_STRENGTH = "betting/full-strength"
 URI = "betting/uri"
 OVERRIDE = "betting/override"
+WEBHOOK_SECRET = "BETTING_WEBHOOK_SECRET"  # noqa: S105, its name
 
 
 @dataclass(frozen=True)
@@ -143,37 +144,54 @@ class Cluster:
                     raise
 
     def adopt(self) -> None:
-        """Hook Jobs and the signing key are unknown to `helm uninstall`: let them go with the anchor."""
+        """Hook Jobs and the Secrets we made are unknown to `helm uninstall`: let them go with the anchor."""
         mark = {"metadata": {"ownerReferences": [self._owner()]}}
         jobs = f"app.kubernetes.io/instance={self._release},betting/left-by=hook"
         for job in self._list(self._batch.list_namespaced_job, label_selector=jobs):
             if not job.metadata.owner_references:
                 self._patch(self._batch.patch_namespaced_job, job.metadata.name, mark)
-        for key in self._signing_keys():
-            if not key.metadata.owner_references:
-                self._patch(self._core.patch_namespaced_secret, key.metadata.name, mark)
+        for made in (*self._secrets(self._signing_key), *self._secrets(self._webhook_secret)):
+            if not made.metadata.owner_references:
+                self._patch(self._core.patch_namespaced_secret, made.metadata.name, mark)
 
     def has_signing_key(self) -> bool:
         """Tell whether Restate already has a key to sign its requests."""
-        return bool(self._signing_keys())
+        return bool(self._secrets(self._signing_key))
 
     def create_signing_key(self, private_pem: bytes, public: str) -> None:
         """Store the key that Restate signs with, and the one that the service checks with; never changed again."""
-        labels = {"app.kubernetes.io/instance": self._release}
-        content = {"private.pem": private_pem, "public": public.encode()}
+        self._create_secret(self._signing_key, {"private.pem": private_pem, "public": public.encode()})
+
+    def has_webhook_secret(self) -> bool:
+        """Tell whether service and sandbox already share a secret."""
+        return bool(self._secrets(self._webhook_secret))
+
+    def create_webhook_secret(self, secret: str) -> None:
+        """Store what the sandbox signs its webhooks with; never changed again."""
+        self._create_secret(self._webhook_secret, {WEBHOOK_SECRET: secret.encode()})
+
+    def tells(self, secret: str, key: str) -> bool:
+        """Whether an operator's Secret is there and says something under a key."""
+        return any((found.data or {}).get(key) for found in self._secrets(secret))
+
+    def _create_secret(self, name: str, content: Mapping[str, bytes]) -> None:
         secret = client.V1Secret(
-            metadata=client.V1ObjectMeta(name=self._signing_key, labels=labels),
-            data={name: base64.b64encode(value).decode() for name, value in content.items()},
+            metadata=client.V1ObjectMeta(name=name, labels={"app.kubernetes.io/instance": self._release}),
+            data={key: base64.b64encode(value).decode() for key, value in content.items()},
             immutable=True,
         )
         self._core.create_namespaced_secret(self._namespace, secret, _request_timeout=TIMEOUT_SECONDS)
 
-    def _signing_keys(self) -> list[Any]:
-        return self._list(self._core.list_namespaced_secret, field_selector=f"metadata.name={self._signing_key}")
+    def _secrets(self, name: str) -> list[Any]:
+        return self._list(self._core.list_namespaced_secret, field_selector=f"metadata.name={name}")
 
     @property
     def _signing_key(self) -> str:
         return f"{self._release}-signing-key"
+
+    @property
+    def _webhook_secret(self) -> str:
+        return f"{self._release}-webhook-secret"
 
     def _list(self, method: Callable[..., Any], **selector: str) -> list[Any]:
         found = method(self._namespace, **selector, _request_timeout=TIMEOUT_SECONDS)

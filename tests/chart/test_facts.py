@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.dev.plan import REQUEST_BYTES
 from app.settings import Settings
 from tests.chart.rendered import CHART, Object, environment, one, pod_specs, render
 
@@ -80,6 +81,63 @@ def test_the_service_checks_what_restate_signs() -> None:
     [signing] = [volume["secret"] for volume in restate["volumes"] if volume["name"] == "signing-key"]
     assert checked["valueFrom"]["secretKeyRef"] == {"name": "betting-signing-key", "key": "public"}
     assert signing["secretName"] == "betting-signing-key"
+
+
+def env(spec: Object) -> dict[str, str | None]:
+    container = spec["containers"][0]
+    assert len({setting["name"] for setting in container["env"]}) == len(container["env"])
+    return {setting["name"]: setting.get("value") for setting in container["env"]}
+
+
+def secrets(spec: Object) -> list[str]:
+    return [source["secretRef"]["name"] for source in spec["containers"][0]["envFrom"]]
+
+
+def prepared(objects: tuple[Object, ...]) -> list[str]:
+    arguments: list[str] = pod_specs(objects)["betting-prepare"]["containers"][0]["args"]
+    return arguments
+
+
+def rights(objects: tuple[Object, ...], role: str, verb: str) -> list[str]:
+    """The Secrets of which a role may do something."""
+    rules = [rule for rule in one(objects, "Role", role)["rules"] if rule["resources"] == ["secrets"]]
+    return [name for rule in rules if verb in rule["verbs"] for name in rule.get("resourceNames", ["*"])]
+
+
+def test_service_and_sandbox_share_a_webhook_secret_that_is_made_once_and_can_be_replaced() -> None:
+    objects = render('--set-json=service.secrets=["my-own"]')
+    specs = pod_specs(objects)
+
+    assert "--make-webhook-secret" in prepared(objects)
+    assert secrets(specs["betting-v1"]) == secrets(specs["betting-sandbox"]) == ["betting-webhook-secret", "my-own"]
+    assert "betting-webhook-secret" in rights(objects, "betting-prepare", "list")
+    assert "betting-webhook-secret" in rights(objects, "betting-release", "patch")
+
+
+def test_without_the_sandbox_an_install_whose_secrets_have_no_webhook_secret_is_refused_before_anything_runs() -> None:
+    objects = environment("prod")
+
+    assert prepared(objects)[-1] == "--webhook-secret-in=betting-secrets"
+    assert "--make-webhook-secret" not in prepared(objects)
+    assert rights(objects, "betting-prepare", "list") == ["betting-signing-key", "betting-secrets"]
+    assert secrets(pod_specs(objects)["betting-v1"]) == ["betting-secrets"]
+
+
+def test_restate_takes_no_large_request() -> None:
+    limit = "RESTATE_INGRESS__REQUEST_SIZE_LIMIT"
+
+    assert env(pod_specs(render())["betting-restate"])[limit] == str(REQUEST_BYTES)
+    assert env(pod_specs(render(f"--set=restate.env.{limit}=1000"))["betting-restate"])[limit] == "1000"
+
+
+def test_the_mail_servers_certificate_can_be_signed_by_the_operators_own() -> None:
+    spec = pod_specs(render("--set=service.smtpCaSecret=mail-ca"))["betting-v1"]
+
+    [volume] = [volume["secret"] for volume in spec["volumes"] if volume["name"] == "smtp-ca"]
+    [mount] = [mount for mount in spec["containers"][0]["volumeMounts"] if mount["name"] == "smtp-ca"]
+    assert volume["secretName"] == "mail-ca"
+    assert env(spec)["BETTING_SMTP_CA_FILE"] == f"{mount['mountPath']}/ca.crt"
+    assert "BETTING_SMTP_CA_FILE" not in env(pod_specs(render())["betting-v1"])
 
 
 def test_three_nodes_find_each_other_and_only_provisioning_makes_them_one_cluster() -> None:

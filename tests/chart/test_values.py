@@ -27,6 +27,16 @@ REFUSED = (
     ("a setting that is none of ours", ("--set=service.settings.SMTP_HOST=mail",), "'SMTP_HOST' not allowed"),
     ("no sandbox and no provider", ("--set=sandbox.enabled=false",), "needs service.settings.BETTING_PROVIDER_URL"),
     ("no sandbox and no webhook secret", (PROD, "--set-json=service.secrets=[]"), "has BETTING_WEBHOOK_SECRET"),
+    (
+        "a secret in the values",
+        ("--set=service.settings.BETTING_WEBHOOK_SECRET=x",),
+        "BETTING_WEBHOOK_SECRET is a secret and stands in the values",
+    ),
+    (
+        "a secret in a version's values",
+        ("--set=versions.v1.settings.BETTING_PROVIDER_KEY=x",),
+        "BETTING_PROVIDER_KEY is a secret and stands in the values",
+    ),
     ("a storage size that is none", ("--set=restate.storage.size=big",), "at '/restate/storage/size'"),
     ("a collector without a scheme", ("--set=otel.endpoint=collector:4318",), "at '/otel/endpoint'"),
     ("a bookkeeper that never looks", ("--set=books.everySeconds=0",), "minimum: got 0, want 1"),

@@ -80,9 +80,29 @@ app.kubernetes.io/part-of: betting
 {{- $settings | toJson -}}
 {{- end -}}
 
-{{/* The Secret with the key that Restate signs with. */}}
+{{/* The Secret with the key that Restate signs with; ours is made by the prepare hook. */}}
 {{- define "betting.signingKey" -}}
-{{- .Values.restate.signingKeySecret | default (printf "%s-signing-key" (include "betting.name" .)) -}}
+{{- .Values.restate.signingKeySecret | default (include "betting.madeSigningKey" .) -}}
+{{- end -}}
+
+{{- define "betting.madeSigningKey" -}}
+{{ include "betting.name" . }}-signing-key
+{{- end -}}
+
+{{/* The Secret with what the sandbox signs its webhooks with, made by the prepare hook. */}}
+{{- define "betting.webhookSecret" -}}
+{{ include "betting.name" . }}-webhook-secret
+{{- end -}}
+
+{{/* Where secret settings come from: what the sandbox shares with the service, then the operator's Secrets, which win. */}}
+{{- define "betting.secretSettings" -}}
+{{- $names := .Values.service.secrets -}}
+{{- if .Values.sandbox.enabled -}}
+{{- $names = prepend $names (include "betting.webhookSecret" .) -}}
+{{- end -}}
+{{- range $names }}
+- secretRef: {name: {{ . }}}
+{{- end }}
 {{- end -}}
 
 {{/* Pod Security "restricted", and a root that is never written. */}}
@@ -141,6 +161,18 @@ containers:
 {{- end -}}
 {{- if and (gt (int .Values.restate.replicas) 1) (not .Values.restate.snapshots.destination) -}}
 {{- fail "restate.replicas: 3 needs restate.snapshots.destination, or a node that lost its volume could never come back" -}}
+{{- end -}}
+{{- $settings := list .Values.service.settings -}}
+{{- range $key, $version := .Values.versions -}}
+{{- $settings = append $settings (($version | default dict).settings | default dict) -}}
+{{- end -}}
+{{- range list "BETTING_WEBHOOK_SECRET" "BETTING_PROVIDER_KEY" "BETTING_SMTP_PASSWORD" -}}
+{{- $secret := . -}}
+{{- range $settings -}}
+{{- if hasKey . $secret -}}
+{{- fail (printf "%s is a secret and stands in the values: put it into a Secret, and the Secret's name into service.secrets" $secret) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if not .Values.sandbox.enabled -}}
 {{- range list "BETTING_PROVIDER_URL" "BETTING_SMTP_HOST" -}}
