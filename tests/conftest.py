@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -29,3 +30,14 @@ def betting(request: pytest.FixtureRequest) -> System:
     """Runs a test once on each."""
     system: System = request.getfixturevalue("system" if request.param == "plain" else "replaying_system")
     return system
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was not tested on this machine, and how to get it tested."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    if reasons:
+        told = (
+            f"{count} test{'s' if count > 1 else ''}: {reason.removeprefix('Skipped: ')}"
+            for reason, count in reasons.items()
+        )
+        terminalreporter.write_line(f"Not tested here: {'; '.join(told)}.")

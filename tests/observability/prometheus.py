@@ -34,7 +34,7 @@ def program(name: Program) -> Path:
     if (found := shutil.which(name) or _unpacked(name)) is not None:
         return Path(found)
     reason = (
-        f"NO PROMETHEUS: dashboards and alerts are not tested; put prometheus and promtool on the PATH ({_fetch()})"
+        f"NO PROMETHEUS: dashboards and alerts are not tested, put prometheus and promtool on the PATH ({_fetch()})"
     )
     if (found := _unpacked(name)) is not None:
         return Path(found)

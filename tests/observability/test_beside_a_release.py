@@ -2,8 +2,8 @@
 
 import functools
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from tests.observability.prometheus import program
 PLACE = ROOT / "k8s" / "observability"
 VALUES = f"--values={PLACE}/values.yaml"
 MONITORED = (VALUES, "--set=monitoring.serviceMonitor=true", "--set=monitoring.podMonitor=true")
+KUBECTL = Path(sys.executable).parent / "kubectl"
+"""It comes with the virtual environment, as a wheel."""
 META = "__meta_kubernetes_pod_label_"
 
 Labels = dict[str, str]
@@ -25,10 +27,8 @@ Labels = dict[str, str]
 
 @functools.cache
 def kustomized() -> tuple[Object, ...]:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("NO KUBECTL: the manifests of k8s/observability are not tested; put kubectl on the PATH")
-    done = subprocess.run([kubectl, "kustomize", str(PLACE)], capture_output=True, text=True, timeout=60, check=False)
+    command = [str(KUBECTL), "kustomize", str(PLACE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return tuple(found for found in yaml.safe_load_all(done.stdout) if found)
 
