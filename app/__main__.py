@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NOT_SEEN = 3
 """The exit code of `betting books --once` that says nothing of the books."""
+STRANDED = 4
+"""The one that says that the books balance, and that something in them is left behind."""
 
 SHOWN_CHARACTERS = 200
 """How much of a wrong value is repeated."""
@@ -222,16 +224,44 @@ def simulate(
     show_envvar=True,
     help="Players whose movements are added up again in each look.",
 )
+@click.option(
+    "--stranded-after",
+    default=60.0,
+    type=click.FloatRange(min=0),
+    envvar="BETTING_BOOKS_STRANDED_AFTER_SECONDS",
+    show_default=True,
+    show_envvar=True,
+    help="Seconds from which on what nobody works on is stranded.",
+)
+@click.option(
+    "--repair/--no-repair",
+    default=False,
+    envvar="BETTING_BOOKS_REPAIR",
+    show_default=True,
+    show_envvar=True,
+    help="Send on what is stranded.",
+)
 @click.option("--once", is_flag=True, help="Look now, print what is seen, and end.")
 @click.option("--output", type=click.Choice(["text", "json"]), help="How --once prints it.  [default: text]")
 def books(
-    admin: str, ingress: str, host: str, port: int, every: float, sample: int, once: bool, output: str | None
+    admin: str,
+    ingress: str,
+    host: str,
+    port: int,
+    every: float,
+    sample: int,
+    stranded_after: float,
+    repair: bool,
+    once: bool,
+    output: str | None,
 ) -> None:
     """Check the books of all players, and export what they sum to, what is owed and what waits.
 
     Every wallet's accounts must sum to zero; a sample of players, others in each look, must hold what their movements
-    sum to. With --once, the exit code is 1 if anything does not balance, and 3 if not everything could be seen. How
-    long a deposit waits for its provider is read from the same variable as there.
+    sum to. What is reserved, held, or settled in part, and nobody works on any more, is stranded: it is named with the
+    command that mends it, and mended with --repair. With --once, the exit code is 1 if anything does not balance, 3 if
+    not everything could be seen, and 4 if all balances and something is stranded in the end. How long a deposit waits
+    for its provider is read from the same variable as there.
     """
     import asyncio
     from datetime import timedelta
@@ -242,7 +272,8 @@ def books(
 
     if output is not None and not once:
         raise click.UsageError("--output is for --once")
-    target = Target(admin, ingress, timedelta(seconds=_settings().charge_wait_seconds))
+    charge_wait = timedelta(seconds=_settings().charge_wait_seconds)
+    target = Target(admin, ingress, charge_wait, timedelta(seconds=stranded_after), repair)
     if not once:
         _keep_books(target, host, port, every, sample)
         return
@@ -252,8 +283,8 @@ def books(
         cure = "Is the system running? --admin and --ingress say where."
         click.echo(f"Error: not everything could be seen: {error or 'it takes too long'}. {cure}", err=True)
         sys.exit(NOT_SEEN)
-    click.echo(json.dumps(as_json(seen), indent=2) if output == "json" else as_text(seen))
-    sys.exit(0 if seen.balanced else 1)
+    click.echo(json.dumps(as_json(seen, ingress), indent=2) if output == "json" else as_text(seen, ingress))
+    sys.exit(1 if not seen.balanced else STRANDED if seen.stranded.count else 0)
 
 
 def _keep_books(target: "Target", host: str, port: int, every: float, sample: int) -> None:

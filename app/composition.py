@@ -31,6 +31,7 @@ from app.services.market_quarantine import market_quarantine
 from app.services.markets import market, market_book
 from app.services.outside import Outside, connect
 from app.services.payments import payments
+from app.services.repair import repair
 from app.services.settlement import settlement, settlement_workflow
 from app.services.statements import statements
 from app.services.withdrawals import withdrawal_workflow
@@ -41,6 +42,7 @@ from app.telemetry.folder import current_folder
 from app.telemetry.logs import log_to_stderr
 
 SERVICES = (
+    repair,
     settlement_workflow,
     settlement,
     payments,

@@ -1,10 +1,11 @@
 """What the books say at one moment, for all players together."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.books.stranded import Stranded, Strandings
 from app.domain.model import iso
 from app.domain.wallet import Account
 
@@ -43,6 +44,10 @@ class Books:
     settlements: Waiting
     """Results that are not carried out on every bet yet."""
     settlement_bets_left: int
+    stranded: Strandings = field(default_factory=Strandings)
+    """What nobody works on any more."""
+    repaired: tuple[Stranded, ...] = ()
+    """What was sent on before this look, because an earlier one found it stranded."""
 
     @property
     def balanced(self) -> bool:
@@ -69,13 +74,24 @@ def balances_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     return balances
 
 
-def as_json(books: Books) -> dict[str, Any]:
+def as_json(books: Books, ingress: str) -> dict[str, Any]:
     """For programs: every number, with the verdict first."""
-    told = {"balanced": books.balanced, **asdict(books)}
-    return {_camel(name): _plain(value) for name, value in told.items()}
+    numbers = {name: value for name, value in asdict(books).items() if name not in {"stranded", "repaired"}}
+    told = {"balanced": books.balanced, **numbers}
+    return {_camel(name): _plain(value) for name, value in told.items()} | {
+        "stranded": {
+            "count": books.stranded.count,
+            "totals": dict(books.stranded.totals),
+            "first": [
+                {"kind": thing.kind, **thing.body, "since": iso(thing.since), "repair": thing.command(ingress)}
+                for thing in books.stranded.first
+            ],
+        },
+        "repaired": [{"kind": thing.kind, **thing.body, "since": iso(thing.since)} for thing in books.repaired],
+    }
 
 
-def as_text(books: Books) -> str:
+def as_text(books: Books, ingress: str) -> str:
     """For people: what is where, what waits, and the verdict last."""
     now = books.seen_at
     lines = [
@@ -85,10 +101,22 @@ def as_text(books: Books) -> str:
         f"deposits of unknown outcome: {_waiting(books.deposits, now)}",
         f"withdrawals held: {_waiting(books.withdrawals, now)}",
         f"settlements running: {_waiting(books.settlements, now)}, {books.settlement_bets_left} bets left",
+        *(f"sent on: {thing}" for thing in books.repaired),
+        *_stranded(books.stranded, ingress),
         *books.wrong,
         f"{verdict(books)}: all wallets of {books.players} players, and the movements of {books.sampled} of them",
     ]
     return "\n".join(lines)
+
+
+def _stranded(stranded: Strandings, ingress: str) -> Iterator[str]:
+    yield f"stranded: {stranded.count}"
+    for thing in stranded.first:
+        yield f"  {thing}: {thing.command(ingress)}"
+    if (more := stranded.count - len(stranded.first)) > 0:
+        yield f"  and {more} more"
+    if stranded.count:
+        yield "  betting books --once --repair sends all of it on"
 
 
 def verdict(books: Books) -> str:

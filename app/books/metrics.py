@@ -1,11 +1,13 @@
 """What the bookkeeper saw last, for Prometheus: all numbers of one look, and none before the first."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.books.books import Books, Waiting
+from app.books.stranded import Kind, Stranded, Strandings
 
 
 class Exported(Collector):
@@ -13,15 +15,21 @@ class Exported(Collector):
 
     def __init__(self) -> None:
         self._books: Books | None = None
+        self._repairs: Counter[Kind] = Counter()
 
     def show(self, books: Books) -> None:
         """Replace what was seen before, all at once."""
         self._books = books
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Every series of the last look."""
+    def count(self, repaired: Iterable[Stranded]) -> None:
+        """Count what was sent on."""
+        self._repairs.update(thing.kind for thing in repaired)
+
+    def collect(self) -> Iterator[Metric]:
+        """Every series of the last look, and what was done about it since the start."""
         if (books := self._books) is not None:
             yield from _families(books)
+            yield _repairs(self._repairs)
 
 
 def _families(books: Books) -> Iterator[GaugeMetricFamily]:
@@ -46,6 +54,7 @@ def _families(books: Books) -> Iterator[GaugeMetricFamily]:
     yield _gauge("settlements_running", "Results that are not carried out on every bet yet", books.settlements.count)
     yield from _oldest("settlement", books.settlements)
     yield _gauge("settlement_bets_left", "Bets that these still have to settle", books.settlement_bets_left)
+    yield _stranded(books.stranded)
 
 
 def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:
@@ -59,6 +68,20 @@ def _balances(books: Books) -> GaugeMetricFamily:
     for currency, accounts in books.balances.items():
         for account, balance in accounts.items():
             family.add_metric([account, currency], balance)
+    return family
+
+
+def _stranded(stranded: Strandings) -> GaugeMetricFamily:
+    family = GaugeMetricFamily("betting_stranded", "What is under way, and nobody works on any more", labels=["kind"])
+    for kind in Kind:
+        family.add_metric([kind], stranded.totals.get(kind, 0))
+    return family
+
+
+def _repairs(repairs: Mapping[Kind, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily("betting_repairs", "What was stranded and has been sent on", labels=["kind"])
+    for kind in Kind:
+        family.add_metric([kind], repairs[kind])
     return family
 
 

@@ -3,6 +3,12 @@
 A number is read by `try_cast(json_get_json(...))`, since `json_get_int` of Restate 1.7 gives null for a negative one.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+Row = Mapping[str, Any]
+"""What one of these gives, by the names of its columns."""
+
 NAMED = 10
 """The most wallets that one answer names."""
 
@@ -83,24 +89,136 @@ select count(*) as open, coalesce(sum(liability), 0) as liability
 from markets left join worst on worst.market = markets.market"""
 """Markets without a result, and what the house loses if in each of them its worst selection wins."""
 
-SETTLEMENTS = """
-with runs as (
-  select target_service_key as run, created_at from sys_invocation_status
-  where target_service_name = 'SettlementWorkflow' and target_handler_name = 'run'
+_UNFINISHED_RESULTS = """
+with newest as (
+  select service_key as market, json_get_int(value_utf8, 'resultVersion') as version,
+    concat(service_key, ':', json_get_json(value_utf8, 'resultVersion')) as run
+  from state where service_name = 'MarketService' and key = 'market' and json_get_int(value_utf8, 'resultVersion') > 0
 ), progress as (
-  select service_key as run, json_get_bool(value_utf8, 'done') as done,
-    json_get_int(value_utf8, 'bets') - json_get_int(value_utf8, 'settled') as bets_left
-  from state where service_name = 'SettlementWorkflow' and key = 'progress'
-), newest as (
-  select concat(service_key, ':', json_get_json(value_utf8, 'resultVersion')) as run
-  from state where service_name = 'MarketService' and key = 'market'
-)
-select count(*) as running, coalesce(sum(bets_left), 0) as bets_left, min(created_at) as oldest
-from newest join runs on runs.run = newest.run left join progress on progress.run = newest.run
-where coalesce(done, false) = false"""
+  select service_key as run, bool_or(json_get_bool(value_utf8, 'done')) as done,
+    max(json_get_int(value_utf8, 'bets')) as bets, max(json_get_int(value_utf8, 'settled')) as settled
+  from state where service_name in ('SettlementRun', 'SettlementWorkflow') and key = 'progress' group by service_key
+), books as (
+  select regexp_replace(service_key, ':[0-9]+$', '') as market, sum(json_get_int(value_utf8, 'bets')) as bets
+  from state where service_name = 'MarketBook' and key = 'book' group by 1
+), runs as (
+  select target_service_key as run, min(created_at) as created_at
+  from sys_invocation_status where target_service_name in ('SettlementRun', 'SettlementWorkflow')
+  group by target_service_key
+), work as (
+  select distinct target_service_name as service, target_service_key as place from sys_invocation_status
+  where status <> 'completed' and target_service_name in ('SettlementRun', 'SettlementWorkflow', 'MarketService')
+), unfinished as (
+  select newest.market, version, newest.run, runs.created_at,
+    coalesce(progress.bets - settled, books.bets, 0) as bets_left
+  from newest left join progress on progress.run = newest.run left join books on books.market = newest.market
+    left join runs on runs.run = newest.run
+  where coalesce(done, false) = false
+)"""
 """Newest results of markets that are not carried out on every bet: their run goes on, or has ended too soon.
 
-A run is known for 90 days after its end, with its progress; both are forgotten together.
+Where a run has not said how far it is, all bets of the market are left.
+"""
+
+SETTLEMENTS = f"""{_UNFINISHED_RESULTS}
+select count(*) as running, coalesce(sum(bets_left), 0) as bets_left, min(created_at) as oldest from unfinished"""
+"""How many there are, and how much they have to do."""
+
+LEFT_RESULTS = f"""{_UNFINISHED_RESULTS}
+select market from unfinished
+where not exists (select 1 from work where place = run and service <> 'MarketService')
+  and not exists (select 1 from work where place = market and service = 'MarketService')
+order by market limit {{most}}"""
+"""Those that nobody works on: neither a run of the result, nor whoever enters it into the market and starts the run."""
+
+
+def _operations(field: str, kind: str, since: str, waits: str, grace: str) -> str:
+    return f"""
+select '{kind}' as kind, player, id, json_get_str(it, '{since}') as since from (
+  select player, id, json_get_json(everything, id) as it from (
+    select player, json_get_json(document, '{field}') as everything, unnest(json_object_keys(document, '{field}')) as id
+    from documents))
+where {waits} and json_get_str(it, '{since}') < '{{{grace}}}'"""
+
+
+LEFT_OPERATIONS = f"""{_DOCUMENTS}, waiting as (
+{_operations("deposits", "deposit", "reservedAt", "json_get_str(it, 'status') = 'reserved'", "charged_before")}
+union all
+{_operations("withdrawals", "withdrawal", "heldAt", "json_get_str(it, 'status') = 'held'", "before")}
+union all
+{_operations("bets", "bet", "placedAt", "json_get_str(it, 'status') in ('pending', 'delayed')", "before")}
+), work as (
+  select target_service_name as service, target_service_key as place, count(*) as n from sys_invocation_status
+  where status <> 'completed' and (
+    target_service_name in ('DepositFollowUp', 'WithdrawalFollowUp')
+    or target_service_name = 'WithdrawalWorkflow' and target_handler_name = 'run'
+    or target_service_name = 'PlayerService' and target_handler_name in ('decideBet', 'resumeBet'))
+  group by target_service_name, target_service_key
+), busy_players as (
+  select player, count(*) as bets, max(n) as n
+  from waiting join work on service = 'PlayerService' and place = player
+  where kind = 'bet' group by player
+), abandoned as (
+  select kind, player, id, since from waiting where
+    kind = 'deposit' and not exists (select 1 from work where service = 'DepositFollowUp' and place = id)
+    or kind = 'withdrawal' and not exists (
+      select 1 from work where service in ('WithdrawalFollowUp', 'WithdrawalWorkflow') and place = id)
+    or kind = 'bet' and not exists (
+      select 1 from busy_players where busy_players.player = waiting.player and busy_players.n >= busy_players.bets)
+), ranked as (
+  select kind, player, id, since, count(*) over (partition by kind) as total,
+    row_number() over (partition by kind order by since, player, id) as rank
+  from abandoned
+)
+select * from ranked where rank <= {{most}} order by kind, rank"""
+"""Deposits, withdrawals and bets that have waited since `before`, and that no unfinished invocation is for.
+
+Which bet a player's invocation is for cannot be seen from here: there is one for each bet, or one is without.
+"""
+
+_PAGES = """
+with markets as (
+  select service_key as market from state
+  where service_name = 'MarketService' and key = 'market' and json_get_str(value_utf8, 'status') <> 'settled'
+), pages as (
+  select partition_key as place, service_key as page_key, regexp_replace(service_key, ':[0-9]+$', '') as market,
+    try_cast(regexp_replace(service_key, '^.*:', '') as bigint) as book, json_get_int(value_utf8, 'fullPages') as page,
+    json_get_json(json_get_json(value_utf8, 'newest'), 'bets') as bets
+  from state where service_name = 'MarketBook' and key = 'book'
+  union all
+  select partition_key, service_key, regexp_replace(service_key, ':[0-9]+:[0-9]+$', ''),
+    try_cast(regexp_replace(regexp_replace(service_key, ':[0-9]+$', ''), '^.*:', '') as bigint),
+    try_cast(regexp_replace(service_key, '^.*:', '') as bigint), json_get_json(value_utf8, 'bets')
+  from state where service_name = 'MarketBookPage' and key = 'page'
+)"""
+
+PAGE_PLACES = f"""{_PAGES}
+select place from pages join markets on markets.market = pages.market
+where place > {{after}} order by place limit {{most}}"""
+"""Where the next pages of bets on markets without a result are, in the order of their partition keys."""
+
+ORPHANS = f"""{_PAGES}{_DOCUMENTS.replace("with ", ", ", 1)}, legs as (
+  select market, book, page, split_part(name, '/', 1) as player, split_part(name, '/', 2) as bet from (
+    select pages.market, book, page, unnest(json_object_keys(bets)) as name
+    from pages join markets on markets.market = pages.market
+    where place > {{after}} and place <= {{upto}} or page_key in ({{again}}))
+), placed as (
+  select market, book, page, legs.player, bet, json_get_json(json_get_json(document, 'bets'), bet) as it
+  from legs left join documents on documents.player = legs.player
+), kept as (
+  select market, page, player, bet from (
+    select market, page, player, bet, unnest(json_get_array(it, 'legs')) as leg
+    from placed where json_get_str(it, 'status') in ('open', 'settled', 'cashedOut'))
+  where json_get_str(leg, 'marketId') = market and coalesce(json_get_int(leg, 'page'), page) = page
+)
+select market, book, page, player, bet, it is null as unknown from placed
+where not exists (
+  select 1 from kept where kept.market = placed.market and kept.page = placed.page
+    and kept.player = placed.player and kept.bet = placed.bet)
+order by market, book, page, player, bet limit {{most}}"""
+"""Legs on these pages, and on those named, for which their player's document has no bet that was accepted.
+
+A bet that has ended may have left the document; then it is `unknown`, and the player has to be asked.
 """
 
 SAMPLE = """

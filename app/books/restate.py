@@ -1,8 +1,8 @@
 """How the bookkeeper sees a running system: Restate's SQL for totals, the ingress for the audit of single players."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -13,13 +13,17 @@ from pydantic import ValidationError
 
 from app.books import queries
 from app.books.books import Books, Waiting, balances_of
+from app.books.queries import Row
+from app.books.searching import LOOK_AGAIN_SECONDS, Search
+from app.books.stranded import Stranded, Strandings
 from app.domain.model import iso
 from app.domain.statement import Audit
 
 ANSWER_SECONDS = 60.0
 AUDITS_AT_ONCE = 8
-
-Row = Mapping[str, Any]
+STRANDED_AFTER = timedelta(seconds=60)
+REPAIR_SECONDS = 30.0
+"""How long what was sent on may take to be worked on again, or to be done."""
 
 
 class UnknownError(Exception):
@@ -29,11 +33,19 @@ class UnknownError(Exception):
 class Restate(AbstractAsyncContextManager["Restate"]):
     """One running system. Players are sampled in turn, from `place` on; then the first come again."""
 
-    def __init__(self, admin: str, ingress: str, charge_wait: timedelta, place: int) -> None:
+    def __init__(
+        self,
+        admin: str,
+        ingress: str,
+        charge_wait: timedelta,
+        place: int,
+        stranded_after: timedelta = STRANDED_AFTER,
+    ) -> None:
         self._admin = admin.rstrip("/")
         self._ingress = ingress.rstrip("/")
         self._charge_wait = charge_wait
         self._place = place
+        self._search = Search(stranded_after, charge_wait)
         limits = httpx.Limits(max_connections=AUDITS_AT_ONCE)
         headers = {"accept": "application/json"}
         self._http = httpx.AsyncClient(timeout=ANSWER_SECONDS, limits=limits, headers=headers, trust_env=False)
@@ -48,31 +60,56 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         """Be ready to ask."""
         return self
 
-    async def look(self, sample: int, done: Callable[[str], None] = lambda _: None) -> Books:
-        """See everything, or raise `UnknownError`. `done` is told each step that is."""
-        try:
-            return await self._look(sample, done)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
+    async def look(self, sample: int, done: Callable[[str], None] = lambda _: None, patiently: bool = False) -> Books:
+        """See everything, or raise `UnknownError`. `done` is told each step that is.
 
-    async def _look(self, sample: int, done: Callable[[str], None]) -> Books:
+        What is stranded, and cannot say since when, is told when a later look sees it again; or now, if `patiently`.
+        """
+        with _understood():
+            return await self._look(sample, done, patiently)
+
+    async def repair(self, stranded: Strandings) -> tuple[Stranded, ...]:
+        """Ask for all that is named to be sent on, and tell what was."""
+        for thing in stranded.first:
+            await self._answered("POST", f"{self._ingress}/RepairService/{thing.kind}/send", json=thing.body)
+        return stranded.first
+
+    async def settled_down(self, sent_on: tuple[Stranded, ...]) -> None:
+        """Wait until what was sent on is not stranded any more, for a while at most."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + REPAIR_SECONDS
+        keys = {thing.key for thing in sent_on}
+        while loop.time() < deadline:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            with _understood():
+                left = await self._search.look(self, datetime.now(UTC), everywhere=True)
+            if keys.isdisjoint(thing.key for thing in left.first):
+                return
+
+    async def _strandings(self, seen_at: datetime, patiently: bool) -> Strandings:
+        found = await self._search.look(self, seen_at, everywhere=patiently)
+        return await self._search.look_patiently(self, found) if patiently else found
+
+    async def _look(self, sample: int, done: Callable[[str], None], patiently: bool) -> Books:
         seen_at = datetime.now(UTC)
-        [players] = await self._query(queries.PLAYERS)
-        balances = await self._query(queries.BALANCES)
+        [players] = await self.query(queries.PLAYERS)
+        balances = await self.query(queries.BALANCES)
         unreadable = players["unreadable"] + sum(row["unreadable"] for row in balances)
         if unreadable:
             raise UnknownError(f"{unreadable} documents or balances of players cannot be read")
         done("balances")
-        [wallets] = await self._query(queries.WALLETS)
-        examples = await self._query(queries.UNBALANCED) if wallets["unbalanced"] else ()
+        [wallets] = await self.query(queries.WALLETS)
+        examples = await self.query(queries.UNBALANCED) if wallets["unbalanced"] else ()
         done("wallets")
         before = iso(seen_at - self._charge_wait)
-        operations = {row["operation"]: row for row in await self._query(queries.OPERATIONS.format(before=before))}
+        operations = {row["operation"]: row for row in await self.query(queries.OPERATIONS.format(before=before))}
         done("deposits and withdrawals")
-        [markets] = await self._query(queries.MARKETS)
+        [markets] = await self.query(queries.MARKETS)
         done("markets")
-        [settlements] = await self._query(queries.SETTLEMENTS)
+        [settlements] = await self.query(queries.SETTLEMENTS)
         done("settlements")
+        stranded = await self._strandings(seen_at, patiently)
+        done("what is stranded")
         audits = await self._audits(min(sample, players["players"]), done)
         return Books(
             seen_at=seen_at,
@@ -91,6 +128,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
             withdrawals=_waiting(operations["withdrawals"], "n"),
             settlements=_waiting(settlements, "running"),
             settlement_bets_left=settlements["bets_left"],
+            stranded=stranded,
         )
 
     async def _audits(self, sample: int, done: Callable[[str], None]) -> dict[str, Audit]:
@@ -112,9 +150,9 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         return dict(task.result() for task in asked)
 
     async def _next_players(self, most: int) -> list[str]:
-        rows = await self._query(queries.SAMPLE.format(after=self._place, most=most))
+        rows = await self.query(queries.SAMPLE.format(after=self._place, most=most))
         if len(rows) < most:
-            rows += await self._query(queries.SAMPLE.format(after=0, most=most - len(rows)))
+            rows += await self.query(queries.SAMPLE.format(after=0, most=most - len(rows)))
         if rows:
             self._place = rows[-1]["place"]
         return [row["player"] for row in rows]
@@ -127,19 +165,35 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         except ValidationError as error:
             raise UnknownError(f"{path} answered what is no audit: {response.text[:200]}") from error
 
-    async def _query(self, sql: str) -> list[Row]:
+    async def request(self, path: str, body: object) -> httpx.Response:
+        """What the ingress answers, whatever that is."""
+        return await self._asked("POST", f"{self._ingress}/{path}", json=body)
+
+    async def query(self, sql: str) -> list[Row]:
+        """What Restate's SQL answers."""
         response = await self._answered("POST", f"{self._admin}/query", json={"query": sql})
         rows: list[Row] = response.json()["rows"]
         return rows
 
-    async def _answered(self, method: str, url: str, **content: Any) -> httpx.Response:
+    async def _asked(self, method: str, url: str, **content: Any) -> httpx.Response:
         try:
-            response = await self._http.request(method, url, **content)
+            return await self._http.request(method, url, **content)
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise UnknownError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
+
+    async def _answered(self, method: str, url: str, **content: Any) -> httpx.Response:
+        response = await self._asked(method, url, **content)
         if not response.is_success:
             raise UnknownError(f"{url} answers {response.status_code}: {response.text[:200]}")
         return response
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
 
 
 def _waiting(row: Row, count: str) -> Waiting:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbelow
 
@@ -34,19 +34,36 @@ class Target:
     admin: str
     ingress: str
     charge_wait: timedelta
+    stranded_after: timedelta
+    repair: bool
+    """Whether what is stranded is sent on."""
 
     def connect(self) -> AbstractAsyncContextManager[Restate]:
         """Be ready to look; who is sampled first is left to chance, so that a restart does not favour anyone."""
-        return Restate(self.admin, self.ingress, self.charge_wait, place=randbelow(queries.LAST_PLACE))
+        place = randbelow(queries.LAST_PLACE)
+        return Restate(self.admin, self.ingress, self.charge_wait, place, self.stranded_after)
 
 
 async def look_once(target: Target, sample: int) -> Books:
-    """Look once, with progress on stderr. Raises `UnknownError` when not everything could be seen."""
+    """Look once, with progress on stderr; mend what is stranded, if that is wanted, and look again.
+
+    Raises `UnknownError` when not everything could be seen.
+    """
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
     async with target.connect() as restate, asyncio.timeout(LOOK_SECONDS):
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("looking", total=None)
-            return await restate.look(sample, lambda step: progress.update(task, description=f"{step} seen"))
+
+            def seen(step: str) -> None:
+                progress.update(task, description=f"{step} seen")
+
+            books = await restate.look(sample, seen, patiently=True)
+            if not (target.repair and books.stranded.count):
+                return books
+            repaired = await restate.repair(books.stranded)
+            progress.update(task, description="what is stranded sent on")
+            await restate.settled_down(repaired)
+            return replace(await restate.look(sample, seen, patiently=True), repaired=repaired)
 
 
 async def keep(target: Target, sample: int, every_seconds: float, exported: Exported, tell: Tell) -> None:
@@ -62,8 +79,23 @@ async def keep(target: Target, sample: int, every_seconds: float, exported: Expo
                 await asyncio.sleep(min(every_seconds, RETRY_SECONDS))
                 continue
             exported.show(books)
-            tell("; ".join([verdict(books), *books.wrong]))
+            tell("; ".join([verdict(books), *books.wrong, *(f"stranded: {thing}" for thing in books.stranded.first)]))
+            if target.repair:
+                await _repair(restate, books, exported, tell)
             await asyncio.sleep(pause_seconds(asyncio.get_running_loop().time() - started, every_seconds))
+
+
+async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell) -> None:
+    """Send on what is stranded. What could not be asked for is found again by the next look."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            repaired = await restate.repair(books.stranded)
+    except (UnknownError, TimeoutError) as error:
+        tell(f"what is stranded could not be sent on: {error or 'it takes too long'}")
+        return
+    exported.count(repaired)
+    for thing in repaired:
+        tell(f"sent on: {thing}")
 
 
 async def until_signalled(work: Awaitable[None]) -> None:

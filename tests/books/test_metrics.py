@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from app.books.books import Books, Waiting, balances_of
 from app.books.metrics import Exported
+from app.books.stranded import Kind, Stranded, Strandings
 
 SEEN = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = datetime(2025, 12, 31, tzinfo=UTC)
@@ -29,6 +30,7 @@ LOOK = Books(
     withdrawals=Waiting(4, EARLIER),
     settlements=Waiting(6, EARLIER),
     settlement_bets_left=50,
+    stranded=Strandings({Kind.BET: 2}),
 )
 NUMBERS = {
     "betting_books_timestamp_seconds": SEEN.timestamp(),
@@ -78,6 +80,27 @@ def test_what_wallets_hold_is_exported_by_account_and_currency_also_where_it_is_
     assert held == {("cash", "EUR"): 9, ("house", "EUR"): -9, **nothing}
 
 
+def test_what_is_stranded_is_exported_by_kind_also_where_nothing_is() -> None:
+    [family] = [known for known in exported(LOOK).collect() if known.name == "betting_stranded"]
+
+    stranded = {sample.labels["kind"]: sample.value for sample in family.samples}
+    assert stranded == dict.fromkeys(map(str, Kind), 0) | {"bet": 2}
+
+
+def test_repairs_are_counted_by_kind_from_the_first_look_on() -> None:
+    registry, collector = CollectorRegistry(), Exported()
+    registry.register(collector)
+    collector.show(LOOK)
+
+    def counted() -> dict[str, float | None]:
+        return {kind: registry.get_sample_value("betting_repairs_total", {"kind": kind}) for kind in Kind}
+
+    none = dict.fromkeys(Kind, 0)
+    assert counted() == none
+    collector.count([Stranded(Kind.BET, {"userId": "ann", "betId": name}, SEEN) for name in ("a", "b")])
+    assert counted() == none | {Kind.BET: 2}
+
+
 def test_where_nothing_waits_there_is_no_oldest() -> None:
     none = Waiting(0, None)
 
@@ -99,8 +122,12 @@ def test_any_of_three_signs_is_enough_for_books_not_to_balance() -> None:
 
 def test_every_number_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
-    rows = re.findall(r"^\| `(betting_\w+)` \| gauge \|([^|]*)\|", text.split("## Bookkeeper")[1], re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(betting_\w+)` \| (?:gauge|counter) \|([^|]*)\|", text.split("## Bookkeeper")[1], re.MULTILINE
+    )
 
     documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
     assert documented.pop("betting_wallet_minor_units") == {"account", "currency"}
+    assert documented.pop("betting_stranded") == {"kind"}
+    assert documented.pop("betting_repairs_total") == {"kind"}
     assert documented == {name: set() for name in NUMBERS}

@@ -1,0 +1,119 @@
+"""How the bookkeeper finds what was left behind: by Restate's SQL, and the player where a bet may be in the archive."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import quote
+
+import httpx
+
+from app.books import queries
+from app.books.stranded import Kind, Stranded, Strandings, Suspicions
+from app.domain.model import iso
+
+NAMED = 100
+"""The most things of one kind that a look names, and sends on."""
+PAGES_A_LOOK = 200
+"""Pages of bets that are compared with their players' documents in one look, others in each, until all had a turn."""
+LEGS_A_LOOK = 1_000
+"""The most legs without a bet that a look takes on."""
+ASKED_AT_ONCE = 8
+LOOK_AGAIN_SECONDS = 1.0
+"""Between looks at what nobody can tell the age of."""
+
+_NAMES = {Kind.DEPOSIT: "depositId", Kind.WITHDRAWAL: "withdrawalId", Kind.BET: "betId"}
+
+
+class Asked(Protocol):
+    """A running system, as it is asked."""
+
+    async def query(self, sql: str) -> Sequence[queries.Row]:
+        """What Restate's SQL answers."""
+
+    async def request(self, path: str, body: object) -> httpx.Response:
+        """What the ingress answers, whatever that is."""
+
+
+class Search:
+    """Looks for what was left behind, again and again."""
+
+    def __init__(self, grace: timedelta, charge_wait: timedelta) -> None:
+        self.grace = grace
+        self._charge_wait = charge_wait
+        self._legs, self._results = Suspicions(), Suspicions()
+        self._place = 0
+
+    async def look(self, asked: Asked, now: datetime, everywhere: bool = False) -> Strandings:
+        """See what is left behind now, and since when; `everywhere` compares all pages of bets at once."""
+        operations = await asked.query(
+            queries.LEFT_OPERATIONS.format(
+                before=iso(now - self.grace), charged_before=iso(now - self.grace - self._charge_wait), most=NAMED
+            )
+        )
+        results = self._results.confirm(await _left_results(asked, now), now, self.grace)
+        legs = self._legs.confirm(await self._orphans(asked, now, everywhere), now, self.grace)
+        totals = {Kind(row["kind"]): int(row["total"]) for row in operations}
+        return Strandings(
+            totals=dict.fromkeys(Kind, 0) | totals | {Kind.LEG: len(legs), Kind.SETTLEMENT: len(results)},
+            first=(*map(_operation, operations), *legs[:NAMED], *results),
+        )
+
+    async def look_patiently(self, asked: Asked, found: Strandings) -> Strandings:
+        """Look again at what nobody can tell the age of, until each is cleared or was seen for as long as the grace."""
+        while self._suspected > found.totals[Kind.LEG] + found.totals[Kind.SETTLEMENT]:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            found = await self.look(asked, datetime.now(UTC), everywhere=True)
+        return found
+
+    @property
+    def _suspected(self) -> int:
+        return len(self._legs.all) + len(self._results.all)
+
+    async def _orphans(self, asked: Asked, now: datetime, everywhere: bool) -> list[Stranded]:
+        """Legs of bets that their players do not have, on the next pages and on those where some were suspected."""
+        after = 0 if everywhere else self._place
+        upto = queries.LAST_PLACE if everywhere else await self._next_place(asked)
+        again = ", ".join(f"'{key}'" for leg in self._legs.all for key in _page_keys(leg)) or "''"
+        found = await asked.query(queries.ORPHANS.format(after=after, upto=upto, again=again, most=LEGS_A_LOOK))
+        gate = asyncio.Semaphore(ASKED_AT_ONCE)
+
+        async def has_no_bet(row: queries.Row) -> bool:
+            if not row["unknown"]:
+                return True
+            async with gate:
+                answer = await asked.request(
+                    f"PlayerService/{quote(row['player'], safe='')}/getBet", {"betId": row["bet"]}
+                )
+            return answer.status_code == HTTPStatus.NOT_FOUND or answer.json()["status"] == "refused"
+
+        orphaned = await asyncio.gather(*map(has_no_bet, found))
+        return [_leg(row, now) for row, orphan in zip(found, orphaned, strict=True) if orphan]
+
+    async def _next_place(self, asked: Asked) -> int:
+        """Where this look's pages end; the next look goes on from there, and after the last with the first again."""
+        places = await asked.query(queries.PAGE_PLACES.format(after=self._place, most=PAGES_A_LOOK))
+        self._place = int(places[-1]["place"]) if len(places) == PAGES_A_LOOK else 0
+        return self._place or queries.LAST_PLACE
+
+
+async def _left_results(asked: Asked, now: datetime) -> list[Stranded]:
+    rows = await asked.query(queries.LEFT_RESULTS.format(most=NAMED))
+    return [Stranded(Kind.SETTLEMENT, {"marketId": row["market"]}, now) for row in rows]
+
+
+def _operation(row: queries.Row) -> Stranded:
+    kind = Kind(row["kind"])
+    return Stranded(kind, {"userId": row["player"], _NAMES[kind]: row["id"]}, datetime.fromisoformat(row["since"]))
+
+
+def _leg(row: queries.Row, now: datetime) -> Stranded:
+    where = {"marketId": row["market"], "book": row["book"], "page": row["page"]}
+    return Stranded(Kind.LEG, {**where, "userId": row["player"], "betId": row["bet"]}, now)
+
+
+def _page_keys(leg: Stranded) -> tuple[str, str]:
+    """Where a leg's page is stored: the newest in its book, others by themselves."""
+    book = "{marketId}:{book}".format(**leg.names)
+    return book.replace("'", "''"), f"{book}:{leg.names['page']}".replace("'", "''")
