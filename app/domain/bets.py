@@ -4,13 +4,15 @@ A settled bet is never opened again: a corrected result moves the difference as 
 Returns are never blocked, whatever restriction or debt the player has.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from app.domain.markets import ReserveLeg
+from app.domain.exposure import Shape, exposure
+from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire
 from app.domain.odds import Price, PriceChange
 from app.domain.player import (
@@ -204,12 +206,13 @@ def sure_to_be_held(player: Player, request: PlaceBet, policy: Policy) -> Bet | 
     return outcome if isinstance(outcome, Bet) else None
 
 
-def legs_to_reserve(user_id: str, bet_id: str, bet: Bet) -> dict[str, ReserveLeg]:
+def legs_to_reserve(player: Player, bet_id: str, bet: Bet) -> dict[str, ReserveLeg]:
     """What each market of a bet is asked to accept."""
     asked = potential_return(bet.stake, bet.system_size, [leg.asked for leg in bet.legs], bet.max_payout)
+    open_stakes = _open_stakes(player, bet_id)
     return {
         leg.market_id: ReserveLeg(
-            user_id=user_id,
+            user_id=player.user_id,
             bet_id=bet_id,
             selection_id=leg.selection_id,
             price=leg.asked,
@@ -217,27 +220,84 @@ def legs_to_reserve(user_id: str, bet_id: str, bet: Bet) -> dict[str, ReserveLeg
             stake=bet.total_stake,
             potential_return=asked,
             delayed=bet.status is BetStatus.DELAYED,
+            currency=player.wallets[bet.wallet_id].currency,
+            shape=_shape(bet, leg),
+            open_stake=open_stakes[leg.market_id, leg.selection_id],
         )
         for leg in bet.legs
     }
 
 
-def delay_bet(player: Player, bet_id: str) -> Decision[Bet]:
+def related_by_event(answers: Iterable[Accepted | Delayed]) -> Refused | None:
+    """Refuse a bet of which two markets are on one event; a market that names none is on one of its own."""
+    events = [answer.event_id for answer in answers if answer.event_id is not None]
+    if len(set(events)) == len(events):
+        return None
+    return Refused(reason=Refusal.RELATED_LEGS, message="legs: two of them are on one event")
+
+
+def legs_to_expose(user_id: str, bet_id: str, bet: Bet, accepted: Mapping[str, Accepted]) -> dict[str, ExposeLeg]:
+    """Which markets have to count a bet otherwise than they did, now that the prices at all of them are known."""
+    prices = [accepted[leg.market_id].price for leg in bet.legs]
+    exact = exposure(bet.stake, bet.system_size, prices, bet.max_payout)
+    return {
+        market_id: ExposeLeg(user_id=user_id, bet_id=bet_id, page=leg.page, exposure=exact)
+        for market_id, leg in accepted.items()
+        if leg.exposure != exact
+    }
+
+
+def legs_to_count(before: Player, after: Player, bet_ids: Iterable[str]) -> dict[str, list[CountLeg]]:
+    """What markets without a result are told of bets whose exposure ended, or began again by a correction.
+
+    A bet that is asked for again, and does not change, is told again: whoever told it may have been killed before.
+    """
+    told: dict[str, list[CountLeg]] = {}
+    for bet_id in bet_ids:
+        old, bet = before.bets.get(bet_id), after.bets.get(bet_id)
+        if old is None or bet is None or bet.exposure_changes == 0:
+            continue
+        if old is bet or old.exposure_changes != bet.exposure_changes:
+            for leg in _undecided(bet):
+                told.setdefault(leg.market_id, []).append(_count_leg(after.user_id, bet_id, bet, leg))
+    return told
+
+
+def delay_bet(player: Player, bet_id: str, decide_at: datetime | None = None) -> Decision[Bet]:
     """A market is in play: the bet waits with its stake locked before the markets are asked again."""
     bet = player.bets[bet_id]
     if bet.status is not BetStatus.PENDING:
         return Decision(player, bet)
-    return _with_bet(player, bet_id, bet, status=BetStatus.DELAYED)
+    return _with_bet(player, bet_id, bet, status=BetStatus.DELAYED, decide_at=decide_at)
 
 
-def accept_bet(player: Player, bet_id: str, prices: Mapping[str, Price]) -> Decision[Bet]:
-    """Every market took its leg, each at this price: the bet is open."""
+def accept_bet(
+    player: Player, bet_id: str, prices: Mapping[str, Price], pages: Mapping[str, int] | None = None
+) -> Decision[Bet]:
+    """Every market took its leg, each at this price and on this page of its index: the bet is open."""
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
-    legs = [leg.model_copy(update={"price": prices[leg.market_id]}) for leg in bet.legs]
+    kept_on = {} if pages is None else pages
+    legs = [
+        leg.model_copy(update={"price": prices[leg.market_id], "page": kept_on.get(leg.market_id)}) for leg in bet.legs
+    ]
     for_good = _uses(player, bet_id, lambda use: [use.model_copy(update={"reference": None})])
     return _with_bet(player.changed(uses=for_good), bet_id, bet, status=BetStatus.OPEN, legs=legs)
+
+
+def decide_restricted(player: Player, bet_id: str, now: datetime) -> Decision[Bet] | None:
+    """Give the stake of a bet that waited back to a player who has taken a break or excluded themselves meanwhile."""
+    refused = restricted(player, now)
+    return None if refused is None else release_stake(player, bet_id, refused, now)
+
+
+def holds_leg(player: Player, bet_id: str, market_id: str, page: int) -> bool:
+    """Whether a leg that is on a page of a market's index is one of a bet that was accepted."""
+    bet = player.bets.get(bet_id)
+    if bet is None or bet.status.can_be_released or bet.status is BetStatus.REFUSED:
+        return False
+    return any(leg.market_id == market_id and leg.page in {None, page} for leg in bet.legs)
 
 
 def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) -> Decision[Bet]:
@@ -273,7 +333,7 @@ def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:
     bet = player.bets.get(bet_id)
     if bet is None or _cannot_cash_out(bet) is not None:
         return {}
-    return {leg.market_id: leg.selection_id for leg in bet.legs if leg.outcome is None}
+    return {leg.market_id: leg.selection_id for leg in _undecided(bet)}
 
 
 def cash_out(
@@ -290,7 +350,7 @@ def cash_out(
         return Decision(player, bet)
     if (refused := _cannot_cash_out(bet)) is not None:
         return Decision(player, refused)
-    undecided = [leg for leg in bet.legs if leg.outcome is None]
+    undecided = _undecided(bet)
     if any(leg.market_id not in prices for leg in undecided):
         return Decision(player, _unavailable("a market of this bet is not open"))
     value = cash_out_value(
@@ -309,7 +369,7 @@ def cash_out(
             metadata={"amount": str(value)},
         )
         return Decision(player, changed)
-    return _end(player, bet_id, bet, BetStatus.CASHED_OUT, value, now)
+    return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now)
 
 
 def placement(bet_id: str, bet: Bet) -> Placement | Refused:
@@ -359,8 +419,9 @@ def _apply_outcome(player: Player, bet_id: str, request: ApplyResult) -> tuple[P
     legs = [_with_outcome(leg, request) for leg in bet.legs]
     if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs:
         return player, 0
-    bet = bet.model_copy(update={"legs": legs})
-    amount = bet_return(bet.stake, bet.system_size, [(leg.price, leg.outcome) for leg in legs], bet.max_payout)
+    before, bet = bet, bet.model_copy(update={"legs": legs})
+    amount = _certain_return(bet)
+    bet = _recounted(before, bet, counts=amount is None)
     if amount is None:
         return _with_bet(player, bet_id, bet).player, 0
     if bet.status is BetStatus.OPEN:
@@ -391,6 +452,50 @@ def _correct(player: Player, bet_id: str, bet: Bet, amount: int, now: datetime) 
         player = book(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
         player = _returned(player, bet, difference, now)
     return _with_bet(player, bet_id, bet, returned=amount).player
+
+
+def _shape(bet: Bet, leg: BetLeg) -> Shape:
+    others = tuple(other.asked for other in bet.legs if other is not leg)
+    return Shape(stake=bet.stake, system_size=bet.system_size, other_prices=others, max_payout=bet.max_payout)
+
+
+def _open_stakes(player: Player, but_bet_id: str) -> Counter[tuple[str, str]]:
+    """What a player's open bets have on each selection, without one of them."""
+    stakes: Counter[tuple[str, str]] = Counter()
+    for bet_id, bet in player.bets.items():
+        if bet.status.holds_stake and bet_id != but_bet_id:
+            for leg in bet.legs:
+                stakes[leg.market_id, leg.selection_id] += bet.total_stake
+    return stakes
+
+
+def _undecided(bet: Bet) -> list[BetLeg]:
+    return [leg for leg in bet.legs if leg.outcome is None]
+
+
+def _certain_return(bet: Bet) -> int | None:
+    legs = [(leg.price, leg.outcome) for leg in bet.legs]
+    return bet_return(bet.stake, bet.system_size, legs, bet.max_payout)
+
+
+def _counts(bet: Bet) -> bool:
+    """Whether the house can still lose by a bet: it is open, or a correction has made its return uncertain again."""
+    if bet.status is BetStatus.SETTLED:
+        return _certain_return(bet) is None
+    return bet.status is BetStatus.OPEN
+
+
+def _recounted(before: Bet, bet: Bet, counts: bool) -> Bet:
+    """The bet with one more change to tell markets without a result, if it counts there now and did not, or did."""
+    if not _undecided(bet) or _counts(before) == counts:
+        return bet
+    return bet.model_copy(update={"exposure_changes": bet.exposure_changes + 1})
+
+
+def _count_leg(user_id: str, bet_id: str, bet: Bet, leg: BetLeg) -> CountLeg:
+    prices = [one.price for one in bet.legs]
+    counted = exposure(bet.stake, bet.system_size, prices, bet.max_payout) if _counts(bet) else 0
+    return CountLeg(user_id=user_id, bet_id=bet_id, page=leg.page, exposure=counted, changes=bet.exposure_changes)
 
 
 def _with_bet(player: Player, bet_id: str, bet: Bet, **fields: object) -> Decision[Bet]:

@@ -1,11 +1,12 @@
 """Markets and their books: a market owns status, prices and limits; each of its books accepts bets on a copy of them.
 
 The most that the house may lose on a selection is leased to the books in small pieces, so that the sum over all books
-is never over the limit. A bet's exposure is what the house loses if it wins: its potential return less its stake. A
-multiple counts with all of it on each of its legs, since each of them may be the one that decides it.
+is never over the limit. A bet's exposure is what the house loses if it wins: its potential return at the prices taken,
+less its stake. A multiple counts with all of it on each of its legs, since each of them may be the one that decides it,
+for as long as its return is open.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
@@ -13,6 +14,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from app.domain.archive import HASH_LENGTH, hash_of
+from app.domain.exposure import Shape
 from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, Moment, State, Wire
 from app.domain.odds import Price, PriceChange, taken
 from app.domain.refusals import Refusal, Refused, id_reused
@@ -58,6 +61,8 @@ class OpenMarket(State):
     name: Name
     selections: Annotated[tuple[SelectionOffer, ...], Field(min_length=1, max_length=MAX_SELECTIONS)]
     max_stake: Amount | None = None
+    max_stake_per_player: Amount | None = None
+    """The most that a player may have on a selection, over all open bets."""
     max_liability: Amount | None = None
     bet_delay_seconds: Annotated[int, Field(strict=True, ge=0, le=60)] | None = None
     event_id: Id | None = None
@@ -88,6 +93,7 @@ class Terms(State):
     status: MarketStatus
     prices: dict[str, Price]
     max_stake: int | None
+    max_stake_per_player: int | None = None
     max_liability: int | None
     bet_delay_seconds: int
     event_id: str | None = None
@@ -128,6 +134,7 @@ class Market(State):
             status=self.status,
             prices=self.prices,
             max_stake=self.opened.max_stake,
+            max_stake_per_player=self.opened.max_stake_per_player,
             max_liability=self.opened.max_liability,
             bet_delay_seconds=self.opened.bet_delay_seconds or 0,
             event_id=self.opened.event_id,
@@ -227,7 +234,10 @@ def lease(market: Market, book: int, request: Lease) -> tuple[Market, int]:
 
 
 class ReserveLeg(Wire):
-    """A bet's leg for its market to accept; amounts are of the whole bet, at the prices asked, in minor units."""
+    """A bet's leg for its market to accept; amounts are of the whole bet, at the prices asked, in minor units.
+
+    `open_stake` is what the player's other open bets have on the same selection. An earlier version tells no `shape`.
+    """
 
     user_id: str
     bet_id: str
@@ -240,16 +250,51 @@ class ReserveLeg(Wire):
     """Whether the bet has waited as long as a market in play wants."""
     currency: str | None = None
     """What the amounts are in; an older version does not tell."""
+    shape: Shape | None = None
+    open_stake: int = 0
+
+    def exposure(self, price: Price) -> int:
+        """What the house loses if the bet wins, with this leg at a price and the others at those asked."""
+        if self.shape is not None:
+            return self.shape.exposure(price)
+        return max(0, self.potential_return * price.thousandths // self.price.thousandths - self.stake)
+
+    def least_exposure(self, price: Price) -> int:
+        """What the house then loses at least, whatever prices the bet's other markets take."""
+        return self.exposure(price) if self.shape is None else self.shape.least_exposure(price, self.price_change)
+
+
+class ExposeLeg(Wire):
+    """What the house loses if a bet wins, now that the prices at all its markets are known."""
+
+    user_id: str
+    bet_id: str
+    page: int
+    exposure: int
+
+
+class CountLeg(Wire):
+    """What a bet counts with from now on: nothing once its return is certain, its exposure if that is open again.
+
+    `changes` numbers what is told of a bet. Bets of an earlier version do not know on which page they are.
+    """
+
+    user_id: str
+    bet_id: str
+    page: int | None
+    exposure: int
+    changes: int
 
 
 class Reserved(State):
-    """A bet on a page of the index."""
+    """A bet on a page of the index; `changes` is the number of the last change of its exposure that was told."""
 
     user_id: str
     bet_id: str
     selection_id: str
     price: Price
     exposure: int
+    changes: int = 0
 
 
 class BetPage(State):
@@ -267,6 +312,8 @@ class Book(State):
     bets: int = 0
     full_pages: int = 0
     newest: BetPage = Field(default_factory=BetPage)
+    turned: str = ""
+    """Hashes of the names on the page that was let go last: a bet that is asked for again may be there."""
 
 
 class Extent(Wire):
@@ -278,10 +325,11 @@ class Extent(Wire):
 
 
 class Accepted(Wire):
-    """The leg is reserved at this price; `page` is where the book keeps it, to release it."""
+    """The leg is reserved at this price; `page` is where the book keeps it, and `exposure` what it counts with."""
 
     price: Price
     page: int
+    exposure: int | None = None
     event_id: str | None = None
     """What the market is about, if it says so."""
 
@@ -290,6 +338,7 @@ class Delayed(Wire):
     """The market is in play: it will be asked again after this time."""
 
     seconds: int
+    event_id: str | None = None
 
     @property
     def pause(self) -> timedelta:
@@ -311,15 +360,26 @@ def hear(book: Book | None, terms: Terms) -> Book:
 
 def lease_wanted(book: Book, request: ReserveLeg) -> Lease | None:
     """What the book must ask its market for before it can take a leg; None if it has enough, or will refuse anyway."""
-    limit = book.terms.max_liability
     price = _acceptable(book.terms, request)
-    if limit is None or not isinstance(price, Price):
+    if not isinstance(price, Price) or bet_name(request.user_id, request.bet_id) in book.newest.bets:
         return None
-    needed = book.used.get(request.selection_id, 0) + _exposure(request, price)
-    if needed <= book.leased.get(request.selection_id, 0):
+    return _lease(book, request.selection_id, request.least_exposure(price), request.exposure(price))
+
+
+def lease_to_expose(book: Book, page: BetPage, request: ExposeLeg) -> Lease | None:
+    """What the book must ask its market for before it can count a bet with another exposure."""
+    bet = page.bets[bet_name(request.user_id, request.bet_id)]
+    more = request.exposure - bet.exposure
+    return _lease(book, bet.selection_id, more, more) if more > 0 else None
+
+
+def _lease(book: Book, selection_id: str, least: int, expected: int) -> Lease | None:
+    limit = book.terms.max_liability
+    used, leased = book.used.get(selection_id, 0), book.leased.get(selection_id, 0)
+    if limit is None or used + expected <= leased:
         return None
     piece = max(1, limit // LEASE_PIECES)
-    return Lease(selection_id=request.selection_id, needed=needed, wanted=-(-needed // piece) * piece)
+    return Lease(selection_id=selection_id, needed=used + least, wanted=-(-(used + expected) // piece) * piece)
 
 
 def with_lease(book: Book, selection_id: str, held: int) -> Book:
@@ -327,40 +387,99 @@ def with_lease(book: Book, selection_id: str, held: int) -> Book:
     return book.model_copy(update={"leased": {**book.leased, selection_id: held}})
 
 
+def may_be_on_turned_page(book: Book, request: ReserveLeg) -> bool:
+    """Whether an earlier, broken attempt at this bet may have left a leg on the page that was let go last."""
+    hashed = hash_of(bet_name(request.user_id, request.bet_id))
+    return hashed in book.turned and any(
+        book.turned.startswith(hashed, start) for start in range(0, len(book.turned), HASH_LENGTH)
+    )
+
+
+def without_remains(book: Book, turned: BetPage, request: ReserveLeg) -> tuple[Book, BetPage]:
+    """Let go of what an attempt at this bet that was killed has reserved, unless it is what is asked for now.
+
+    Nobody was told of that bet, so one of the same name may be another. `turned` is the page that was let go last.
+    """
+    book, turned = release(book, turned, request.user_id, request.bet_id)
+    known = book.newest.bets.get(bet_name(request.user_id, request.bet_id))
+    if known is not None and not _is_for(known, request):
+        book, _ = release(book, book.newest, request.user_id, request.bet_id)
+    return book, turned
+
+
+def _is_for(known: Reserved, request: ReserveLeg) -> bool:
+    return (
+        known.selection_id == request.selection_id
+        and taken(request.price, known.price, request.price_change) is not None
+        and known.exposure in {request.exposure(known.price), request.least_exposure(known.price)}
+    )
+
+
 def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tuple[Book, Accepted | Delayed | Refused]:
     """Accept a leg at the current price, or say why not. The same bet again is answered as before.
 
-    The time must be known where the market closes at one.
+    It counts with what it may lose the house as far as this market can tell, and where the limit has no room for that,
+    with what it surely may: once all markets have answered, it is counted exactly. The time must be known where the
+    market closes at one.
     """
     assert now is not None or book.terms.closes_at is None, "a market that closes by itself is asked with the time"
     name = bet_name(request.user_id, request.bet_id)
     if (known := book.newest.bets.get(name)) is not None:
-        return book, _accepted(book, known.price)
+        return book, _accepted(book, known)
     price = _acceptable(book.terms.at(now), request)
     if not isinstance(price, Price):
         return book, price
-    selection_id, exposure = request.selection_id, _exposure(request, price)
-    used = book.used.get(selection_id, 0) + exposure
-    if book.terms.max_liability is not None and used > book.leased.get(selection_id, 0):
-        return book, Refused(reason=Refusal.LIABILITY_LIMIT, message=f"{selection_id}: the house takes no more on it")
+    selection_id, room = request.selection_id, _room(book, request.selection_id)
+    least, expected = request.least_exposure(price), request.exposure(price)
+    exposure = expected if room is None or expected <= room else least
+    if room is not None and exposure > room:
+        return book, _liability_limit(selection_id)
     bet = Reserved(
         user_id=request.user_id, bet_id=request.bet_id, selection_id=selection_id, price=price, exposure=exposure
     )
     changed = book.model_copy(
         update={
-            "used": {**book.used, selection_id: used},
+            "used": _used(book, selection_id, exposure),
             "bets": book.bets + 1,
             "newest": BetPage(bets={**book.newest.bets, name: bet}),
         }
     )
-    return changed, _accepted(book, price)
+    return changed, _accepted(book, bet)
+
+
+def expose(book: Book, page: BetPage, request: ExposeLeg) -> tuple[Book, BetPage, Accepted | Refused]:
+    """Count a reserved bet exactly, or say that the limit has no room for that. Asking again changes nothing."""
+    bet = page.bets[bet_name(request.user_id, request.bet_id)]
+    room = _room(book, bet.selection_id)
+    if room is not None and request.exposure - bet.exposure > max(0, room):
+        return book, page, _liability_limit(bet.selection_id)
+    changed, left = _with_exposure(book, page, bet.model_copy(update={"exposure": request.exposure}))
+    return changed, left, Accepted(price=bet.price, page=request.page, exposure=request.exposure)
+
+
+def count(book: Book, page: BetPage, request: CountLeg) -> tuple[Book, BetPage]:
+    """Count a bet otherwise from now on; what was told of it before, or is told again, changes nothing.
+
+    It is not refused: the bet was accepted long ago. So a correction may bring a book over its limit.
+    """
+    bet = page.bets.get(bet_name(request.user_id, request.bet_id))
+    if bet is None or request.changes <= bet.changes:
+        return book, page
+    return _with_exposure(book, page, bet.model_copy(update={"exposure": request.exposure, "changes": request.changes}))
+
+
+def newest_pages(book: Book) -> list[int]:
+    """The page that is part of the book and the one let go before: where a bet is that was reserved a moment ago."""
+    return [book.full_pages] if book.full_pages == 0 else [book.full_pages, book.full_pages - 1]
 
 
 def turn_page(book: Book) -> tuple[Book, BetPage | None]:
     """Let go of the newest page when it is full; it then is page number `full_pages` before this."""
     if len(book.newest.bets) < PAGE_SIZE:
         return book, None
-    return book.model_copy(update={"full_pages": book.full_pages + 1, "newest": BetPage()}), book.newest
+    turned = "".join(map(hash_of, book.newest.bets))
+    changed = {"full_pages": book.full_pages + 1, "newest": BetPage(), "turned": turned}
+    return book.model_copy(update=changed), book.newest
 
 
 def release(book: Book, page: BetPage, user_id: str, bet_id: str) -> tuple[Book, BetPage]:
@@ -371,12 +490,33 @@ def release(book: Book, page: BetPage, user_id: str, bet_id: str) -> tuple[Book,
     left = BetPage(bets={other: kept for other, kept in page.bets.items() if other != name})
     changed = book.model_copy(
         update={
-            "used": {**book.used, bet.selection_id: book.used[bet.selection_id] - bet.exposure},
+            "used": _used(book, bet.selection_id, -bet.exposure),
             "bets": book.bets - 1,
             "newest": left if page is book.newest else book.newest,
         }
     )
     return changed, left
+
+
+def _with_exposure(book: Book, page: BetPage, bet: Reserved) -> tuple[Book, BetPage]:
+    name = bet_name(bet.user_id, bet.bet_id)
+    more = bet.exposure - page.bets[name].exposure
+    left = BetPage(bets={**page.bets, name: bet})
+    newest = left if page is book.newest else book.newest
+    return book.model_copy(update={"used": _used(book, bet.selection_id, more), "newest": newest}), left
+
+
+def _used(book: Book, selection_id: str, more: int) -> Mapping[str, int]:
+    used = book.used.get(selection_id, 0) + more
+    assert used >= 0, f"{selection_id}: more is given back than was reserved"
+    return {**book.used, selection_id: used}
+
+
+def _room(book: Book, selection_id: str) -> int | None:
+    """What the book may still lose on a selection; None where there is no limit."""
+    if book.terms.max_liability is None:
+        return None
+    return book.leased.get(selection_id, 0) - book.used.get(selection_id, 0)
 
 
 def extent(book: Book) -> Extent:
@@ -427,8 +567,8 @@ def _turn(market: Market, status: MarketStatus) -> Market | Refused:
     return market if market.status is status else market.changed(status=status)
 
 
-def _accepted(book: Book, price: Price) -> Accepted:
-    return Accepted(price=price, page=book.full_pages, event_id=book.terms.event_id)
+def _accepted(book: Book, bet: Reserved) -> Accepted:
+    return Accepted(price=bet.price, page=book.full_pages, exposure=bet.exposure, event_id=book.terms.event_id)
 
 
 def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
@@ -452,21 +592,32 @@ def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
             message=f"this market takes bets in {terms.currency}, not in {request.currency}",
             metadata={"currency": str(terms.currency)},
         )
+    if (refused := _stake_too_high(terms, request)) is not None:
+        return refused
+    if terms.bet_delay_seconds > 0 and not request.delayed:
+        return Delayed(seconds=terms.bet_delay_seconds, event_id=terms.event_id)
+    return price
+
+
+def _stake_too_high(terms: Terms, request: ReserveLeg) -> Refused | None:
     if terms.max_stake is not None and request.stake > terms.max_stake:
         return Refused(
             reason=Refusal.STAKE_TOO_HIGH,
             message=f"stake: this market takes at most {terms.max_stake}",
             metadata={"maxStake": str(terms.max_stake)},
         )
-    if terms.bet_delay_seconds > 0 and not request.delayed:
-        return Delayed(seconds=terms.bet_delay_seconds)
-    return price
+    most = terms.max_stake_per_player
+    if most is not None and request.open_stake + request.stake > most:
+        return Refused(
+            reason=Refusal.STAKE_TOO_HIGH,
+            message=f"stake: this market takes at most {most} of a player on a selection, {request.open_stake} is open",
+            metadata={"maxStakePerPlayer": str(most)},
+        )
+    return None
 
 
-def _exposure(request: ReserveLeg, price: Price) -> int:
-    """What the house loses if the bet wins, with the return moved as this leg's price has."""
-    potential = request.potential_return * price.thousandths // request.price.thousandths
-    return max(0, potential - request.stake)
+def _liability_limit(selection_id: str) -> Refused:
+    return Refused(reason=Refusal.LIABILITY_LIMIT, message=f"{selection_id}: the house takes no more on it")
 
 
 def _not_open(status: MarketStatus) -> Refused:

@@ -124,6 +124,8 @@ class BetLeg(State):
     price: Price
     result_version: int = 0
     outcome: SelectionOutcome | None = None
+    page: int | None = None
+    """Where the market's book keeps the leg; a bet of an earlier version does not know."""
 
 
 class Bet(State):
@@ -143,6 +145,10 @@ class Bet(State):
     refused: Refused | None = None
     returned: int = 0
     ended_at: Moment | None = None
+    decide_at: Moment | None = None
+    """Until when a delayed bet waits."""
+    exposure_changes: int = 0
+    """How often the markets were told that the bet counts otherwise."""
 
     @property
     def total_stake(self) -> int:

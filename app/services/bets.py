@@ -1,16 +1,19 @@
 """The bets of a player: the handlers of PlayerService that ask markets, and the one that results come to."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import restate
 from pydantic import Field
+from restate.exceptions import TerminalError
 
 from app.domain import bets
 from app.domain.archive import Operations
 from app.domain.bets import AllBets, Applied, ApplyResult, AskedLeg, BetView, CashedOut, PlaceBet, Placement
-from app.domain.markets import Delayed
-from app.domain.model import Amount, Id, PublicRequest
-from app.domain.player import Bet
+from app.domain.markets import Accepted, Delayed
+from app.domain.model import Amount, Id, PublicRequest, Wire
+from app.domain.player import Bet, Decision, Player
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
 from app.services import reservations
@@ -18,6 +21,7 @@ from app.services.boundary import Answer, Nothing, clock, clock_started, moment,
 from app.services.outside import outside
 from app.services.player import carry_out, load, load_with
 from app.services.player import player as player
+from app.services.shield import was_stopped
 
 
 class LegRequest(AskedLeg, PublicRequest):
@@ -42,42 +46,59 @@ class CashOutRequest(WhichBetRequest):
     min_amount: Amount | None = None
 
 
+class WhichBet(Wire):
+    """A bet of the player's, named by one of our components."""
+
+    bet_id: str
+
+
+class WhichLeg(WhichBet):
+    """A leg that a market keeps for a bet on a page of its index."""
+
+    market_id: str
+    page: int
+
+
 @player.handler(name="placeBet", **takes(PlaceBetRequest))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg; a refusal leaves nothing held and nothing reserved."""
     started, bet_id, policy = clock_started(ctx), request.bet_id, outside().policy
     before = await load_with(ctx, Operations.BETS, bet_id)
     sure = bets.sure_to_be_held(before, request, policy)
-    asked = None if sure is None else _ask(ctx, bet_id, sure)
-    held = bets.hold_stake(before, request, moment(await started), policy)
-    bet = Answer.of(held.outcome).accepted()
-    if held.player is before:
-        return _told(bet_id, bet)
-    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
-    if isinstance(answer, Refused):
-        refuse(answer)
+    if sure is None:
+        now = moment(await started)
+        held = bets.hold_stake(before, request, now, policy)
+        bet = Answer.of(held.outcome).accepted()
+        if held.player is before:
+            _go_on(ctx, bet_id, bet, now)
+            return _told(bet_id, bet)
+    asked = reservations.ask(ctx, before, bet_id, sure or bet)
+    async with reservations.none_left_behind(ctx, asked):
+        now = moment(await started)
+        held = bets.hold_stake(before, request, now, policy)
+        assert isinstance(held.outcome, Bet), "what was asked of the markets is held"
+        answer = await reservations.taken(ctx, asked)
+        if isinstance(answer, Refused):
+            refuse(answer)
+        if isinstance(answer, Delayed):
+            decision = bets.delay_bet(held.player, bet_id, now + answer.pause)
+        else:
+            decision = _accepted(held.player, bet_id, answer)
+        placed = (await carry_out(ctx, before, decision)).accepted()
     if isinstance(answer, Delayed):
-        decision = bets.delay_bet(held.player, bet_id)
         ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=answer.pause)
-    else:
-        decision = bets.accept_bet(held.player, bet_id, answer)
-    return _told(bet_id, (await carry_out(ctx, before, decision)).accepted())
+    return _told(bet_id, placed)
 
 
 @player.handler(name="decideBet", ingress_private=True)
 async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
     """Ask the markets again after the delay in play; a refusal now gives the stake back."""
-    before, now = await load(ctx), await clock(ctx)
-    bet = before.bets[bet_id]
-    if not bet.status.can_be_released:
-        return
-    answer = await reservations.taken(ctx, _ask(ctx, bet_id, bet))
-    assert not isinstance(answer, Delayed), "a market lets a bet wait once"
-    if isinstance(answer, Refused):
-        decision = bets.release_stake(before, bet_id, answer, now)
-    else:
-        decision = bets.accept_bet(before, bet_id, answer)
-    await carry_out(ctx, before, decision)
+    try:
+        await _decide_bet(ctx, bet_id)
+    except TerminalError as error:
+        if was_stopped(error):
+            ctx.object_send(decide_bet, ctx.key(), bet_id)
+        raise
 
 
 @player.handler(name="cashOut", **takes(CashOutRequest))
@@ -85,10 +106,11 @@ async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> Cashe
     """End a bet for what it is worth at the current prices."""
     started, bet_id = clock_started(ctx), request.bet_id
     before = await load_with(ctx, Operations.BETS, bet_id)
-    prices = await reservations.current_prices(ctx, ctx.key(), bets.cash_out_selections(before, bet_id))
+    terms = await reservations.current_terms(ctx, ctx.key(), bets.cash_out_selections(before, bet_id))
     now = moment(await started)
-    decision = bets.cash_out(before, bet_id, prices, request.min_amount, now, outside().policy)
+    decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, outside().policy)
     ended = (await carry_out(ctx, before, decision)).accepted()
+    reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
     return CashedOut(bet_id=bet_id, amount=ended.returned)
 
 
@@ -96,7 +118,33 @@ async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> Cashe
 async def apply_result(ctx: restate.ObjectContext, request: ApplyResult) -> Answer[Applied]:
     """Enter a market's result into bets of the player."""
     before = await load_with(ctx, Operations.BETS, *request.bet_ids)
-    return await carry_out(ctx, before, bets.apply_result(before, request))
+    decision = bets.apply_result(before, request)
+    applied = await carry_out(ctx, before, decision)
+    reservations.count(ctx, bets.legs_to_count(before, decision.player, request.bet_ids))
+    return applied
+
+
+@player.handler(name="resumeBet", ingress_private=True)
+async def resume_bet(ctx: restate.ObjectContext, request: WhichBet) -> None:
+    """Send on what a bet waits for, in case nobody works on it any more. Whoever does is not disturbed."""
+    document, now = await load_with(ctx, Operations.BETS, request.bet_id), await clock(ctx)
+    bet = document.bets.get(request.bet_id)
+    if bet is not None:
+        _go_on(ctx, request.bet_id, bet, now)
+        reservations.count(ctx, bets.legs_to_count(document, document, [request.bet_id]))
+
+
+@player.handler(name="holdsLeg", ingress_private=True)
+async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
+    """Whether a leg on a page of a market is one of the player's bets; if it is none, it is given back.
+
+    Exclusive, so that no bet is being placed meanwhile that the leg may belong to.
+    """
+    document = await load_with(ctx, Operations.BETS, request.bet_id)
+    held = bets.holds_leg(document, request.bet_id, request.market_id, request.page)
+    if not held:
+        reservations.give_back_orphan(ctx, request.market_id, request.bet_id, request.page)
+    return held
 
 
 @player.handler(name="getBet", kind="shared", **takes(WhichBetRequest))
@@ -115,8 +163,41 @@ async def list_bets(ctx: restate.ObjectSharedContext, request: Nothing) -> AllBe
     return AllBets(bets=[bets.bet_view(bet_id, bet) for bet_id, bet in document.bets.items()])
 
 
-def _ask(ctx: restate.ObjectContext, bet_id: str, bet: Bet) -> reservations.Asked:
-    return reservations.ask(ctx, bets.legs_to_reserve(ctx.key(), bet_id, bet))
+async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
+    before, now = await load(ctx), await clock(ctx)
+    bet = before.bets.get(bet_id)
+    if bet is None or not bet.status.can_be_released:
+        return
+    if bet.decide_at is not None and now < bet.decide_at:
+        _go_on(ctx, bet_id, bet, now)
+        return
+    if (restricted := bets.decide_restricted(before, bet_id, now)) is not None:
+        await carry_out(ctx, before, restricted)
+        return
+    asked = reservations.ask(ctx, before, bet_id, bet)
+    async with reservations.none_left_behind(ctx, asked):
+        answer = await reservations.taken(ctx, asked)
+        assert not isinstance(answer, Delayed), "a market lets a bet wait once"
+        if isinstance(answer, Refused):
+            decision = bets.release_stake(before, bet_id, answer, now)
+        else:
+            decision = _accepted(before, bet_id, answer)
+        await carry_out(ctx, before, decision)
+
+
+def _go_on(ctx: restate.ObjectContext, bet_id: str, bet: Bet, now: datetime) -> None:
+    """Have a bet that waits decided when its time has come, in case that what was to do so was stopped."""
+    if bet.status.can_be_released:
+        ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=_rest(bet.decide_at, now))
+
+
+def _rest(until: datetime | None, now: datetime) -> timedelta | None:
+    return until - now if until is not None and until > now else None
+
+
+def _accepted(held: Player, bet_id: str, answers: Mapping[str, Accepted]) -> Decision[Bet]:
+    prices = {market_id: answer.price for market_id, answer in answers.items()}
+    return bets.accept_bet(held, bet_id, prices, {market_id: answer.page for market_id, answer in answers.items()})
 
 
 def _told(bet_id: str, bet: Bet) -> Placement:

@@ -5,18 +5,24 @@ is exclusive itself: what its books must hear of goes through a shared handler, 
 market and then tells the books. That way no two exclusive handlers can wait for each other.
 """
 
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated
 
 import restate
 from pydantic import Field
+from restate.exceptions import TerminalError
 
 from app.domain import markets as rules
 from app.domain.markets import (
     Accepted,
     BetPage,
     Book,
+    CountLeg,
     Delayed,
+    ExposeLeg,
     Extent,
     Lease,
     Market,
@@ -32,7 +38,7 @@ from app.domain.model import Id, PublicRequest, Wire
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
-from app.services import bet_pages
+from app.services import bet_pages, shield
 from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, key_is, refuse, requests_checked, takes
 from app.services.observed import observed
 from app.services.outside import outside
@@ -50,6 +56,7 @@ market_book = restate.VirtualObject(
 )
 
 SETTLEMENT = "SettlementWorkflow"
+PLAYER = "PlayerService"
 """What lies above is sent to by its name."""
 STATE = "market"
 BOOK = "book"
@@ -130,7 +137,15 @@ class LeaseFor(Wire):
 
 
 class ReleaseLeg(Wire):
-    """A leg to give back, and the page that its reservation named."""
+    """A leg to give back, and the page that its reservation named; without one it is on one of the newest two."""
+
+    user_id: str
+    bet_id: str
+    page: int | None
+
+
+class Orphan(Wire):
+    """A leg on a page of a book whose bet there is perhaps not."""
 
     user_id: str
     bet_id: str
@@ -269,31 +284,76 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
             return Answer.of(terms.refused)
         book = rules.hear(None, terms.accepted())
         ctx.set(BOOK, book, serde=_BOOK)
-    if (wanted := rules.lease_wanted(book, request)) is not None:
+    turned = await _turned(ctx, book, request)
+    before, left = rules.without_remains(book, turned, request)
+    if (wanted := rules.lease_wanted(before, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
-        book = rules.with_lease(book, wanted.selection_id, held)
+        before = rules.with_lease(before, wanted.selection_id, held)
     # The time is read last, since the market may be waited for; a market that does not close by itself needs none.
-    after, outcome = rules.reserve(book, request, await _time_at(ctx, book.terms))
+    after, outcome = rules.reserve(before, request, await _time_at(ctx, book.terms))
     after, full_page = rules.turn_page(after)
+    # Nothing waits from here on, so that whoever stops this stops all of it.
+    if left is not turned:
+        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages - 1), left)
     if full_page is not None:
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages), full_page)
-    if isinstance(outcome, Accepted):
+    if after is not book:
         ctx.set(BOOK, after, serde=_BOOK)
     return Answer.of(outcome)
 
 
 @market_book.handler(name="release")
 async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
-    """Give a leg back whose bet was refused elsewhere."""
-    book = await ctx.get(BOOK, serde=_BOOK)
-    assert book is not None, "what was reserved can be released"
+    """Give a leg back whose bet there is not. Twice, late, or where nothing was reserved, it changes nothing."""
+    async with _unless_stopped(lambda: ctx.object_send(release, ctx.key(), request)):
+        book = await ctx.get(BOOK, serde=_BOOK)
+        if book is None:
+            return
+        for number in [request.page] if request.page is not None else rules.newest_pages(book):
+            page = await _page(ctx, book, number)
+            after, left = rules.release(book, page, request.user_id, request.bet_id)
+            if after is not book:
+                _store(ctx, book, after, number, left)
+                return
+
+
+@market_book.handler(name="expose")
+async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
+    """Count a reserved bet with what it can really lose the house, or say that this is too much."""
+    market_id, number = _market_and_number(ctx.key())
+    book = await _known(ctx)
     page = await _page(ctx, book, request.page)
-    after, left = rules.release(book, page, request.user_id, request.bet_id)
-    if after is book:
-        return
-    ctx.set(BOOK, after, serde=_BOOK)
-    if request.page != book.full_pages:
-        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), request.page), left)
+    before = book
+    if (wanted := rules.lease_to_expose(book, page, request)) is not None:
+        held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
+        before = rules.with_lease(book, wanted.selection_id, held)
+    after, left, outcome = rules.expose(before, page, request)
+    _store(ctx, book, after, request.page, left)
+    return Answer.of(outcome)
+
+
+@market_book.handler(name="count")
+async def count(ctx: restate.ObjectContext, request: CountLeg) -> None:
+    """Count a bet otherwise from now on: its return has become certain, or a correction has made it open again."""
+    async with _unless_stopped(lambda: ctx.object_send(count, ctx.key(), request)):
+        book = await _known(ctx)
+        for number in [request.page] if request.page is not None else range(book.full_pages, -1, -1):
+            page = await _page(ctx, book, number)
+            after, left = rules.count(book, page, request)
+            if after is not book:
+                _store(ctx, book, after, number, left)
+                return
+
+
+@market_book.handler(name="releaseOrphan")
+async def release_orphan(ctx: restate.ObjectContext, request: Orphan) -> None:
+    """Give back a leg of which nothing is known to its player.
+
+    The player gives it back, between two bets: one that has just been asked for again may be about to use that leg.
+    """
+    market_id, _ = _market_and_number(ctx.key())
+    which = {"betId": request.bet_id, "marketId": market_id, "page": request.page}
+    ctx.generic_send(PLAYER, "holdsLeg", json.dumps(which).encode(), key=request.user_id)
 
 
 @market_book.handler(name="hear")
@@ -329,7 +389,7 @@ async def _time_at(ctx: restate.ObjectContext | restate.ObjectSharedContext, ter
     return None if terms.closes_at is None else await clock(ctx)
 
 
-async def _known(ctx: restate.ObjectSharedContext) -> Book:
+async def _known(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Book:
     book = await ctx.get(BOOK, serde=_BOOK)
     assert book is not None, "only books in use are asked"
     return book
@@ -339,6 +399,33 @@ async def _page(ctx: restate.ObjectContext | restate.ObjectSharedContext, book: 
     if number == book.full_pages:
         return book.newest
     return await ctx.object_call(bet_pages.read, bet_pages.page_key(ctx.key(), number), None)
+
+
+async def _turned(ctx: restate.ObjectContext, book: Book, request: ReserveLeg) -> BetPage:
+    """The page that was let go last, where a leg of this bet may be that nobody was told of; else an empty one."""
+    if not rules.may_be_on_turned_page(book, request):
+        return BetPage()
+    return await _page(ctx, book, book.full_pages - 1)
+
+
+@asynccontextmanager
+async def _unless_stopped(hand_over: Callable[[], object]) -> AsyncIterator[None]:
+    """Hand what must be done over to another invocation when this one is stopped."""
+    try:
+        yield
+    except TerminalError as error:
+        if shield.was_stopped(error):
+            hand_over()
+        raise
+
+
+def _store(ctx: restate.ObjectContext, before: Book, after: Book, number: int, page: BetPage) -> None:
+    """Keep a book, and first the page of it that is elsewhere: a kill in between then gives nothing back twice."""
+    if after is before:
+        return
+    if number != before.full_pages:
+        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), number), page)
+    ctx.set(BOOK, after, serde=_BOOK)
 
 
 def _changed(before: Market, change: Change) -> Market | Refused:

@@ -1,64 +1,131 @@
 """A bet's legs at their markets: all of them are reserved, or none stays reserved. Nothing else asks a market."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import restate
 from restate import RestateDurableFuture
+from restate.exceptions import TerminalError
 
-from app.domain.markets import Accepted, Delayed, ReserveLeg
+from app.domain import bets
+from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.odds import Price
+from app.domain.player import Bet, Player
 from app.domain.refusals import Refused
-from app.services import markets
+from app.services import markets, shield
 from app.services.markets import ReleaseLeg, Reservation, book_key
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Legs by market, and the answers that are to come."""
+    """A bet's legs by market, and the answers that are to come."""
 
+    user_id: str
+    bet_id: str
+    bet: Bet
     legs: Mapping[str, ReserveLeg]
     answers: Mapping[str, RestateDurableFuture[Reservation]]
 
 
-def ask(ctx: restate.ObjectContext, legs: Mapping[str, ReserveLeg]) -> Asked:
+@dataclass(frozen=True)
+class CurrentTerms:
+    """What the open ones of some markets say of a selection now, and how long the slowest lets a player wait."""
+
+    prices: Mapping[str, Price]
+    delay: timedelta
+
+
+def ask(ctx: restate.ObjectContext, player: Player, bet_id: str, bet: Bet) -> Asked:
     """Ask every market at once to accept its leg."""
+    legs = bets.legs_to_reserve(player, bet_id, bet)
     answers = {
         market_id: ctx.object_call(markets.reserve, book_key(market_id, leg.user_id), leg)
         for market_id, leg in legs.items()
     }
-    return Asked(legs, answers)
+    return Asked(player.user_id, bet_id, bet, legs, answers)
 
 
-async def taken(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Price] | Delayed | Refused:
-    """The price at each market if all accept; else the first refusal, or the longest delay, and no leg is reserved."""
+@asynccontextmanager
+async def none_left_behind(ctx: restate.ObjectContext, asked: Asked) -> AsyncIterator[None]:
+    """Give all legs back if this invocation, or a market that it asked, is stopped before the bet is stored.
+
+    A send cannot be interrupted, and a leg that was not reserved, or is given back already, can be given back.
+    """
+    try:
+        yield
+    except TerminalError as error:
+        if error.metadata:  # a refusal of ours, after which nothing is reserved
+            raise
+        await shield.all_ended(*asked.answers.values())
+        for market_id, answer in asked.answers.items():
+            what = ReleaseLeg(user_id=asked.user_id, bet_id=asked.bet_id, page=await _page_of(answer))
+            ctx.object_send(markets.release, book_key(market_id, asked.user_id), what)
+        raise
+
+
+async def taken(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Accepted] | Delayed | Refused:
+    """What each market took if all accept; else the first refusal, or the longest delay, and no leg is reserved."""
     answers = {market_id: await answer for market_id, answer in asked.answers.items()}
     accepted = {name: answer.value for name, answer in answers.items() if isinstance(answer.value, Accepted)}
-    if len(accepted) == len(answers):
-        return {market_id: reservation.price for market_id, reservation in accepted.items()}
-    await _give_back(ctx, asked.legs, accepted)
-    refusals = [answer.refused for answer in answers.values() if answer.refused is not None]
     delays = [answer.value for answer in answers.values() if isinstance(answer.value, Delayed)]
-    return refusals[0] if refusals else max(delays, key=lambda delay: delay.seconds)
+    refused = next((answer.refused for answer in answers.values() if answer.refused is not None), None)
+    refused = refused or bets.related_by_event([*accepted.values(), *delays])
+    if refused is None and not delays:
+        refused = await _expose(ctx, bets.legs_to_expose(asked.user_id, asked.bet_id, asked.bet, accepted))
+    if refused is None and not delays:
+        return accepted
+    await _give_back(ctx, asked, accepted)
+    return refused or max(delays, key=lambda delay: delay.seconds)
 
 
-async def current_prices(ctx: restate.ObjectContext, user_id: str, selections: Mapping[str, str]) -> dict[str, Price]:
-    """The current price of a selection in each market that is open."""
+async def current_terms(ctx: restate.ObjectContext, user_id: str, selections: Mapping[str, str]) -> CurrentTerms:
+    """The current price of a selection in each market that is open, and the longest delay of those in play."""
     asked = {
         market_id: ctx.object_call(markets.current_terms, book_key(market_id, user_id), None)
         for market_id in selections
     }
     terms = {market_id: await answer for market_id, answer in asked.items()}
-    return {market_id: known.prices[selections[market_id]] for market_id, known in terms.items() if known.is_open}
+    prices = {market_id: known.prices[selections[market_id]] for market_id, known in terms.items() if known.is_open}
+    return CurrentTerms(
+        prices, timedelta(seconds=max((known.bet_delay_seconds for known in terms.values()), default=0))
+    )
 
 
-async def _give_back(
-    ctx: restate.ObjectContext, legs: Mapping[str, ReserveLeg], accepted: Mapping[str, Accepted]
-) -> None:
+def give_back_orphan(ctx: restate.ObjectContext, market_id: str, bet_id: str, page: int) -> None:
+    """Give back a leg that is reserved for no bet of this player."""
+    what = ReleaseLeg(user_id=ctx.key(), bet_id=bet_id, page=page)
+    ctx.object_send(markets.release, book_key(market_id, ctx.key()), what)
+
+
+def count(ctx: restate.ObjectContext, legs: Mapping[str, Iterable[CountLeg]]) -> None:
+    """Tell markets what bets count with from now on. Nothing waits for it."""
+    for market_id, told in legs.items():
+        for leg in told:
+            ctx.object_send(markets.count, book_key(market_id, leg.user_id), leg)
+
+
+async def _page_of(answer: RestateDurableFuture[Reservation]) -> int | None:
+    """Where a market that has answered keeps the leg, if that can be known."""
+    try:
+        reservation = (await answer).value
+    except TerminalError:
+        return None
+    return reservation.page if isinstance(reservation, Accepted) else None
+
+
+async def _expose(ctx: restate.ObjectContext, legs: Mapping[str, ExposeLeg]) -> Refused | None:
+    """Have every market count the bet exactly: the first refusal, or None where all did."""
+    exposed = [ctx.object_call(markets.expose, book_key(name, leg.user_id), leg) for name, leg in legs.items()]
+    answers = [await answer for answer in exposed]
+    return next((answer.refused for answer in answers if answer.refused is not None), None)
+
+
+async def _give_back(ctx: restate.ObjectContext, asked: Asked, accepted: Mapping[str, Accepted]) -> None:
     given_back = []
     for market_id, reservation in accepted.items():
-        leg = legs[market_id]
-        what = ReleaseLeg(user_id=leg.user_id, bet_id=leg.bet_id, page=reservation.page)
-        given_back.append(ctx.object_call(markets.release, book_key(market_id, leg.user_id), what))
+        what = ReleaseLeg(user_id=asked.user_id, bet_id=asked.bet_id, page=reservation.page)
+        given_back.append(ctx.object_call(markets.release, book_key(market_id, asked.user_id), what))
     for done in given_back:
         await done

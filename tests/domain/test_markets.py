@@ -267,7 +267,7 @@ def test_a_market_keeps_the_currency_that_the_house_had_when_it_opened() -> None
 def test_a_leg_tells_what_event_it_is_about() -> None:
     book, answer = reserve(book_of(opened(eventId="e-1")), leg())
 
-    assert answer == Accepted(price=Price.of("2.50"), page=0, event_id="e-1")
+    assert answer == Accepted(price=Price.of("2.50"), page=0, exposure=1_500, event_id="e-1")
     assert reserve(book, leg()) == (book, answer)
 
 
@@ -295,6 +295,7 @@ def test_a_book_keeps_to_the_newest_terms_in_whatever_order_they_arrive(later: s
         (opened(), {"price": "2.40"}, Refusal.PRICE_CHANGED, {"price": "2.50"}),
         (opened(), {"price": "2.60", "price_change": "higher"}, Refusal.PRICE_CHANGED, {"price": "2.50"}),
         (opened(maxStake=999), {}, Refusal.STAKE_TOO_HIGH, {"maxStake": "999"}),
+        (opened(maxStakePerPlayer=1_500), {"open_stake": 501}, Refusal.STAKE_TOO_HIGH, {"maxStakePerPlayer": "1500"}),
         (opened(maxLiability=1_499), {}, Refusal.LIABILITY_LIMIT, {}),
         (opened(betDelaySeconds=5, maxStake=999), {}, Refusal.STAKE_TOO_HIGH, {"maxStake": "999"}),
     ],
@@ -317,7 +318,7 @@ def test_a_leg_is_taken_at_the_current_price_and_exposes_the_house_to_its_win(pr
 
     book, answer = reserve(book_of(opened()), leg(price=price, price_change=change, potential_return=potential))
 
-    assert answer == Accepted(price=Price.of("2.50"), page=0)
+    assert answer == Accepted(price=Price.of("2.50"), page=0, exposure=1_500)
     assert book.used == {"home": 1_500}
 
 
