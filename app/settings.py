@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.currency import CurrencyAmounts
-from app.domain.model import Currency
+from app.domain.model import DEFAULT_CURRENCY, Currency
 
 GONE = {
     "BETTING_REFUSED_PAYMENT_METHODS": "name what is taken in BETTING_PAYMENT_METHODS instead, and unset this variable",
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="BETTING_", frozen=True)
 
     default_currency: Currency = Field(
-        "EUR",
+        DEFAULT_CURRENCY,
         description="Currency where none is named, and of amounts here without one; keep it once there are players",
     )
     default_weekly_deposit_limit: Annotated[CurrencyAmounts, AfterValidator(_at_least(0)), NoDecode] = Field(

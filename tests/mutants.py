@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 DEPOSITS, DEPOSIT_TESTS = "app/domain/deposits.py", "tests/domain/test_deposits.py"
+CURRENCY_TESTS = "tests/domain/test_player_currencies.py"
 BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
@@ -367,5 +368,69 @@ MUTANTS = [
 +        line = self._inner.format(record)
 """,
         "tests/telemetry/test_logs.py::test_no_line_tells_an_address_or_a_secret",
+    ),
+    # Currencies.
+    Mutant(
+        "an amount in one currency uses up a limit in another",
+        "app/domain/protection.py",
+        """\
+-        if currency == (policy.default_currency if use.currency is None else use.currency)
+""",
+        f"{CURRENCY_TESTS}::test_what_happens_in_one_currency_is_as_if_there_were_no_other",
+    ),
+    Mutant(
+        "movements of two currencies are counted together",
+        "app/domain/responsible_gambling.py",
+        """\
+-        day = (use.at.date(), use.amount < 0, use.currency)
++        day = (use.at.date(), use.amount < 0, None)
+""",
+        f"{CURRENCY_TESTS}::test_movements_of_two_currencies_are_never_counted_together",
+    ),
+    Mutant(
+        "every currency has cents",
+        "app/domain/currency.py",
+        """\
+-    places = EXPONENTS.get(currency, ANY_EXPONENT)
++    places = ANY_EXPONENT
+""",
+        "tests/domain/test_currency.py::test_an_amount_reads_as_people_write_it_in_its_currency",
+    ),
+    Mutant(
+        "a currency is accepted that only some settings name",
+        "app/domain/player.py",
+        """\
+-        return all(amounts.of(currency) is not None for amounts in needed)
++        return any(amounts.of(currency) is not None for amounts in needed)
+""",
+        f"{CURRENCY_TESTS}::test_a_currency_that_one_setting_does_not_name_is_not_accepted",
+    ),
+    Mutant(
+        "a withdrawal in a currency without a threshold is not reviewed",
+        "app/domain/withdrawals.py",
+        """\
+-        in_review=threshold is None or request.amount >= threshold,
++        in_review=threshold is not None and request.amount >= threshold,
+""",
+        f"{CURRENCY_TESTS}::"
+        "test_money_in_a_currency_that_is_not_accepted_any_more_is_withdrawn_after_a_review_and_cannot_be_played",
+    ),
+    Mutant(
+        "ids of messages run into each other",
+        "app/domain/player.py",
+        """\
+-    return (Message(message_id="/".join(parts), to=player.email, subject=subject, text=text),)
++    return (Message(message_id=".".join(parts), to=player.email, subject=subject, text=text),)
+""",
+        "tests/domain/test_messages.py::test_two_messages_have_one_id_only_if_they_are_of_one_event",
+    ),
+    Mutant(
+        "payment methods are told apart by their capitals",
+        "app/domain/player.py",
+        """\
+-    return payment_method.strip().casefold()
++    return payment_method.strip()
+""",
+        f"{DEPOSIT_TESTS}::test_only_payment_methods_of_the_list_are_taken_however_they_are_written",
     ),
 ]

@@ -17,6 +17,13 @@ STOP_SECONDS = 10
 REQUEST_BYTES = 65_536
 """The largest request that Restate's ingress passes on: a larger one costs memory, again with every repetition."""
 
+AMOUNTS = {
+    "default_weekly_deposit_limit": "EUR=10000,JPY=1500000",
+    "review_threshold": "EUR=100000,USD=100000,GBP=100000,JPY=15000000,KWD=30000",
+    "max_payout": "EUR=100000000,USD=100000000,GBP=100000000,JPY=15000000000,KWD=30000000",
+}
+"""Two currencies to play with; to take another of those here, it is enough to name it in the deposit limit."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -38,13 +45,13 @@ class System:
 def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> System:
     """The processes of a system with this state on these ports."""
     settings = Settings()
-    secret = ",".join(settings.webhook_secret) or folder.webhook_secret()
+    environment = _service_environment(ports, settings, folder)
     betting = (sys.executable, "-P", "-m", "app")
     return System(
         books=Child(
             "books",
             (*betting, "books", *_books_options(ports)),
-            _service_environment(ports, secret),
+            environment,
             [ports.url("books") + "/metrics"],
             folder.log("books"),
             STOP_SECONDS,
@@ -53,7 +60,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
         service=Child(
             "service",
             (*betting, "serve"),
-            _service_environment(ports, secret) | {"BETTING_METRICS_DIR": str(folder.metrics)},
+            environment | {"BETTING_METRICS_DIR": str(folder.metrics)},
             [ports.url("service") + "/health"],
             folder.log("service"),
             settings.end_seconds,
@@ -71,7 +78,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
         sandbox=Child(
             "sandbox",
             (*betting, "sandbox", *_sandbox_options(folder, ports)),
-            _service_environment(ports, secret),
+            environment,
             [ports.url("sandbox") + "/health"],
             folder.log("sandbox"),
             STOP_SECONDS,
@@ -80,19 +87,36 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
     )
 
 
-def _service_environment(ports: Ports, webhook_secret: str) -> dict[str, str]:
+def _service_environment(ports: Ports, settings: Settings, folder: Folder) -> dict[str, str]:
     """The developer's settings, with the sandbox as the world outside; Restate signs nothing on this machine."""
-    return os.environ | {
-        "PYTHONPATH": str(IMPORTABLE),
-        "BETTING_HOST": HOST,
-        "BETTING_PORT": str(ports.service),
-        "BETTING_METRICS_PORT": str(ports.metrics),
-        "BETTING_WEBHOOK_SECRET": webhook_secret,
-        "BETTING_UNSIGNED_CALLS": "allowed",
-        "BETTING_PROVIDER_URL": ports.url("sandbox"),
-        "BETTING_SMTP_HOST": HOST,
-        "BETTING_SMTP_PORT": str(ports.smtp),
+    return (
+        amounts(settings)
+        | os.environ
+        | {
+            "PYTHONPATH": str(IMPORTABLE),
+            "BETTING_HOST": HOST,
+            "BETTING_PORT": str(ports.service),
+            "BETTING_METRICS_PORT": str(ports.metrics),
+            "BETTING_WEBHOOK_SECRET": ",".join(settings.webhook_secret) or folder.webhook_secret(),
+            "BETTING_UNSIGNED_CALLS": "allowed",
+            "BETTING_PROVIDER_URL": ports.url("sandbox"),
+            "BETTING_SMTP_HOST": HOST,
+            "BETTING_SMTP_PORT": str(ports.smtp),
+        }
+    )
+
+
+def amounts(settings: Settings) -> dict[str, str]:
+    """The amounts by currency that a developer has not set; the default currency is always among them."""
+    return {
+        f"BETTING_{name.upper()}": text if f"{settings.default_currency}=" in text else f"{_default(name)},{text}"
+        for name, text in AMOUNTS.items()
+        if name not in settings.model_fields_set
     }
+
+
+def _default(name: str) -> str:
+    return str(Settings.model_fields[name].default)
 
 
 def _books_options(ports: Ports) -> list[str]:

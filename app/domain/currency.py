@@ -82,7 +82,8 @@ class CurrencyAmounts(BaseModel):
         if self.bare is None:
             return self
         if default_currency in self.named:
-            raise _malformed(f"a bare number is the amount for {default_currency}, which is named as well")
+            why = f"a bare number is the amount for {default_currency}, which is named as well; name each currency once"
+            raise _malformed(why)
         return CurrencyAmounts(named={default_currency: self.bare, **self.named})
 
     @property

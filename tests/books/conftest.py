@@ -10,7 +10,7 @@ from tests.running import running
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     """A system whose deposits and withdrawals wait for a human, so that they can be seen waiting."""
     waiting = {
-        "BETTING_REVIEW_THRESHOLD": "1",
+        "BETTING_REVIEW_THRESHOLD": "EUR=1,JPY=1",
         "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
         "BETTING_UNKNOWN_DEADLINE_SECONDS": "600",
     }

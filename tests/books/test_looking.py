@@ -44,7 +44,7 @@ def test_what_all_wallets_hold_is_summed_by_account_and_currency(kept: Kept) -> 
     before = kept.look()
     assert kept.deposit("sums-1") == "credited"
     assert kept.deposit("sums-2", 500) == "credited"
-    assert kept.deposit("sums-3", 700, currency="SEK") == "credited"
+    assert kept.deposit("sums-3", 700, currency="JPY") == "credited"
     open_market(kept, "sums")
     bet(kept, "sums-1", "sums", "home", stake=100)
 
@@ -55,7 +55,7 @@ def test_what_all_wallets_hold_is_summed_by_account_and_currency(kept: Kept) -> 
     euros = before.balances.get("EUR", zeros)
     assert seen.players == before.players + 3
     assert seen.balances["EUR"] == {account: euros[account] + amount for account, amount in moved.items()}
-    assert seen.balances["SEK"] == {**zeros, "cash": 700, "provider": -700}
+    assert seen.balances["JPY"] == {**zeros, "cash": 700, "provider": -700}
     assert (seen.balanced, seen.sampled) == (True, seen.players)
 
 

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 from restate._internal import IdentityKeyException, PyIdentityVerifier  # type: ignore[import-not-found]
 
+from app.dev.plan import amounts
 from app.settings import Settings
 from tests.dev.commands import betting
 from tests.running import ALONE
@@ -116,6 +117,43 @@ def test_every_wrong_setting_has_a_line_of_its_own_and_a_secret_is_not_repeated(
     assert sorted(named) == sorted(wrong)
     assert "own" not in "".join(lines)
     assert max(map(len, lines)) < 400
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"BETTING_REVIEW_THRESHOLD": "EUR=abc"}, "BETTING_REVIEW_THRESHOLD=EUR=abc: Input should be a valid integer"),
+        ({"BETTING_MAX_PAYOUT": "EUR=1,EUR=2"}, "BETTING_MAX_PAYOUT=EUR=1,EUR=2: EUR comes twice"),
+        ({"BETTING_MAX_PAYOUT": "1,EUR=2"}, "BETTING_MAX_PAYOUT=1,EUR=2: a bare number is the amount for EUR"),
+        ({"BETTING_MAX_PAYOUT": "XAU=2"}, "BETTING_MAX_PAYOUT=XAU=2: 'XAU' is no currency of ISO 4217"),
+        ({"BETTING_MAX_PAYOUT": "eur="}, "BETTING_MAX_PAYOUT=eur=: 'eur' is no currency of ISO 4217"),
+        ({"BETTING_MAX_PAYOUT": "EUR=0"}, "BETTING_MAX_PAYOUT=EUR=0: Input should be greater than or equal to 1"),
+        ({"BETTING_MAX_PAYOUT": ""}, "BETTING_MAX_PAYOUT=: Input should name an amount"),
+        ({"BETTING_DEFAULT_WEEKLY_DEPOSIT_LIMIT": "-1"}, "BETTING_DEFAULT_WEEKLY_DEPOSIT_LIMIT=-1: Input should be"),
+        (
+            {"BETTING_DEFAULT_CURRENCY": "XXX"},
+            "BETTING_DEFAULT_CURRENCY=XXX: Value error, must be a currency of ISO 4217",
+        ),
+        ({"BETTING_REFUSED_PAYMENT_METHODS": "wallet"}, "name what is taken in BETTING_PAYMENT_METHODS instead"),
+    ],
+)
+def test_amounts_and_currencies_that_mean_nothing_end_the_start(given: dict[str, str], said: str) -> None:
+    answer = betting("serve", environment=ALONE | given)
+
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert "betting settings" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_amounts_of_betting_dev_are_those_of_the_developer_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BETTING_REVIEW_THRESHOLD", "5")
+    monkeypatch.setenv("BETTING_DEFAULT_CURRENCY", "SEK")
+
+    assert set(amounts(Settings())) == {"BETTING_DEFAULT_WEEKLY_DEPOSIT_LIMIT", "BETTING_MAX_PAYOUT"}
+    assert amounts(Settings())["BETTING_DEFAULT_WEEKLY_DEPOSIT_LIMIT"] == "10000,EUR=10000,JPY=1500000"
 
 
 def test_wrong_usage_ends_with_2() -> None:

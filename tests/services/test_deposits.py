@@ -207,3 +207,42 @@ def test_a_wallet_keeps_its_currency(betting: System, currency: str, status_code
     if status_code == 409:
         assert answer["metadata"]["reason"] == "wallet_currency"
         assert cash(betting, body) == 100
+
+
+@pytest.mark.parametrize("code", ["XXX", "XTS", "XAU", "XDR", "ABC", "DEM"])
+def test_what_is_no_currency_is_refused_with_the_fields_name(betting: System, code: str) -> None:
+    answer = deposit(betting, {**request(), "currency": code}, 400)
+
+    assert answer["metadata"]["reason"] == "invalid_request"
+    assert answer["message"].startswith("currency: ")
+
+
+def test_a_currency_that_the_operator_has_not_named_is_not_accepted(betting: System) -> None:
+    body = {**request(), "currency": "USD"}
+
+    answer = deposit(betting, body, 422)
+
+    assert answer["metadata"] == {"reason": "currency_not_accepted", "currency": "USD"}
+    assert betting.charges(str(body["depositId"])) == []
+
+
+def test_two_currencies_have_limits_of_their_own_and_are_named_as_people_write_them(betting: System) -> None:
+    euros = request(amount=10_000)
+    user = str(euros["userId"])
+    yen = {**euros, "depositId": f"{user}-yen", "walletId": "yen", "amount": 1_400_000, "currency": "JPY"}
+    deposit(betting, euros)
+    deposit(betting, yen)
+
+    refused = deposit(betting, {**yen, "depositId": f"{user}-more", "amount": 100_001}, 422)
+
+    assert refused["metadata"] == {"reason": "deposit_limit", "remaining": "100000", "period": "week"}
+    betting.eventually(lambda: len(betting.mails(str(euros["email"]))) == 2)
+    texts = " ".join(mail["text"] for mail in betting.mails(str(euros["email"])))
+    assert "100.00 EUR" in texts
+    assert "1400000 JPY" in texts
+    limits = betting.call("PlayerService", "getLimits", key=user).json()["limits"]
+    weekly = [limit for limit in limits if (limit["kind"], limit["period"]) == ("deposit", "week")]
+    assert [(limit.get("currency"), limit["used"], limit["remaining"]) for limit in weekly] == [
+        (None, 10_000, 0),
+        ("JPY", 1_400_000, 100_000),
+    ]

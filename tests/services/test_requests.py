@@ -17,6 +17,7 @@ LIMIT = {"kind": "deposit", "period": "week", "amount": 5}
 BAD_IDS: list[Any] = ["", "a b", "a/b", "ä", "x" * 65, "a\n", "a\u0000", 7, None, ["a"], {"a": 1}, True]
 BAD_AMOUNTS: list[Any] = [0, -1, 10**13, 10**30, 1.5, 100.0, "100", True, None, [], {}]
 BAD_LIMITS: list[Any] = [-1, 1.5, "5", True, 10**30, []]
+BAD_CURRENCIES: list[Any] = ["", "eur", "EURO", "EU", 5, "E R", "XXX", "XTS", "XAU", "ABC"]
 BAD_WORDS: list[Any] = ["", "a\nb", "x" * 65, 5, None]
 BAD_EMAILS: list[Any] = ["", "no-at", "a@", "@b", "a@b@c", "a b@c.d", "a@b.c\nBcc: d@e.f", "x" * 251 + "@b.c", 5, None]
 
@@ -26,7 +27,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     *[("PaymentService", "deposit", DEPOSIT, "amount", bad) for bad in BAD_AMOUNTS],
     *[("PaymentService", "deposit", DEPOSIT, "paymentMethod", bad) for bad in BAD_WORDS],
     *[("PaymentService", "deposit", DEPOSIT, "email", bad) for bad in BAD_EMAILS],
-    *[("PaymentService", "deposit", DEPOSIT, "currency", bad) for bad in ("", "eur", "EURO", "EU", 5, "E R")],
+    *[("PaymentService", "deposit", DEPOSIT, "currency", bad) for bad in BAD_CURRENCIES],
     *[("PaymentService", "withdraw", WITHDRAW, field, bad) for field in ("walletId", "userId") for bad in BAD_IDS],
     *[("PaymentService", "withdraw", WITHDRAW, "withdrawalId", bad) for bad in BAD_IDS if bad is not None],
     *[("PaymentService", "withdraw", WITHDRAW, "amount", bad) for bad in BAD_AMOUNTS],
@@ -34,6 +35,7 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
     *[("PlayerService/u-bad", "setLimit", LIMIT, "kind", bad) for bad in ("", "deposits", 5, None)],
     *[("PlayerService/u-bad", "setLimit", LIMIT, "period", bad) for bad in ("", "year", 5, None)],
     *[("PlayerService/u-bad", "setLimit", LIMIT, "amount", bad) for bad in BAD_LIMITS],
+    *[("PlayerService/u-bad", "setLimit", LIMIT, "currency", bad) for bad in BAD_CURRENCIES],
     *[("PlayerService/u-bad", "confirmLimit", {"kind": "deposit", "period": "week"}, "kind", bad) for bad in ("x", 1)],
     *[
         ("PlayerService/u-bad", "cancelLimitChange", {"kind": "deposit", "period": "week"}, "period", bad)
