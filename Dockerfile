@@ -9,7 +9,7 @@ COPY app /srv/app
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib /srv/app
 
 FROM python:3.13-slim
-ARG VERSION=dev
+ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="betting" \
       org.opencontainers.image.description="A durable betting back office on Restate" \

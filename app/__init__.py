@@ -1,0 +1,3 @@
+"""A durable betting back office on Restate."""
+
+__version__ = "0.1.0"

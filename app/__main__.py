@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app import __version__
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
@@ -25,7 +27,7 @@ SHOWN_CHARACTERS = 200
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="betting")
+@click.version_option(__version__, prog_name="betting")
 def betting() -> None:
     """Run a durable betting back office on Restate."""
 

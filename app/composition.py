@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 
 import restate
 from hypercorn.asyncio import serve as serve_asgi
@@ -17,6 +16,7 @@ from restate.logging import RestateLoggingFilter
 from restate.server import install_shutdown_hook
 from restate.server_types import RestateAppT
 
+from app import __version__
 from app.domain.follow_up import Patience
 from app.domain.player import Policy, method_name
 from app.providers.messages import Mailer, SmtpMailer
@@ -150,18 +150,10 @@ async def serve(settings: Settings) -> None:
 @contextmanager
 def telemetry(settings: Settings) -> Iterator[Counts]:
     """Count, export and trace what the service does, in the folder that `metrics_folder` has set."""
-    metrics.BUILD_INFO.labels(settings.version, package_version()).set(1)
+    metrics.BUILD_INFO.labels(settings.version, __version__).set(1)
     with (
         closing(Counts(current_folder())) as counts,
         metrics.exported(counts, settings.host, settings.metrics_port),
         traces.traced(settings.otel_endpoint, settings.version),
     ):
         yield counts
-
-
-def package_version() -> str:
-    """The version of the package; the image holds the code alone."""
-    try:
-        return version("betting")
-    except PackageNotFoundError:
-        return "unpackaged"
