@@ -32,7 +32,7 @@ from app.services.markets import market, market_book
 from app.services.outside import Outside, connect
 from app.services.payments import payments
 from app.services.repair import repair
-from app.services.settlement import settlement, settlement_workflow
+from app.services.settlement import settlement, settlement_run, settlement_workflow
 from app.services.statements import statements
 from app.services.withdrawals import withdrawal_workflow
 from app.settings import Settings
@@ -44,6 +44,7 @@ from app.telemetry.logs import log_to_stderr
 SERVICES = (
     repair,
     settlement_workflow,
+    settlement_run,
     settlement,
     payments,
     deposit_follow_up,

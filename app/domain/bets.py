@@ -418,22 +418,29 @@ def _apply_outcome(player: Player, bet_id: str, request: ApplyResult) -> tuple[P
     bet = player.bets[bet_id]
     legs = [_with_outcome(leg, request) for leg in bet.legs]
     if bet.status not in {BetStatus.OPEN, BetStatus.SETTLED} or legs == bet.legs:
-        return player, 0
+        return player, sum(leg.moved for leg in bet.legs if _has_outcome(leg, request))
     before, bet = bet, bet.model_copy(update={"legs": legs})
     amount = _certain_return(bet)
     bet = _recounted(before, bet, counts=amount is None)
     if amount is None:
         return _with_bet(player, bet_id, bet).player, 0
+    moved = amount if bet.status is BetStatus.OPEN else amount - bet.returned
+    legs = [leg.model_copy(update={"moved": moved}) if _has_outcome(leg, request) else leg for leg in legs]
+    bet = bet.model_copy(update={"legs": legs})
     if bet.status is BetStatus.OPEN:
-        return _end(player, bet_id, bet, BetStatus.SETTLED, amount, request.now).player, amount
-    return _correct(player, bet_id, bet, amount, request.now), amount - bet.returned
+        return _end(player, bet_id, bet, BetStatus.SETTLED, amount, request.now).player, moved
+    return _correct(player, bet_id, bet, amount, request.now), moved
+
+
+def _has_outcome(leg: BetLeg, request: ApplyResult) -> bool:
+    return leg.market_id == request.market_id and leg.result_version == request.version
 
 
 def _with_outcome(leg: BetLeg, request: ApplyResult) -> BetLeg:
     if leg.market_id != request.market_id or request.version <= leg.result_version:
         return leg
     outcome = request.outcomes[leg.selection_id]
-    return leg.model_copy(update={"result_version": request.version, "outcome": outcome})
+    return leg.model_copy(update={"result_version": request.version, "outcome": outcome, "moved": 0})
 
 
 def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, amount: int, now: datetime) -> Decision[Bet]:

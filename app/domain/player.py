@@ -126,6 +126,8 @@ class BetLeg(State):
     outcome: SelectionOutcome | None = None
     page: int | None = None
     """Where the market's book keeps the leg; a bet of an earlier version does not know."""
+    moved: int = 0
+    """What this version of the result moved to the player, less what it took back: a repetition is told the same."""
 
 
 class Bet(State):

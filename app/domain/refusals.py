@@ -23,6 +23,7 @@ class Refusal(StrEnum):
     UNKNOWN_SELECTION = "unknown_selection"
     UNKNOWN_WITHDRAWAL = "unknown_withdrawal"
     UNKNOWN_RECORD = "unknown_record"
+    UNKNOWN_SETTLEMENT = "unknown_settlement"
     ID_REUSED = "id_reused"
     MARKET_NOT_OPEN = "market_not_open"
     MARKET_SUSPENDED = "market_suspended"
@@ -61,6 +62,7 @@ HTTP_STATUS = {
         Refusal.UNKNOWN_SELECTION,
         Refusal.UNKNOWN_WITHDRAWAL,
         Refusal.UNKNOWN_RECORD,
+        Refusal.UNKNOWN_SETTLEMENT,
     },
     409: {
         Refusal.ID_REUSED,

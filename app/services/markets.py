@@ -9,10 +9,12 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import restate
 from pydantic import Field
+from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 
 from app.domain import markets as rules
@@ -42,6 +44,7 @@ from app.services import bet_pages, shield
 from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, key_is, refuse, requests_checked, takes
 from app.services.observed import observed
 from app.services.outside import outside
+from app.services.shield import insist, was_stopped
 
 market = restate.VirtualObject(
     "MarketService",
@@ -55,7 +58,7 @@ market_book = restate.VirtualObject(
     invocation_context_managers=[observed, requests_checked],
 )
 
-SETTLEMENT = "SettlementWorkflow"
+SETTLEMENT, SETTLEMENT_RUN = "SettlementWorkflow", "SettlementRun"
 PLAYER = "PlayerService"
 """What lies above is sent to by its name."""
 STATE = "market"
@@ -122,7 +125,7 @@ class SettlementOrder(Wire):
 
 
 class Change(Wire):
-    """A change of a market whose books must hear of it."""
+    """A change of a market whose books must hear of it; none of it all only asks how the market stands."""
 
     status: MarketStatus | None = None
     prices: dict[str, Price] | None = None
@@ -172,7 +175,8 @@ def numbered_book(market_id: str, book: int) -> str:
 async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Standing:
     """Offer a market. The same again changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
-    opened = Answer.of(rules.open_market(before, ctx.key(), request)).accepted()
+    currency = outside().policy.default_currency
+    opened = Answer.of(rules.open_market(before, ctx.key(), request, currency)).accepted()
     if opened is not before:
         ctx.set(STATE, opened, serde=_MARKET)
     return _standing(ctx.key(), opened)
@@ -206,13 +210,7 @@ async def close(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
     """Enter a result and start its run over the bets, which none can join any more."""
     result = SettleMarket.model_validate(request.model_dump(by_alias=False))
-    settled = await _change(ctx, Change(result=result))
-    settlement_id = rules.settlement_id(ctx.key(), settled.result_version)
-    order = SettlementOrder(
-        market_id=ctx.key(), version=settled.result_version, outcomes=settled.outcomes, books=sorted(settled.leases)
-    )
-    ctx.generic_send(SETTLEMENT, "run", order.model_dump_json().encode(), key=settlement_id)
-    return Settling(settlement_id=settlement_id)
+    return _carried_out(ctx, await _change(ctx, Change(result=result)))
 
 
 @market.handler(name="get", kind="shared", **takes(Nothing))
@@ -226,12 +224,75 @@ async def get(ctx: restate.ObjectSharedContext, request: Nothing) -> MarketView:
 
 
 async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
-    """Change the market and tell its books, also when it is a repetition: the first may have been cut short."""
-    changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
-    told = [ctx.object_call(hear, numbered_book(ctx.key(), book), changed.terms) for book in sorted(changed.leases)]
-    for answer in told:
-        await answer
+    """Change the market and tell its books, also when it is a repetition: the first may have been cut short.
+
+    Where this one is, somebody else goes on.
+    """
+    try:
+        changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
+        for _, told in _books_told(ctx, changed):
+            await told
+    except TerminalError as error:
+        if was_stopped(error):
+            ctx.object_send(catch_up, ctx.key(), None)
+        raise
     return changed
+
+
+Told = tuple[Callable[[], RestateDurableFuture[None]], RestateDurableFuture[None]]
+
+
+def _books_told(ctx: restate.ObjectSharedContext, known: Market) -> list[Told]:
+    """Tell every book in use how the market stands: how to do it, once more if need be, and that it is being done."""
+
+    def tell(book: int) -> RestateDurableFuture[None]:
+        return ctx.object_call(hear, numbered_book(ctx.key(), book), known.terms)
+
+    return [(partial(tell, book), tell(book)) for book in sorted(known.leases)]
+
+
+def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
+    """Send the newest result to its run: as a workflow, and once more to what it runs, should that have been killed."""
+    settlement_id = rules.settlement_id(ctx.key(), settled.result_version)
+    order = SettlementOrder(
+        market_id=ctx.key(), version=settled.result_version, outcomes=settled.outcomes, books=sorted(settled.leases)
+    )
+    for component, handler in ((SETTLEMENT, "run"), (SETTLEMENT_RUN, "carryOut")):
+        ctx.generic_send(component, handler, order.model_dump_json().encode(), key=settlement_id)
+    return Settling(settlement_id=settlement_id)
+
+
+# What goes on with what was stopped.
+
+
+@market.handler(name="catchUp", kind="shared", ingress_private=True)
+async def catch_up(ctx: restate.ObjectSharedContext) -> None:
+    """Tell the books how the market stands, and have its result carried out: for a change that was cut short.
+
+    An exclusive handler tells it, behind the changes that are on their way.
+    """
+    known = (await insist(lambda: ctx.object_call(change_market, ctx.key(), Change()))).value
+    if known is None:
+        return
+    for call, told in _books_told(ctx, known):
+        await insist(call, told)
+    if known.result_version > 0:
+        _carried_out(ctx, known)
+
+
+@market.handler(name="resumeSettlement", kind="shared", ingress_private=True)
+async def resume_settlement(ctx: restate.ObjectSharedContext) -> None:
+    """Send the newest result to its run again, which changes nothing where that is done."""
+    known = await ctx.get(STATE, serde=_MARKET)
+    if known is not None and known.result_version > 0:
+        _carried_out(ctx, known)
+
+
+@market.handler(name="resultVersion", kind="shared", ingress_private=True)
+async def result_version(ctx: restate.ObjectSharedContext) -> int:
+    """The version of the newest result; 0 where there is none."""
+    known = await ctx.get(STATE, serde=_MARKET)
+    return 0 if known is None else known.result_version
 
 
 # What changes a market is exclusive and waits for nobody.
@@ -438,8 +499,10 @@ def _changed(before: Market, change: Change) -> Market | Refused:
             return rules.suspend(before)
         case MarketStatus.OPEN:
             return rules.resume(before)
-        case _:
+        case MarketStatus.CLOSED:
             return rules.close(before)
+        case _:
+            return before
 
 
 def _market_and_number(key: str) -> tuple[str, int]:

@@ -1,33 +1,44 @@
-"""SettlementWorkflow and SettlementService: one run of a result over all bets of a market, page by page.
+"""SettlementRun, SettlementWorkflow and SettlementService: a result is carried out on all bets of a market, by pages.
 
 Every bet remembers the version of each leg's result, so a page that is repeated, late, or overtaken by a correction
-changes nothing.
+changes nothing. So a run can be repeated as well: a cancel does not end it, and one that was killed is begun anew by
+the same `settle`, or by the bookkeeper.
 """
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 
 import restate
+from restate import RestateDurableFuture
 
 from app.domain.bets import ApplyResult
 from app.domain.markets import BetPage, Extent, Reserved
-from app.domain.model import Wire
+from app.domain.model import Wire, is_id
+from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
 from app.services import markets
 from app.services.bets import apply_result
-from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, clock, requests_checked, takes
-from app.services.markets import SETTLEMENT, SettlementOrder, numbered_book
+from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, refuse, requests_checked, takes
+from app.services.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_book
 from app.services.observed import observed
+from app.services.shield import insist
 
 PAGES_AT_ONCE = 10
 """Pages of bets under way at the same time, so that a large market leaves room for other work."""
 RETENTION = timedelta(days=90)
-"""How long `progress` can tell of a run after its end."""
+"""How long it is known that the workflow of a result has run."""
 
 settlement_workflow = restate.Workflow(
     SETTLEMENT, journal_retention=FORGET_AT_ONCE, invocation_context_managers=[observed, requests_checked]
+)
+settlement_run = restate.VirtualObject(
+    SETTLEMENT_RUN,
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[observed, requests_checked],
 )
 settlement = restate.Service(
     "SettlementService",
@@ -74,26 +85,55 @@ _PROGRESS = Json(Progress)
 
 @settlement_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
 async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
-    """Carry a result out on every bet of the market, some pages at a time."""
+    """Have a result carried out, whoever cancels that; `settle` asks for the same, should this be killed."""
+    return await insist(lambda: ctx.object_call(carry_out, ctx.key(), order))
+
+
+@settlement_workflow.handler(name="progress", **takes(Nothing))
+async def progress(ctx: restate.WorkflowSharedContext, request: Nothing) -> Progress:
+    """How far a result's run is; nothing yet for one that has not begun."""
+    known = (await ctx.object_call(progress_of_run, ctx.key(), None)).value
+    if known is None:  # one that an older version carried out is told by the workflow itself
+        known = await ctx.get(PROGRESS, serde=_PROGRESS)
+    if known is None and not await _is_to_begin(ctx, ctx.key()):
+        refuse(_unknown_settlement(ctx.key()))
+    return Progress() if known is None else known
+
+
+@settlement_run.handler(name="carryOut")
+async def carry_out(ctx: restate.ObjectContext, order: SettlementOrder) -> Progress:
+    """Carry a result out on every bet of the market, some pages at a time; once more changes nothing.
+
+    A cancel does not end it half-way, since every step can be repeated; one that was killed is begun anew.
+    """
+    known = await insist(lambda: ctx.get(PROGRESS, serde=_PROGRESS))
+    if known is not None and known.done:
+        return known
+
+    def settled(page: SettlePage) -> RestateDurableFuture[PageSettled]:
+        return ctx.service_call(settle_page, page)
+
     extents = await _extents(ctx, order)
     progress = Progress(bets=_bets(extents))
     ctx.set(PROGRESS, progress, serde=_PROGRESS)
-    pages = _pages(order, extents)
-    under_way = deque(ctx.service_call(settle_page, page) for page in islice(pages, PAGES_AT_ONCE))
+    calls = (partial(settled, page) for page in _pages(order, extents))
+    under_way = deque((call, call()) for call in islice(calls, PAGES_AT_ONCE))
     while under_way:
-        progress = progress.with_page(await under_way.popleft())
+        call, started = under_way.popleft()
+        progress = progress.with_page(await insist(call, started))
         ctx.set(PROGRESS, progress, serde=_PROGRESS)
-        under_way.extend(ctx.service_call(settle_page, page) for page in islice(pages, 1))
+        under_way.extend((call, call()) for call in islice(calls, 1))
     # A leg that was reserved for a bet which another market refused has been given back by now: its player was told.
     progress = progress.model_copy(update={"bets": _bets(await _extents(ctx, order)), "done": True})
     ctx.set(PROGRESS, progress, serde=_PROGRESS)
     return progress
 
 
-@settlement_workflow.handler(name="progress", **takes(Nothing))
-async def progress(ctx: restate.WorkflowSharedContext, request: Nothing) -> Progress:
-    """How far the run is; nothing yet for one that has not begun."""
-    return await ctx.get(PROGRESS, serde=_PROGRESS) or Progress()
+@settlement_run.handler(name="progress", kind="shared")
+async def progress_of_run(ctx: restate.ObjectSharedContext) -> Answer[Progress]:
+    """How far the run is, once it has begun."""
+    known = await ctx.get(PROGRESS, serde=_PROGRESS)
+    return Answer.of(_unknown_settlement(ctx.key()) if known is None else known)
 
 
 @settlement.handler(name="settlePage")
@@ -120,9 +160,23 @@ async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
     return PageSettled(settled=sum(one.known for one in applied), paid=sum(one.paid for one in applied))
 
 
-async def _extents(ctx: restate.WorkflowContext, order: SettlementOrder) -> list[Extent]:
-    asked = [ctx.object_call(markets.extent, numbered_book(order.market_id, book), None) for book in order.books]
-    return [await answer for answer in asked]
+async def _extents(ctx: restate.ObjectContext, order: SettlementOrder) -> list[Extent]:
+    def ask(book: int) -> RestateDurableFuture[Extent]:
+        return ctx.object_call(markets.extent, numbered_book(order.market_id, book), None)
+
+    asked = [(partial(ask, book), ask(book)) for book in order.books]
+    return [await insist(again, started) for again, started in asked]
+
+
+async def _is_to_begin(ctx: restate.WorkflowSharedContext, settlement_id: str) -> bool:
+    """Whether a settlement is of its market's newest result."""
+    market_id, _, version = settlement_id.rpartition(":")
+    return is_id(market_id) and version == str(await ctx.object_call(markets.result_version, market_id, None))
+
+
+def _unknown_settlement(settlement_id: str) -> Refused:
+    message = f"settlementId: there is no settlement {settlement_id}"
+    return Refused(reason=Refusal.UNKNOWN_SETTLEMENT, message=message)
 
 
 def _bets(extents: Iterable[Extent]) -> int:

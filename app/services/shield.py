@@ -6,8 +6,8 @@ So what is half done outside of a handler is either learned and given back, or h
 interrupt, to a handler that can be repeated.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
 
 import restate
 from restate import RestateDurableFuture
@@ -23,14 +23,14 @@ def was_stopped(error: TerminalError) -> bool:
     return error.status_code == 409 and not error.metadata and error.message in _STOPPED
 
 
-async def all_ended(*futures: RestateDurableFuture[Any]) -> None:
+async def all_ended(*futures: Awaitable[Any]) -> None:
     """Wait until all of these have ended, however often this invocation is cancelled meanwhile.
 
     Each of them, awaited after that, gives its own value or its own error.
     """
     while True:
         try:
-            await restate.gather(*futures)
+            await restate.gather(*(cast(RestateDurableFuture[Any], future) for future in futures))
         except TerminalError as error:
             if not was_stopped(error):  # gather looks at no value, so it can be nothing but a cancel of ours
                 raise
@@ -38,13 +38,17 @@ async def all_ended(*futures: RestateDurableFuture[Any]) -> None:
             return
 
 
-async def insist(call: Callable[[], RestateDurableFuture[T]]) -> T:
-    """Make a call that can be repeated until it has ended by itself, whoever stops it or us."""
+async def insist(call: Callable[[], Awaitable[T]], started: Awaitable[T] | None = None) -> T:
+    """Make a call that can be repeated until it has ended by itself, whoever stops it or us.
+
+    The first may have been started before, together with others.
+    """
+    future = call() if started is None else started
     while True:
-        future = call()
         await all_ended(future)
         try:
             return await future
         except TerminalError as error:
             if not was_stopped(error):
                 raise
+            future = call()

@@ -241,6 +241,29 @@ def test_a_result_that_comes_twice_pays_once() -> None:
     assert settled(document, "m-1", "won") is document
 
 
+def result_of(version: int, home: str, *bet_ids: str, market_id: str = "m-1") -> ApplyResult:
+    outcomes = {"home": outcome(home)}
+    return ApplyResult(market_id=market_id, version=version, outcomes=outcomes, bet_ids=list(bet_ids), now=START)
+
+
+def test_a_result_that_comes_twice_is_told_what_it_moved_the_first_time() -> None:
+    document = placed(placed(placed(rich()), "b-2", legs="m-1 3.00, m-2 2.00"), "b-3", legs="m-1 2.00, m-2 2.00")
+    steps = [
+        (result_of(1, "won", "b-1", "b-2", "b-3"), 2_500),
+        (result_of(1, "won", "b-2", market_id="m-2"), 6_000),
+        (result_of(2, "halfWon", "b-1", "b-2", "b-3"), -750 - 2_000),
+        (result_of(3, "halfWon", "b-1", "b-2", "b-3"), 0),
+        (result_of(4, "lost", "b-1", "b-2", "b-3"), -1_750 - 4_000),
+    ]
+
+    for request, paid in steps:
+        first = apply_result(document, request)
+        again = apply_result(first.player, request)
+        assert first.outcome == again.outcome == Applied(known=len(request.bet_ids), paid=paid)
+        assert again.player is first.player
+        document = first.player
+
+
 def test_a_result_counts_the_bets_that_were_placed() -> None:
     document = delay_bet(hold_stake(placed(rich()), place("b-2"), START, POLICY).player, "b-2").player
     document = release_stake(document, "b-2", NO, START).player
@@ -383,6 +406,7 @@ def test_in_the_end_only_the_last_results_count_whatever_came_before_and_in_what
 
     def run(history: list[tuple[str, int, SelectionOutcome]]) -> Player:
         document = started
+        newest: dict[str, tuple[int, int]] = {}
         for market_id, version, result in history:
             request = ApplyResult(
                 market_id=market_id, version=version, outcomes={"home": result}, bet_ids=list(BETS), now=START
@@ -390,7 +414,12 @@ def test_in_the_end_only_the_last_results_count_whatever_came_before_and_in_what
             decision = apply_result(document, request)
             assert not isinstance(decision.outcome, Refused)
             moved = balance(decision.player)[0] - balance(document)[0]
-            assert decision.outcome.paid == moved
+            known, paid = newest.get(market_id, (0, 0))
+            if version > known:
+                newest[market_id] = version, moved
+            else:
+                assert moved == 0, "it was told before, or overtaken"
+            assert decision.outcome.paid == (paid if version == known else moved)
             document = Player.model_validate_json(decision.player.model_dump_json())
             assert audit(document).balanced
             locked = sum(bet.total_stake for bet in document.bets.values() if bet.status.holds_stake)

@@ -43,6 +43,8 @@ LOOKS = {
     "WithdrawalWorkflow/status",
     "MarketService/get",
     "SettlementWorkflow/progress",
+    "SettlementRun/progress",
+    "MarketService/resultVersion",
 }
 """Handlers that flows call to look; they change nothing."""
 
