@@ -236,6 +236,22 @@ def simulate(
     help="Seconds from which on what nobody works on is stranded.",
 )
 @click.option(
+    "--provider",
+    envvar="BETTING_PROVIDER_URL",
+    show_envvar=True,
+    help="The payment provider, whose movements are compared with the books.  "
+    "[default: http://127.0.0.1:9090 without --admin; else none]",
+)
+@click.option(
+    "--reconcile-after",
+    default=60.0,
+    type=click.FloatRange(min=0),
+    envvar="BETTING_BOOKS_RECONCILE_AFTER_SECONDS",
+    show_default=True,
+    show_envvar=True,
+    help="Seconds that both sides have to have had a movement before it is compared.",
+)
+@click.option(
     "--repair/--no-repair",
     default=False,
     envvar="BETTING_BOOKS_REPAIR",
@@ -245,7 +261,9 @@ def simulate(
 )
 @click.option("--once", is_flag=True, help="Look now, print what is seen, and end.")
 @click.option("--output", type=click.Choice(["text", "json"]), help="How --once prints it.  [default: text]")
+@click.pass_context
 def books(
+    context: click.Context,
     admin: str,
     ingress: str,
     host: str,
@@ -253,6 +271,8 @@ def books(
     every: float,
     sample: int,
     stranded_after: float,
+    provider: str | None,
+    reconcile_after: float,
     repair: bool,
     once: bool,
     output: str | None,
@@ -260,22 +280,38 @@ def books(
     """Check the books of all players, and export what they sum to, what is owed and what waits.
 
     Every wallet's accounts must sum to zero; a sample of players, others in each look, must hold what their movements
-    sum to. What is reserved, held, or settled in part, and nobody works on any more, is stranded: it is named with the
-    command that mends it, and mended with --repair. With --once, the exit code is 1 if anything does not balance, 3 if
-    not everything could be seen, and 4 if all balances and something is stranded in the end. How long a deposit waits
-    for its provider is read from the same variable as there.
+    sum to. What the payment provider says it moved must be what the books say. What is reserved, held, or settled in
+    part, and nobody works on any more, is stranded: it is named with what mends it, and mended with --repair.
+
+    With --once, the exit code is 1 if anything does not balance or agree, 3 if not everything could be seen, and 4 if
+    all balances and something is stranded in the end. How long a deposit waits for its provider is read from the same
+    variable as there.
     """
     import asyncio
     from datetime import timedelta
+    from functools import partial
+
+    from click.core import ParameterSource
 
     from app.books.books import as_json, as_text
     from app.books.restate import UnknownError
     from app.books.run import Target, look_once
+    from app.providers.payments import HttpPaymentProvider
 
     if output is not None and not once:
         raise click.UsageError("--output is for --once")
-    charge_wait = timedelta(seconds=_settings().charge_wait_seconds)
-    target = Target(admin, ingress, charge_wait, timedelta(seconds=stranded_after), repair)
+    settings = _settings()
+    if provider is None and context.get_parameter_source("admin") is ParameterSource.DEFAULT:
+        provider = settings.provider_url
+    target = Target(
+        admin,
+        ingress,
+        timedelta(seconds=settings.charge_wait_seconds),
+        timedelta(seconds=stranded_after),
+        repair,
+        partial(HttpPaymentProvider, provider, settings.provider_timeout_seconds) if provider else None,
+        timedelta(seconds=reconcile_after),
+    )
     if not once:
         _keep_books(target, host, port, every, sample)
         return
@@ -286,6 +322,8 @@ def books(
         click.echo(f"Error: not everything could be seen: {error or 'it takes too long'}. {cure}", err=True)
         sys.exit(NOT_SEEN)
     click.echo(json.dumps(as_json(seen, ingress), indent=2) if output == "json" else as_text(seen, ingress))
+    if seen.balanced and provider and seen.reconciled is None:
+        sys.exit(NOT_SEEN)
     sys.exit(1 if not seen.balanced else STRANDED if seen.stranded.count else 0)
 
 

@@ -5,9 +5,17 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.books.reconcile import Difference, Reconciliation
 from app.books.stranded import Stranded, Strandings
 from app.domain.model import iso
 from app.domain.wallet import Account
+
+_DIFFERS = {
+    Difference.NOT_HERE: "moved by the provider and not in the books",
+    Difference.NOT_THERE: "in the books and not moved by the provider",
+    Difference.OTHER: "moved otherwise by the provider than in the books",
+}
+assert _DIFFERS.keys() == set(Difference)
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,24 @@ class Books:
     """What nobody works on any more."""
     repaired: tuple[Stranded, ...] = ()
     """What was sent on before this look, because an earlier one found it stranded."""
+    reconciled: Reconciliation | None = None
+    """What the provider says it moved beside what the books say; None where it could not be asked."""
+    not_reconciled: str = ""
+    """Why it could not."""
 
     @property
     def balanced(self) -> bool:
+        """Whether the books add up, and say the same as the provider as far as it was asked."""
+        return self.adds_up and not (self.reconciled is not None and self.reconciled.count)
+
+    @property
+    def adds_up(self) -> bool:
         """Whether every wallet sums to zero, so do all together, and every sampled player's movements agree."""
-        return not (self.wrong or any(sum(accounts.values()) for accounts in self.balances.values()))
+        return not (
+            self.unbalanced_wallets
+            or self.disagreeing
+            or any(sum(accounts.values()) for accounts in self.balances.values())
+        )
 
     @property
     def wrong(self) -> tuple[str, ...]:
@@ -62,7 +83,17 @@ class Books:
             *self.unbalanced_examples,
             *((f"{more} more wallets do not sum to zero",) if more else ()),
             *(f"player {player}: the audit does not balance" for player in self.disagreeing),
+            *self._differing,
         )
+
+    @property
+    def _differing(self) -> Iterator[str]:
+        """Where the books and the provider do not agree."""
+        if self.reconciled is None:
+            return
+        yield from (f"{_DIFFERS[finding.difference]}: {finding}" for finding in self.reconciled.first)
+        if (more := self.reconciled.count - len(self.reconciled.first)) > 0:
+            yield f"{more} more references differ"
 
 
 def balances_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
@@ -76,7 +107,8 @@ def balances_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 def as_json(books: Books, ingress: str) -> dict[str, Any]:
     """For programs: every number, with the verdict first."""
-    numbers = {name: value for name, value in asdict(books).items() if name not in {"stranded", "repaired"}}
+    apart = {"stranded", "repaired", "reconciled", "not_reconciled"}
+    numbers = {name: value for name, value in asdict(books).items() if name not in apart}
     told = {"balanced": books.balanced, **numbers}
     return {_camel(name): _plain(value) for name, value in told.items()} | {
         "stranded": {
@@ -88,6 +120,26 @@ def as_json(books: Books, ingress: str) -> dict[str, Any]:
             ],
         },
         "repaired": [{"kind": thing.kind, **thing.body, "since": iso(thing.since)} for thing in books.repaired],
+        "reconciled": None if books.reconciled is None else _findings(books.reconciled),
+        "notReconciled": books.not_reconciled,
+    }
+
+
+def _findings(reconciled: Reconciliation) -> dict[str, Any]:
+    return {
+        "count": reconciled.count,
+        "compared": reconciled.compared,
+        "totals": dict(reconciled.totals),
+        "first": [
+            {
+                "difference": finding.difference,
+                **{_camel(name): value for name, value in finding.key._asdict().items()},
+                "provider": dict(finding.provider),
+                "books": dict(finding.books),
+                "since": iso(finding.since),
+            }
+            for finding in reconciled.first
+        ],
     }
 
 
@@ -103,10 +155,17 @@ def as_text(books: Books, ingress: str) -> str:
         f"settlements running: {_waiting(books.settlements, now)}, {books.settlement_bets_left} bets left",
         *(f"sent on: {thing}" for thing in books.repaired),
         *_stranded(books.stranded, ingress),
+        _compared(books),
         *books.wrong,
         f"{verdict(books)}: all wallets of {books.players} players, and the movements of {books.sampled} of them",
     ]
     return "\n".join(lines)
+
+
+def _compared(books: Books) -> str:
+    if books.reconciled is None:
+        return f"not reconciled with the provider: {books.not_reconciled}"
+    return f"reconciled with the provider: {books.reconciled.compared} movements, {books.reconciled.count} differ"
 
 
 def _stranded(stranded: Strandings, ingress: str) -> Iterator[str]:

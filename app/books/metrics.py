@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from app.books.books import Books, Waiting
+from app.books.reconcile import Difference, Reconciliation
 from app.books.stranded import Kind, Stranded, Strandings
 
 
@@ -15,11 +16,14 @@ class Exported(Collector):
 
     def __init__(self) -> None:
         self._books: Books | None = None
+        self._reconciled: Reconciliation | None = None
         self._repairs: Counter[Kind] = Counter()
 
     def show(self, books: Books) -> None:
-        """Replace what was seen before, all at once."""
+        """Replace what was seen before, all at once; what the provider did not tell stays, with its moment."""
         self._books = books
+        if books.reconciled is not None:
+            self._reconciled = books.reconciled
 
     def count(self, repaired: Iterable[Stranded]) -> None:
         """Count what was sent on."""
@@ -30,13 +34,13 @@ class Exported(Collector):
         if (books := self._books) is not None:
             yield from _families(books)
             yield _repairs(self._repairs)
+        if self._reconciled is not None:
+            yield from _reconciled(self._reconciled)
 
 
 def _families(books: Books) -> Iterator[GaugeMetricFamily]:
     yield _gauge("books_timestamp_seconds", "When the bookkeeper last saw everything", books.seen_at.timestamp())
-    yield _gauge(
-        "books_balanced", "1 if all wallets and all sampled players' movements balance, else 0", books.balanced
-    )
+    yield _gauge("books_balanced", "1 if all wallets and all sampled players' movements balance, else 0", books.adds_up)
     yield _gauge("books_players", "Players that there are", books.players)
     yield _gauge("books_sampled_players", "Players whose movements were added up again", books.sampled)
     yield _balances(books)
@@ -83,6 +87,20 @@ def _repairs(repairs: Mapping[Kind, int]) -> CounterMetricFamily:
     for kind in Kind:
         family.add_metric([kind], repairs[kind])
     return family
+
+
+def _reconciled(reconciled: Reconciliation) -> Iterator[GaugeMetricFamily]:
+    yield _gauge(
+        "reconciled_timestamp_seconds",
+        "When the books were last compared with all that the provider moved",
+        reconciled.seen_at.timestamp(),
+    )
+    family = GaugeMetricFamily(
+        "betting_provider_differences", "References on which the books and the provider differ", labels=["difference"]
+    )
+    for difference in Difference:
+        family.add_metric([difference], reconciled.totals[difference])
+    yield family
 
 
 def _oldest(name: str, waiting: Waiting) -> Iterator[GaugeMetricFamily]:

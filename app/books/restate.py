@@ -14,10 +14,13 @@ from pydantic import ValidationError
 from app.books import queries
 from app.books.books import Books, Waiting, balances_of
 from app.books.queries import Row
+from app.books.reconcile import Reconciliation
+from app.books.reconciling import Reconciler
 from app.books.searching import LOOK_AGAIN_SECONDS, Search
 from app.books.stranded import Stranded, Strandings
 from app.domain.model import iso
 from app.domain.statement import Audit
+from app.providers.payments import ListingError
 
 ANSWER_SECONDS = 60.0
 AUDITS_AT_ONCE = 8
@@ -40,12 +43,14 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         charge_wait: timedelta,
         place: int,
         stranded_after: timedelta = STRANDED_AFTER,
+        reconciler: Reconciler | None = None,
     ) -> None:
         self._admin = admin.rstrip("/")
         self._ingress = ingress.rstrip("/")
         self._charge_wait = charge_wait
         self._place = place
         self._search = Search(stranded_after, charge_wait)
+        self._reconciler = reconciler
         limits = httpx.Limits(max_connections=AUDITS_AT_ONCE)
         headers = {"accept": "application/json"}
         self._http = httpx.AsyncClient(timeout=ANSWER_SECONDS, limits=limits, headers=headers, trust_env=False)
@@ -110,6 +115,8 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         done("settlements")
         stranded = await self._strandings(seen_at, patiently)
         done("what is stranded")
+        reconciled, not_reconciled = await self._reconciled()
+        done("what the provider moved")
         audits = await self._audits(min(sample, players["players"]), done)
         return Books(
             seen_at=seen_at,
@@ -129,7 +136,18 @@ class Restate(AbstractAsyncContextManager["Restate"]):
             settlements=_waiting(settlements, "running"),
             settlement_bets_left=settlements["bets_left"],
             stranded=stranded,
+            reconciled=reconciled,
+            not_reconciled=not_reconciled,
         )
+
+    async def _reconciled(self) -> tuple[Reconciliation | None, str]:
+        """What the provider moved beside the books, or why that cannot be told. The books are told all the same."""
+        if self._reconciler is None:
+            return None, "nobody said where it is (--provider)"
+        try:
+            return await self._reconciler.look(self.query), ""
+        except ListingError as error:
+            return None, str(error)
 
     async def _audits(self, sample: int, done: Callable[[str], None]) -> dict[str, Audit]:
         """The audits of the next players."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from secrets import randbelow
@@ -15,6 +15,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from app.books import queries
 from app.books.books import Books, verdict
 from app.books.metrics import Exported
+from app.books.reconciling import Listing, Reconciler
 from app.books.restate import Restate, UnknownError
 
 LOOK_SECONDS = 600.0
@@ -37,11 +38,21 @@ class Target:
     stranded_after: timedelta
     repair: bool
     """Whether what is stranded is sent on."""
+    provider: Callable[[], AbstractAsyncContextManager[Listing]] | None
+    """Connects to the payment provider, where that is known."""
+    reconcile_after: timedelta
+    """How long both sides have to have had a movement before it is compared."""
 
-    def connect(self) -> AbstractAsyncContextManager[Restate]:
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Restate]:
         """Be ready to look; who is sampled first is left to chance, so that a restart does not favour anyone."""
         place = randbelow(queries.LAST_PLACE)
-        return Restate(self.admin, self.ingress, self.charge_wait, place, self.stranded_after)
+        async with AsyncExitStack() as stack:
+            reconciler = None
+            if self.provider is not None:
+                reconciler = Reconciler(await stack.enter_async_context(self.provider()), self.reconcile_after)
+            restate = Restate(self.admin, self.ingress, self.charge_wait, place, self.stranded_after, reconciler)
+            yield await stack.enter_async_context(restate)
 
 
 async def look_once(target: Target, sample: int) -> Books:
@@ -79,10 +90,17 @@ async def keep(target: Target, sample: int, every_seconds: float, exported: Expo
                 await asyncio.sleep(min(every_seconds, RETRY_SECONDS))
                 continue
             exported.show(books)
-            tell("; ".join([verdict(books), *books.wrong, *(f"stranded: {thing}" for thing in books.stranded.first)]))
+            tell("; ".join([verdict(books), *_told(books, target), *books.wrong]))
             if target.repair:
                 await _repair(restate, books, exported, tell)
             await asyncio.sleep(pause_seconds(asyncio.get_running_loop().time() - started, every_seconds))
+
+
+def _told(books: Books, target: Target) -> Iterator[str]:
+    """What a log tells besides of what is wrong: without a provider it says nothing of it in each look."""
+    yield from (f"stranded: {thing}" for thing in books.stranded.first)
+    if books.reconciled is None and target.provider is not None:
+        yield f"not reconciled with the provider: {books.not_reconciled}"
 
 
 async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell) -> None:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from app.books.books import Books, Waiting, balances_of
 from app.books.metrics import Exported
+from app.books.reconcile import Difference, Reconciliation
 from app.books.stranded import Kind, Stranded, Strandings
 
 SEEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,6 +32,7 @@ LOOK = Books(
     settlements=Waiting(6, EARLIER),
     settlement_bets_left=50,
     stranded=Strandings({Kind.BET: 2}),
+    reconciled=Reconciliation(EARLIER, 12, dict.fromkeys(Difference, 0) | {Difference.NOT_HERE: 1}, ()),
 )
 NUMBERS = {
     "betting_books_timestamp_seconds": SEEN.timestamp(),
@@ -47,6 +49,7 @@ NUMBERS = {
     "betting_settlements_running": 6,
     "betting_settlement_oldest_timestamp_seconds": EARLIER.timestamp(),
     "betting_settlement_bets_left": 50,
+    "betting_reconciled_timestamp_seconds": EARLIER.timestamp(),
 }
 
 
@@ -101,6 +104,26 @@ def test_repairs_are_counted_by_kind_from_the_first_look_on() -> None:
     assert counted() == none | {Kind.BET: 2}
 
 
+def test_differences_are_exported_by_kind_and_stay_while_the_provider_does_not_answer() -> None:
+    registry, collector = CollectorRegistry(), Exported()
+    registry.register(collector)
+    collector.show(replace(LOOK, reconciled=None))
+    assert "betting_reconciled_timestamp_seconds" not in {family.name for family in registry.collect()}
+
+    collector.show(LOOK)
+    collector.show(replace(LOOK, reconciled=None))
+
+    names = {
+        each: registry.get_sample_value("betting_provider_differences", {"difference": each}) for each in Difference
+    }
+    assert names == {Difference.NOT_HERE: 1, Difference.NOT_THERE: 0, Difference.OTHER: 0}
+
+
+def test_books_that_add_up_and_differ_from_the_provider_are_not_balanced_and_add_up() -> None:
+    assert (LOOK.adds_up, LOOK.balanced) == (True, False)
+    assert replace(LOOK, reconciled=None).balanced
+
+
 def test_where_nothing_waits_there_is_no_oldest() -> None:
     none = Waiting(0, None)
 
@@ -130,4 +153,5 @@ def test_every_number_is_documented() -> None:
     assert documented.pop("betting_wallet_minor_units") == {"account", "currency"}
     assert documented.pop("betting_stranded") == {"kind"}
     assert documented.pop("betting_repairs_total") == {"kind"}
+    assert documented.pop("betting_provider_differences") == {"difference"}
     assert documented == {name: set() for name in NUMBERS}

@@ -1,0 +1,175 @@
+"""How the bookkeeper compares a system with its provider: all of it once a day, and what is new in each look."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from app.books import queries
+from app.books.reconcile import (
+    Finding,
+    Key,
+    Moved,
+    Open,
+    Reconciliation,
+    moved_here,
+    moved_there,
+    reconciliation,
+)
+from app.domain.model import iso
+from app.domain.payments import MovementPage
+
+NAMED = 20
+"""The most references that a look names."""
+ENTRIES_AT_ONCE = 5_000
+WHOLE_EVERY = timedelta(days=1)
+"""How often everything is compared again, whatever the looks between have seen."""
+WHOLE_WHEN_FOUND = timedelta(minutes=10)
+"""How often while something differs: what was entered late, with its older time, may have mended it."""
+LATE = timedelta(seconds=60)
+"""What moved longer ago than this has been entered on both sides, so that the next look need not see it again. What is
+even later makes that look compare everything."""
+NEW_PAGES, ALL_PAGES = 4, 2**53
+"""How many statement pages of a player can have been filled since the last look; one that fills more is seen in the
+comparison of everything that follows."""
+AGAIN_SECONDS = 2.0
+"""After a comparison of everything that found something, it is made once more before it is told."""
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+Query = Callable[[str], Awaitable[Sequence[queries.Row]]]
+
+
+class Listing(Protocol):
+    """What a payment provider tells of all that it moved."""
+
+    async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
+        """A page of what charges moved since a moment."""
+
+    async def payouts_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
+        """A page of what payouts moved since a moment."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one comparison saw."""
+
+    at: datetime
+    settled: Open
+    """What differs of all that moved until `until`, to go on from."""
+    until: datetime
+    found: dict[Key, Finding]
+    compared: int
+
+
+class Reconciler:
+    """Compares again and again. It remembers what differed, and how far it has seen; matters that agree are let go."""
+
+    def __init__(self, provider: Listing, grace: timedelta) -> None:
+        self._provider = provider
+        self._grace = grace
+        self._last: _Look | None = None
+        self._whole_at = BEGINNING
+
+    async def look(self, query: Query) -> Reconciliation:
+        """Compare what both sides have had for longer than the grace."""
+        look = await self._new(query)
+        if look is None:
+            look = await self._whole(query)
+            self._whole_at = look.at
+        self._last = look
+        return reconciliation(look.at, look.compared, look.found, NAMED)
+
+    async def _new(self, query: Query) -> _Look | None:
+        """Compare what is new since the last look; None where that does not do, and everything has to be compared."""
+        last, now = self._last, _now()
+        if last is None or now - self._whole_at >= (WHOLE_WHEN_FOUND if last.found else WHOLE_EVERY):
+            return None
+        look = await self._compare(query, now, last.settled, last.until)
+        return look if look.found.items() <= last.found.items() else None
+
+    async def _whole(self, query: Query) -> _Look:
+        """Compare everything; what differs is told if it still does when all is compared once more.
+
+        The two sides are not seen at one moment, and a page of older movements may be on its way.
+        """
+        look = await self._compare(query, _now(), Open(), BEGINNING)
+        if not look.found:
+            return look
+        await asyncio.sleep(AGAIN_SECONDS)
+        again = await self._compare(query, _now(), Open(), BEGINNING)
+        confirmed = {key: finding for key, finding in again.found.items() if look.found.get(key) == finding}
+        return _Look(again.at, again.settled, again.until, confirmed, again.compared)
+
+    async def _compare(self, query: Query, now: datetime, before: Open, since: datetime) -> _Look:
+        settled, until = before.copy(), max(since, now - max(self._grace, LATE))
+        seen, compared = before.copy(), 0
+        async for moved in _merged(self._moved_there(since), _moved_here(query, since)):
+            compared += 1
+            seen.enter(moved)
+            if moved.at < until:
+                settled.enter(moved)
+        return _Look(now, settled, until, seen.older_than(now - self._grace), compared)
+
+    async def _moved_there(self, since: datetime) -> AsyncIterator[Moved]:
+        """What the provider says, charges and payouts, in the order of time."""
+        async for moved in _merged(
+            _listed(self._provider.charges_since, since), _listed(self._provider.payouts_since, since)
+        ):
+            yield moved
+
+
+class _Page(Protocol):
+    async def __call__(self, moment: datetime, cursor: str | None = None) -> MovementPage: ...
+
+
+async def _listed(page_of: _Page, since: datetime) -> AsyncIterator[Moved]:
+    cursor = None
+    while True:
+        page = await page_of(since, cursor)
+        for movement in page.movements:
+            if movement.at >= since:
+                yield moved_there(movement)
+        if (cursor := page.next) is None:
+            return
+
+
+async def _moved_here(query: Query, since: datetime) -> AsyncIterator[Moved]:
+    """What the books say, in the order of time."""
+    pages = ALL_PAGES if since == BEGINNING else NEW_PAGES
+    after = f"'{iso(since)}', '', 0"
+    while True:
+        which = {"since": iso(since), "after": after, "most": ENTRIES_AT_ONCE, "pages": pages}
+        rows = await query(queries.MOVEMENTS.format(**which))
+        for row in rows:
+            yield moved_here(
+                row["kind"],
+                row["reference"],
+                row["player"],
+                row["wallet"],
+                row["posting"],
+                row["currency"],
+                datetime.fromisoformat(row["at"]),
+            )
+        if len(rows) < ENTRIES_AT_ONCE:
+            return
+        last = rows[-1]
+        after = f"'{last['at']}', '{last['player']}', {last['seq']}"
+
+
+async def _merged(*sides: AsyncIterator[Moved]) -> AsyncIterator[Moved]:
+    """What several say, in the order of time as far as each is: so little differs at any moment."""
+    heads = [(side, moved) for side in sides if (moved := await anext(side, None)) is not None]
+    while heads:
+        place = min(range(len(heads)), key=lambda place: heads[place][1].at)
+        side, moved = heads[place]
+        yield moved
+        if (following := await anext(side, None)) is None:
+            del heads[place]
+        else:
+            heads[place] = side, following
+
+
+def _now() -> datetime:
+    """The time to the millisecond, as entries have it."""
+    return datetime.fromisoformat(iso(datetime.now(UTC)))
