@@ -34,6 +34,7 @@ from app.services.payments import payments
 from app.services.repair import repair
 from app.services.settlement import settlement, settlement_run, settlement_workflow
 from app.services.statements import statements
+from app.services.withdrawal_follow_up import withdrawal_follow_up
 from app.services.withdrawals import withdrawal_workflow
 from app.settings import Settings
 from app.telemetry import metrics, traces
@@ -48,6 +49,7 @@ SERVICES = (
     settlement,
     payments,
     deposit_follow_up,
+    withdrawal_follow_up,
     withdrawal_workflow,
     player,
     market_quarantine,

@@ -1,7 +1,7 @@
 """What a decision did, as the business counts it: read off two versions of a player's document.
 
 Whatever moves money changes the document, so numbers that are counted from here add up to the books:
-credited - paid = what the provider gave; accepted stakes - returned = what the house and open bets hold.
+credited - paid + sent back = what the provider gave; accepted stakes - returned = what the house and open bets hold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,7 @@ class Event(StrEnum):
     WITHDRAWAL_HELD = "withdrawalHeld"
     WITHDRAWAL_PAID = "withdrawalPaid"
     WITHDRAWAL_RETURNED = "withdrawalReturned"
+    PAYOUT_SENT_BACK = "payoutSentBack"
     BET_ACCEPTED = "betAccepted"
     BET_REFUSED = "betRefused"
     BET_CASHED_OUT = "betCashedOut"
@@ -61,7 +62,7 @@ def activity(before: Player, after: Player) -> list[Happened]:
         return []
     return [
         *_statuses(before.deposits, after.deposits, _DEPOSITS),
-        *_statuses(before.withdrawals, after.withdrawals, _WITHDRAWALS),
+        *_withdrawals(before.withdrawals, after.withdrawals),
         *_bets(before, after),
     ]
 
@@ -72,6 +73,15 @@ def _statuses(
     for old, new in _changed(before, after):
         if new.status in events and (old is None or old.status != new.status):
             yield Happened(events[new.status], new.amount, new.currency)
+
+
+def _withdrawals(before: Mapping[str, Withdrawal], after: Mapping[str, Withdrawal]) -> Iterator[Happened]:
+    yield from _statuses(before, after, _WITHDRAWALS)
+    for old, new in _changed(before, after):
+        if new.status == "sentBack" and old is not None and old.status != "sentBack":
+            if old.status != "paid":  # nobody had told us that it had left before it came back
+                yield Happened(Event.WITHDRAWAL_PAID, new.amount, new.currency)
+            yield Happened(Event.PAYOUT_SENT_BACK, new.amount, new.currency)
 
 
 def _bets(before: Player, after: Player) -> Iterator[Happened]:

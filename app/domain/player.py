@@ -82,8 +82,35 @@ class Deposit(State):
     """What the wallet held right after the credit: a repeated request is told the same."""
 
 
+class Verdict(StrEnum):
+    """How a withdrawal's review ended."""
+
+    APPROVED = "approved"
+    NOT_NEEDED = "notNeeded"
+    REJECTED = "rejected"
+    TIMED_OUT = "timedOut"
+    ABANDONED = "abandoned"
+    """What waited for the review was stopped; there is nobody to whom a yes could be said."""
+
+    @property
+    def pays(self) -> bool:
+        """Whether the money goes out."""
+        return self in {Verdict.APPROVED, Verdict.NOT_NEEDED}
+
+
+class Review(State):
+    """A review's verdict. The first to decide it decides it."""
+
+    verdict: Verdict
+    operator: str | None = None
+    reason: str = ""
+    """For the file; no customer is ever told."""
+    message: str | None = None
+    """What the customer is told."""
+
+
 class Withdrawal(State):
-    """A withdrawal that the player asked for, and how it ended."""
+    """A withdrawal that the player asked for, and how it ended: held, then paid (perhaps sent back) or returned."""
 
     wallet_id: str
     amount: int
@@ -92,6 +119,8 @@ class Withdrawal(State):
     held_at: Moment
     in_review: bool
     status: str = "held"
+    review: Review | None = None
+    """Who decided what, once it has ended."""
 
 
 class BetStatus(StrEnum):

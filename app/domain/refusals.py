@@ -36,6 +36,7 @@ class Refusal(StrEnum):
     CHANGE_EXPIRED = "change_expired"
     IRREVOCABLE = "irrevocable"
     ALREADY_DECIDED = "already_decided"
+    WITHDRAWAL_INTERRUPTED = "withdrawal_interrupted"
     WALLET_CURRENCY = "wallet_currency"
     MARKET_CURRENCY = "market_currency"
     OVERTAKEN = "overtaken"
@@ -77,6 +78,7 @@ HTTP_STATUS = {
         Refusal.CHANGE_EXPIRED,
         Refusal.IRREVOCABLE,
         Refusal.ALREADY_DECIDED,
+        Refusal.WITHDRAWAL_INTERRUPTED,
         Refusal.WALLET_CURRENCY,
         Refusal.MARKET_CURRENCY,
         Refusal.OVERTAKEN,

@@ -1,10 +1,35 @@
-"""Withdrawals: held from the cash at once, then paid out, or given back. Restricted players can withdraw."""
+"""Withdrawals: held from the cash at once, then paid out, or given back. Restricted players can withdraw.
+
+A payout's outcome may stay unknown. Only a definite no gives the money back, or that the provider has never seen it,
+said twice after the time in which it recognises a repeated payout. What it says after that still counts: the money of
+a payout that was made after all leaves the wallet again, and the money of one that is sent back returns.
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from app.domain.currency import money
-from app.domain.model import Moment, Wire
-from app.domain.player import Decision, Player, Policy, Withdrawal, book, debit_refused, funds_short, message
+from app.domain.follow_up import Patience
+from app.domain.model import Moment, State, Wire
+from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus, PayoutRequest
+from app.domain.player import (
+    Decision,
+    Player,
+    Policy,
+    Review,
+    Verdict,
+    Withdrawal,
+    book,
+    debit_refused,
+    funds_short,
+    message,
+)
 from app.domain.refusals import id_reused
 from app.domain.wallet import Account, Kind, move
+
+NOT_CARRIED_OUT = "it could not be carried out"
+_TOLD = {Verdict.REJECTED: "we could not approve it", Verdict.TIMED_OUT: "it was not reviewed in time"}
+NEVER_SEEN_APART = timedelta(minutes=5)
 
 
 class HoldWithdrawal(Wire):
@@ -18,11 +43,135 @@ class HoldWithdrawal(Wire):
 
 
 class EndWithdrawal(Wire):
-    """How a withdrawal ended; `reason` is told to the customer when the money comes back."""
+    """How a withdrawal ended; `message` is told to the customer when the money comes back."""
 
     withdrawal_id: str
     now: Moment
-    reason: str = ""
+    message: str = NOT_CARRIED_OUT
+    review: Review | None = None
+
+
+class WithdrawalOrder(Wire):
+    """A withdrawal whose money is held."""
+
+    withdrawal_id: str
+    user_id: str
+    withdrawal: Withdrawal
+
+    @property
+    def payout(self) -> PayoutRequest:
+        """What the provider is asked to do."""
+        return PayoutRequest(
+            reference=self.withdrawal_id,
+            user_id=self.user_id,
+            wallet_id=self.withdrawal.wallet_id,
+            amount=self.withdrawal.amount,
+            currency=self.withdrawal.currency,
+            destination=self.withdrawal.destination,
+        )
+
+
+class PayoutStep(StrEnum):
+    """What has to be done with a withdrawal now."""
+
+    PAY = "pay"
+    """The money has left: take it out of the book."""
+    SEND_BACK = "sendBack"
+    """It has left and come back."""
+    GIVE_BACK = "giveBack"
+    PAY_AGAIN = "payAgain"
+    """The provider has not seen the payout, and would recognise a repeated one."""
+    WAIT = "wait"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the outcome is known."""
+        return self in {PayoutStep.PAY, PayoutStep.SEND_BACK, PayoutStep.GIVE_BACK}
+
+
+class Search(State):
+    """How far the search for a payout's outcome has come."""
+
+    window_end: Moment
+    """Until when the provider recognises a repeated payout."""
+    tries: int = 0
+    never_seen_at: Moment | None = None
+    """When the provider first said, after the window, that it has never seen the payout."""
+
+    def tried(self) -> "Search":
+        """The search after one more look-up."""
+        return self.model_copy(update={"tries": self.tries + 1})
+
+
+class FollowedPayout(State):
+    """A payout that is looked up after its run. Only the newest turn's look-up counts; a resumption begins another."""
+
+    order: WithdrawalOrder
+    review: Review
+    search: Search
+    turn: int
+
+
+def never_seen_apart(patience: Patience) -> timedelta:
+    """How far apart the provider has to say twice that it has never seen a payout."""
+    return min(NEVER_SEEN_APART, timedelta(seconds=max(patience.pauses)))
+
+
+def next_payout_step(
+    search: Search, status: PaymentStatus, now: datetime, patience: Patience
+) -> tuple[Search, PayoutStep]:
+    """What an answer about a payout means; `now` is when we had the answer."""
+    match status:
+        case PaymentStatus.DONE:
+            return search, PayoutStep.PAY
+        case PaymentStatus.DECLINED | PaymentStatus.CONFLICT:
+            return search, PayoutStep.GIVE_BACK
+        case PaymentStatus.NEVER_SEEN if now < search.window_end:
+            return search, PayoutStep.PAY_AGAIN
+        case PaymentStatus.NEVER_SEEN:
+            first = now if search.never_seen_at is None else search.never_seen_at
+            is_sure = now - first >= never_seen_apart(patience)
+            search = search.model_copy(update={"never_seen_at": first})
+            return search, PayoutStep.GIVE_BACK if is_sure else PayoutStep.WAIT
+        case PaymentStatus.ACTION_REQUIRED:  # so it has been seen
+            return search.model_copy(update={"never_seen_at": None}), PayoutStep.WAIT
+    return search, PayoutStep.WAIT
+
+
+def about_this_payout(withdrawal: Withdrawal, event: PaymentEvent) -> bool:
+    """Whether a signed event tells of the very payout that we asked for, its player and reference being given."""
+    told = (event.wallet_id, event.amount, event.currency)
+    return told == (withdrawal.wallet_id, withdrawal.amount, withdrawal.currency)
+
+
+def step_of_event(event: PaymentEvent) -> PayoutStep:
+    """What a signed event about our payout means: only of money that moved it is believed, the rest is looked up."""
+    match event.status:
+        case EventStatus.PAID | EventStatus.DONE:
+            return PayoutStep.PAY
+        case EventStatus.SENT_BACK:
+            return PayoutStep.SEND_BACK
+    return PayoutStep.WAIT
+
+
+def told_of(review: Review) -> str:
+    """What a customer is told of a review that ended in a no; never the operator's reason."""
+    return review.message if review.message is not None else _TOLD.get(review.verdict, NOT_CARRIED_OUT)
+
+
+def public_status(withdrawal: Withdrawal, review: Review | None) -> str:
+    """Where a withdrawal stands, as customers and operators read it; `review` is as far as it is decided."""
+    review = withdrawal.review or review
+    match withdrawal.status:
+        case "held" if review is not None and review.verdict.pays:
+            return "payingOut"
+        case "held":
+            return "inReview" if withdrawal.in_review else "held"
+        case "returned" if review is not None and review.verdict in (Verdict.REJECTED, Verdict.TIMED_OUT):
+            return review.verdict.value
+        case "returned":
+            return "failed"
+    return withdrawal.status
 
 
 def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> Decision[Withdrawal]:
@@ -52,39 +201,74 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
 
 
 def pay_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
-    """The provider sent the money: it leaves the book, once."""
+    """The provider sent the money: it leaves the book, once; the wallet again, if it had been given back."""
     withdrawal = player.withdrawals[request.withdrawal_id]
-    if withdrawal.status != "held":
-        return Decision(player, withdrawal)
-    after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PROVIDER)
+    match withdrawal.status:
+        case "held":
+            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
+            subject = "Your withdrawal is paid"
+            text = f"We have paid out {money(paid.amount, paid.currency)} to {paid.destination}."
+        case "returned":
+            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID_LATE, Account.CASH, Account.PROVIDER)
+            subject = "Your withdrawal was paid after all"
+            text = (
+                f"We had given {money(paid.amount, paid.currency)} back to your wallet {paid.wallet_id}, "
+                f"but they have been paid out to {paid.destination} after all; so we have taken them from it again."
+            )
+        case _:
+            return _as_it_is(player, request)
+    event = "paid" if withdrawal.status == "held" else "paidLate"
+    return Decision(after, paid, message(after, ("withdrawal", request.withdrawal_id, event), subject, text))
+
+
+def send_back_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
+    """The money came back from the customer's bank: it returns to the wallet, once, and so it had left before."""
+    if player.withdrawals[request.withdrawal_id].status == "sentBack":
+        return _as_it_is(player, request)
+    paid = pay_withdrawal(player, request).player
+    after, returned = _end(paid, request, "sentBack", Kind.PAYOUT_SENT_BACK, Account.PROVIDER, Account.CASH)
     told = message(
         after,
-        ("withdrawal", request.withdrawal_id, "paid"),
-        "Your withdrawal is paid",
-        f"We have paid out {money(paid.amount, paid.currency)} to {paid.destination}.",
+        ("withdrawal", request.withdrawal_id, "sentBack"),
+        "Your withdrawal was sent back",
+        f"Your withdrawal of {money(returned.amount, returned.currency)} to {returned.destination} was sent back to "
+        f"us; the money is back in your wallet {returned.wallet_id}.",
     )
-    return Decision(after, paid, told)
+    return Decision(after, returned, told)
 
 
 def return_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
     """The money goes back to the player's cash, once."""
     withdrawal = player.withdrawals[request.withdrawal_id]
     if withdrawal.status != "held":
-        return Decision(player, withdrawal)
-    after, returned = _end(player, request, "returned", Kind.WITHDRAWAL_RETURNED, Account.CASH)
+        return _as_it_is(player, request)
+    after, returned = _end(player, request, "returned", Kind.WITHDRAWAL_RETURNED, Account.PENDING_OUT, Account.CASH)
     told = message(
         after,
         ("withdrawal", request.withdrawal_id, "returned"),
         "Your withdrawal was given back",
-        f"Your withdrawal of {money(returned.amount, returned.currency)} was not paid out ({request.reason}); "
+        f"Your withdrawal of {money(returned.amount, returned.currency)} was not paid out ({request.message}); "
         f"the money is back in your wallet {returned.wallet_id}.",
     )
     return Decision(after, returned, told)
 
 
-def _end(player: Player, request: EndWithdrawal, status: str, kind: Kind, target: Account) -> tuple[Player, Withdrawal]:
+def _as_it_is(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
+    """A withdrawal that has ended before; its review is noted, where an event ended it that knew nothing of one."""
     withdrawal = player.withdrawals[request.withdrawal_id]
-    postings = move(Account.PENDING_OUT, target, withdrawal.amount)
+    if request.review is None or withdrawal.review is not None:
+        return Decision(player, withdrawal)
+    noted = withdrawal.model_copy(update={"review": request.review})
+    return Decision(player.changed(withdrawals={**player.withdrawals, request.withdrawal_id: noted}), noted)
+
+
+def _end(
+    player: Player, request: EndWithdrawal, status: str, kind: Kind, source: Account, target: Account
+) -> tuple[Player, Withdrawal]:
+    withdrawal = player.withdrawals[request.withdrawal_id]
+    postings = move(source, target, withdrawal.amount)
     after = book(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
-    ended = withdrawal.model_copy(update={"status": status})
+    assert after.wallets[withdrawal.wallet_id].on(Account.PENDING_OUT) >= 0, "more went out than was held"
+    review = request.review if withdrawal.review is None else withdrawal.review
+    ended = withdrawal.model_copy(update={"status": status, "review": review})
     return after.changed(withdrawals={**after.withdrawals, request.withdrawal_id: ended}), ended

@@ -31,6 +31,7 @@ _COUNTED: dict[Event, tuple[Counter, str, Counter | None]] = {
     Event.WITHDRAWAL_HELD: (metrics.WITHDRAWALS, "held", None),
     Event.WITHDRAWAL_PAID: (metrics.WITHDRAWALS, "paid", metrics.WITHDRAWN),
     Event.WITHDRAWAL_RETURNED: (metrics.WITHDRAWALS, "returned", None),
+    Event.PAYOUT_SENT_BACK: (metrics.WITHDRAWALS, "sentBack", metrics.SENT_BACK),
     Event.BET_ACCEPTED: (metrics.BETS, "accepted", metrics.STAKED),
     Event.BET_REFUSED: (metrics.BETS, "refused", None),
     Event.BET_CASHED_OUT: (metrics.BETS, "cashedOut", metrics.RETURNED),

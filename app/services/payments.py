@@ -5,6 +5,7 @@ from typing import Annotated
 
 import restate
 from pydantic import Field, StringConstraints
+from restate.exceptions import TerminalError
 
 from app.domain.deposits import EndDeposit, ReserveDeposit
 from app.domain.follow_up import Watch
@@ -13,12 +14,13 @@ from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus
 from app.domain.player import Deposit
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.wallet import Balance
-from app.domain.withdrawals import EndWithdrawal, HoldWithdrawal
-from app.services import deposit_follow_up, player, provider_calls, withdrawals
+from app.domain.withdrawals import HoldWithdrawal, WithdrawalOrder
+from app.services import deposit_follow_up, player, provider_calls, withdrawal_follow_up, withdrawals
 from app.services.boundary import SparseBody, clock, refuse, requests_checked, takes
 from app.services.observed import observed
 from app.services.outside import outside
-from app.services.withdrawals import WithdrawalOrder
+from app.services.shield import all_ended, was_stopped
+from app.services.withdrawals import Whose
 
 payments = restate.Service("PaymentService", invocation_context_managers=[observed, requests_checked])
 
@@ -128,25 +130,34 @@ async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAn
         now=await clock(ctx),
         **request.model_dump(exclude={"withdrawal_id", "user_id"}, by_alias=False),
     )
-    held = (await ctx.object_call(player.hold_withdrawal, request.user_id, hold)).accepted()
-    if held.status == "held":
-        await _hand_over(
-            ctx, WithdrawalOrder(withdrawal_id=hold.withdrawal_id, user_id=request.user_id, withdrawal=held)
-        )
+    holding = ctx.object_call(player.hold_withdrawal, request.user_id, hold)
+    try:
+        held = (await holding).accepted()
+        if held.status == "held":
+            order = WithdrawalOrder(withdrawal_id=hold.withdrawal_id, user_id=request.user_id, withdrawal=held)
+            await _hand_over(ctx, order, is_repeated=held.held_at != hold.now)
+    except TerminalError as error:
+        if was_stopped(error):
+            await all_ended(holding)  # so that whoever looks for the money sees it
+            _resume(ctx, hold.withdrawal_id, request.user_id)
+        raise
     return WithdrawAnswer(withdrawal_id=hold.withdrawal_id, status="inReview" if held.in_review else "held")
 
 
-async def _hand_over(ctx: restate.Context, order: WithdrawalOrder) -> None:
+async def _hand_over(ctx: restate.Context, order: WithdrawalOrder, is_repeated: bool) -> None:
     """Start the workflow. Its id is everybody's: if another player's withdrawal has it, the money goes back."""
     ctx.workflow_send(withdrawals.run, order.withdrawal_id, order)
-    taken = await ctx.workflow_call(withdrawals.taken, order.withdrawal_id, None)
-    if taken.user_id == order.user_id:
+    if is_repeated:  # perhaps because what had to carry it out was killed
+        _resume(ctx, order.withdrawal_id, order.user_id)
+    owner = await ctx.workflow_call(withdrawals.claim, order.withdrawal_id, order)
+    if owner.user_id == order.user_id:
         return
-    end = EndWithdrawal(
-        withdrawal_id=order.withdrawal_id, now=order.withdrawal.held_at, reason="its id belongs to another withdrawal"
-    )
-    await ctx.object_call(player.return_withdrawal, order.user_id, end)
+    await withdrawals.give_back(ctx, order, withdrawal_follow_up.OTHERS_ID)
     refuse(id_reused("withdrawalId", order.withdrawal_id))
+
+
+def _resume(ctx: restate.Context, withdrawal_id: str, user_id: str) -> None:
+    ctx.object_send(withdrawal_follow_up.resume, withdrawal_id, Whose(user_id=user_id))
 
 
 def _charge_for(deposit_id: str, user_id: str, reserved: Deposit) -> ChargeRequest:

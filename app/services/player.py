@@ -160,6 +160,20 @@ async def return_withdrawal(ctx: restate.ObjectContext, request: withdrawals.End
     return await carry_out(ctx, before, withdrawals.return_withdrawal(before, request))
 
 
+@player.handler(name="sendBackWithdrawal", ingress_private=True)
+async def send_back_withdrawal(ctx: restate.ObjectContext, request: withdrawals.EndWithdrawal) -> Answer[Withdrawal]:
+    """Take the money of a payout in again that came back."""
+    before = await load_with(ctx, Operations.WITHDRAWALS, request.withdrawal_id)
+    return await carry_out(ctx, before, withdrawals.send_back_withdrawal(before, request))
+
+
+@player.handler(name="withdrawal", kind="shared", ingress_private=True)
+async def withdrawal(ctx: restate.ObjectSharedContext, withdrawal_id: str) -> Answer[Withdrawal]:
+    """How a withdrawal stands, if this player has it."""
+    known = await load_with(ctx, Operations.WITHDRAWALS, withdrawal_id)
+    return Answer(value=known.withdrawals.get(withdrawal_id))
+
+
 @player.handler(name="depositStatus", kind="shared", ingress_private=True)
 async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> str:
     """How a deposit stands."""

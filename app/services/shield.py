@@ -7,11 +7,13 @@ interrupt, to a handler that can be repeated.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import restate
-from restate import RestateDurableFuture
+from restate import RestateDurableFuture, SendHandle
 from restate.exceptions import TerminalError
+from restate.serde import BytesSerde
 
 T = TypeVar("T")
 
@@ -52,3 +54,14 @@ async def insist(call: Callable[[], Awaitable[T]], started: Awaitable[T] | None 
             if not was_stopped(error):
                 raise
             future = call()
+
+
+async def has_ended(ctx: restate.Context, invocation: SendHandle, within: timedelta) -> bool:
+    """Whether a workflow's run has ended, however it did: it says so at once then, and nothing while it lives.
+
+    `invocation` is of a send to the run, which starts nothing where one has begun. A call would be as good, but a
+    cancel of the one who asks would cancel the run with it.
+    """
+    run: RestateDurableFuture[bytes] = ctx.attach_invocation(await invocation.invocation_id(), serde=BytesSerde())
+    ended, _ = await restate.wait_completed(run, ctx.sleep(within, name="for an answer of the run"))
+    return run in ended

@@ -5,19 +5,33 @@ from typing import Annotated
 
 import restate
 from pydantic import StringConstraints
+from restate.exceptions import TerminalError
 
 from app.domain.model import PublicRequest, Wire
-from app.domain.payments import PaymentOutcome, PaymentStatus, PayoutRequest
-from app.domain.player import Withdrawal
+from app.domain.player import Review, Verdict, Withdrawal
 from app.domain.refusals import Refusal, Refused
-from app.domain.withdrawals import EndWithdrawal
+from app.domain.withdrawals import (
+    EndWithdrawal,
+    PayoutStep,
+    Search,
+    WithdrawalOrder,
+    next_payout_step,
+    public_status,
+    told_of,
+)
 from app.services import player, provider_calls
 from app.services.boundary import Json, Nothing, clock, key_is, refuse, takes
 from app.services.observed import observed
 from app.services.outside import outside
+from app.services.shield import has_ended, was_stopped
 
 RETENTION = timedelta(days=90)
 """How long `status` can tell of a withdrawal after its end; the player's book knows it for ever."""
+ANSWER_WAIT = timedelta(seconds=1)
+"""How long a run that has ended may take to say so."""
+FOLLOW_UP = "WithdrawalFollowUp"
+"""It lies above, so it is only sent to."""
+AFTER_DECISION = timedelta(seconds=10)
 
 withdrawal_workflow = restate.Workflow(
     "WithdrawalWorkflow", invocation_context_managers=[observed, key_is("withdrawalId")]
@@ -27,14 +41,6 @@ STATUS = "status"
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
 
 
-class WithdrawalOrder(Wire):
-    """A withdrawal whose money is held."""
-
-    withdrawal_id: str
-    user_id: str
-    withdrawal: Withdrawal
-
-
 class ApproveRequest(PublicRequest):
     """An operator's yes."""
 
@@ -42,18 +48,17 @@ class ApproveRequest(PublicRequest):
 
 
 class RejectRequest(PublicRequest):
-    """An operator's no, with the reason that the customer is told."""
+    """An operator's no: the reason is for the file and never leaves the house, the message is for the customer."""
 
     operator: Name
     reason: Name
+    message: Name | None = None
 
 
-class Review(Wire):
-    """How a review ended: approved, rejected, timedOut, or notNeeded. The first to decide it decides it."""
+class Whose(Wire):
+    """Whose withdrawal may have been left alone."""
 
-    verdict: str
-    operator: str | None = None
-    reason: str = ""
+    user_id: str
 
 
 class WithdrawalStatus(Wire):
@@ -69,57 +74,162 @@ _ORDER = Json(WithdrawalOrder)
 
 @withdrawal_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
 async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalStatus:
-    """Wait for the review where one is needed, then pay out; whatever ends in a no gives the money back."""
-    ctx.set(STATUS, "inReview" if order.withdrawal.in_review else "held")
-    await ctx.promise("taken", serde=_ORDER).resolve(order)
-    review = await _reviewed(ctx, order)
-    if review.verdict in ("rejected", "timedOut"):
-        return await _give_back(ctx, order, review.verdict, review.reason)
-    ctx.set(STATUS, "payingOut")
-    outcome = await _paid_out(ctx, order)
-    if outcome.status is not PaymentStatus.DONE:
-        return await _give_back(ctx, order, "failed", "the payment provider refused it")
-    end = EndWithdrawal(withdrawal_id=ctx.key(), now=await clock(ctx))
-    await ctx.object_call(player.pay_withdrawal, order.user_id, end)
-    return _ended(ctx, "paid")
+    """Wait for the review where one is needed, then pay out; whatever ends in a no gives the money back.
+
+    A run that is stopped hands its withdrawal over: by a send, which nothing can stop.
+    """
+    try:
+        return await _carry_out(ctx, order)
+    except TerminalError:
+        _send_up(ctx, "takeOver", order)
+        raise
 
 
 @withdrawal_workflow.handler(name="taken", ingress_private=True)
 async def taken(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
-    """The withdrawal that this id stands for, as soon as the workflow has begun."""
+    """What the version before calls to learn whose the id is; `claim` cannot wait in vain."""
     return await ctx.promise("taken", serde=_ORDER).value()
+
+
+@withdrawal_workflow.handler(name="claim", ingress_private=True)
+async def claim(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> WithdrawalOrder:
+    """The withdrawal that this id stands for: the first that claims it, even where no run lives any more."""
+    return await _claimed(ctx, order)
+
+
+@withdrawal_workflow.handler(name="abandon", ingress_private=True)
+async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> Review:
+    """How the review ended; it ends now where it was still open, since the run that waited for it has ended."""
+    await _first_to_decide(ctx, _without_review(order) or Review(verdict=Verdict.ABANDONED))
+    return await ctx.promise("review", serde=_REVIEW).value()
 
 
 @withdrawal_workflow.handler(name="approve", **takes(ApproveRequest))
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalStatus:
     """An operator lets the withdrawal go out."""
-    return await _decide(ctx, Review(verdict="approved", operator=request.operator))
+    return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=request.operator))
 
 
 @withdrawal_workflow.handler(name="reject", **takes(RejectRequest))
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalStatus:
     """An operator refuses the withdrawal; the money goes back."""
-    return await _decide(ctx, Review(verdict="rejected", operator=request.operator, reason=request.reason))
+    words = request.model_dump(by_alias=False)
+    return await _decide(ctx, Review(verdict=Verdict.REJECTED, **words))
 
 
 @withdrawal_workflow.handler(name="status", **takes(Nothing))
 async def status(ctx: restate.WorkflowSharedContext, request: Nothing) -> WithdrawalStatus:
-    """Where the withdrawal stands."""
-    return WithdrawalStatus(withdrawal_id=ctx.key(), status=await _known_status(ctx))
+    """Where the withdrawal stands, as the player's own book knows it."""
+    order = await _known_order(ctx)
+    review = await ctx.promise("review", serde=_REVIEW).peek()
+    known = (await ctx.object_call(player.withdrawal, order.user_id, ctx.key())).value
+    return WithdrawalStatus(withdrawal_id=ctx.key(), status=public_status(known or order.withdrawal, review))
 
 
-async def _known_status(ctx: restate.WorkflowSharedContext) -> str:
-    known = await ctx.get(STATUS, type_hint=str)
-    if known is None:
+async def run_has_ended(ctx: restate.Context, order: WithdrawalOrder) -> bool:
+    """Whether the run of a withdrawal has ended; one that never was begins now."""
+    return await has_ended(ctx, ctx.workflow_send(run, order.withdrawal_id, order), ANSWER_WAIT)
+
+
+async def give_back(
+    ctx: restate.Context, order: WithdrawalOrder, message: str, review: Review | None = None
+) -> Withdrawal:
+    """The money goes back to the player, with a word why."""
+    end = EndWithdrawal(withdrawal_id=order.withdrawal_id, now=await clock(ctx), message=message, review=review)
+    return (await ctx.object_call(player.return_withdrawal, order.user_id, end)).accepted()
+
+
+async def conclude(
+    ctx: restate.Context, order: WithdrawalOrder, step: PayoutStep, review: Review | None = None
+) -> Withdrawal:
+    """Do at the player what the provider's definite word means."""
+    end = EndWithdrawal(withdrawal_id=order.withdrawal_id, now=await clock(ctx), review=review)
+    match step:
+        case PayoutStep.PAY:
+            ended = await ctx.object_call(player.pay_withdrawal, order.user_id, end)
+        case PayoutStep.SEND_BACK:
+            ended = await ctx.object_call(player.send_back_withdrawal, order.user_id, end)
+        case _:
+            assert step is PayoutStep.GIVE_BACK, step
+            ended = await ctx.object_call(player.return_withdrawal, order.user_id, end)
+    return ended.accepted()
+
+
+async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalStatus:
+    order = await _claimed(ctx, order)  # which may be another player's, who was the first to claim the id
+    ctx.set(STATUS, "inReview" if order.withdrawal.in_review else "held")
+    review = await _reviewed(ctx, order)
+    if review.verdict.pays:
+        ctx.set(STATUS, "payingOut")
+        ended = await conclude(ctx, order, await _paid_out(ctx, order), review)
+    else:
+        ended = await give_back(ctx, order, told_of(review), review)
+    known = public_status(ended, review)
+    ctx.set(STATUS, known)  # the version before reads it
+    return WithdrawalStatus(withdrawal_id=ctx.key(), status=known)
+
+
+async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Review:
+    promise = ctx.promise("review", serde=_REVIEW)
+    if (not_needed := _without_review(order)) is not None:
+        await _first_to_decide(ctx, not_needed)
+    else:
+        timeout = ctx.sleep(outside().review_timeout, name="review timeout")
+        match await restate.select(review=promise.value(), timeout=timeout):
+            case ["timeout", _]:
+                await _first_to_decide(ctx, Review(verdict=Verdict.TIMED_OUT, reason="it was not reviewed in time"))
+    return await promise.value()
+
+
+async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> PayoutStep:
+    """Pay out, and look an unknown outcome up for as long as it takes."""
+    patience, wait, now = outside().patience, outside().charge_wait, await clock(ctx)
+    search = Search(window_end=now + patience.window)
+    outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, wait)
+    search, step = next_payout_step(search, outcome.status, outcome.at or now, patience)
+    while not step.is_end:
+        await ctx.sleep(patience.pause(search.tries), name="before the next look-up")
+        search, step = await look_once(ctx, order, search)
+    return step
+
+
+async def look_once(ctx: restate.Context, order: WithdrawalOrder, search: Search) -> tuple[Search, PayoutStep]:
+    """Ask the provider what became of a payout, and repeat the payout where it is missing and may be repeated."""
+    patience = outside().patience
+    outcome = await provider_calls.find_payout(ctx, order.payout)
+    assert outcome.at is not None
+    search, step = next_payout_step(search.tried(), outcome.status, outcome.at, patience)
+    if step is PayoutStep.PAY_AGAIN:
+        found_at = outcome.at
+        outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, outside().charge_wait)
+        search, step = next_payout_step(search, outcome.status, outcome.at or found_at, patience)
+    return search, step
+
+
+async def _known_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
+    order = await ctx.promise("taken", serde=_ORDER).peek()
+    if order is None:
         message = f"there is no withdrawal {ctx.key()}"
         refuse(Refused(reason=Refusal.UNKNOWN_WITHDRAWAL, message=message))
-    return known
+    return order
 
 
 async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> WithdrawalStatus:
-    await _known_status(ctx)
-    if not await _first_to_decide(ctx, review):
+    """Decide a review, unless the run that waits for it has ended: then nothing would come of it."""
+    order = await _known_order(ctx)
+    promise = ctx.promise("review", serde=_REVIEW)
+    decided = await promise.peek()
+    if decided is None and await run_has_ended(ctx, order):
+        _send_up(ctx, "takeOver", order)
+        _refuse_interrupted(ctx.key())
+    if decided is None and not await _first_to_decide(ctx, review):
+        decided = await promise.value()
+    if decided is not None and decided.verdict is Verdict.ABANDONED:
+        _refuse_interrupted(ctx.key())
+    if decided is not None:
         refuse(Refused(reason=Refusal.ALREADY_DECIDED, message=f"withdrawal {ctx.key()} has been decided"))
+    # The run may end in this very moment: somebody has to see to it that the verdict is carried out.
+    _send_up(ctx, "resume", Whose(user_id=order.user_id), AFTER_DECISION)
     return WithdrawalStatus(withdrawal_id=ctx.key(), status=review.verdict)
 
 
@@ -127,52 +237,38 @@ async def _first_to_decide(ctx: restate.WorkflowContext | restate.WorkflowShared
     """Decide the review, unless it was decided: the durable promise takes one answer, and says so to all others."""
     try:
         await ctx.promise("review", serde=_REVIEW).resolve(review)
-    except restate.TerminalError:
+    except TerminalError as error:
+        if was_stopped(error):
+            raise
         return False
     return True
 
 
-async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Review:
-    promise = ctx.promise("review", serde=_REVIEW)
-    if not order.withdrawal.in_review:
-        await _first_to_decide(ctx, Review(verdict="notNeeded"))
-    else:
-        timeout = ctx.sleep(outside().review_timeout, name="review timeout")
-        match await restate.select(review=promise.value(), timeout=timeout):
-            case ["timeout", _]:
-                await _first_to_decide(ctx, Review(verdict="timedOut", reason="it was not reviewed in time"))
+async def _claimed(
+    ctx: restate.WorkflowContext | restate.WorkflowSharedContext, order: WithdrawalOrder
+) -> WithdrawalOrder:
+    promise = ctx.promise("taken", serde=_ORDER)
+    try:
+        await promise.resolve(order)
+    except TerminalError as error:
+        if was_stopped(error):
+            raise
     return await promise.value()
 
 
-async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> PaymentOutcome:
-    """Pay out, and look an unknown outcome up for as long as it takes: only a definite no lets the money go back."""
-    payout = PayoutRequest(
-        reference=order.withdrawal_id,
-        user_id=order.user_id,
-        wallet_id=order.withdrawal.wallet_id,
-        amount=order.withdrawal.amount,
-        currency=order.withdrawal.currency,
-        destination=order.withdrawal.destination,
-    )
-    patience, wait = outside().patience, outside().charge_wait
-    until = await clock(ctx) + patience.window
-    outcome = await provider_calls.pay_out(ctx, payout, until, wait)
-    tries = 0
-    while outcome.status not in (PaymentStatus.DONE, PaymentStatus.DECLINED, PaymentStatus.CONFLICT):
-        await ctx.sleep(patience.pause(tries), name="before the next look-up")
-        tries += 1
-        outcome = await provider_calls.find_payout(ctx, payout)
-        if outcome.status is PaymentStatus.NEVER_SEEN:
-            outcome = await provider_calls.pay_out(ctx, payout, until, wait)
-    return outcome
+def _without_review(order: WithdrawalOrder) -> Review | None:
+    return None if order.withdrawal.in_review else Review(verdict=Verdict.NOT_NEEDED)
 
 
-async def _give_back(ctx: restate.WorkflowContext, order: WithdrawalOrder, how: str, reason: str) -> WithdrawalStatus:
-    end = EndWithdrawal(withdrawal_id=ctx.key(), now=await clock(ctx), reason=reason)
-    await ctx.object_call(player.return_withdrawal, order.user_id, end)
-    return _ended(ctx, how)
+def _send_up(
+    ctx: restate.WorkflowContext | restate.WorkflowSharedContext,
+    handler: str,
+    content: Wire,
+    delay: timedelta | None = None,
+) -> None:
+    ctx.generic_send(FOLLOW_UP, handler, content.model_dump_json().encode(), key=ctx.key(), send_delay=delay)
 
 
-def _ended(ctx: restate.WorkflowContext, how: str) -> WithdrawalStatus:
-    ctx.set(STATUS, how)
-    return WithdrawalStatus(withdrawal_id=ctx.key(), status=how)
+def _refuse_interrupted(withdrawal_id: str) -> None:
+    message = f"withdrawal {withdrawal_id} was interrupted: it is not reviewed any more; its money goes back"
+    refuse(Refused(reason=Refusal.WITHDRAWAL_INTERRUPTED, message=message))

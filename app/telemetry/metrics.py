@@ -13,9 +13,12 @@ from app.telemetry.folder import current_folder
 DEPOSITS = Counter("betting_deposits", "Deposits that ended, and requests refused", ("outcome", "reason"))
 DEPOSITED = Counter("betting_deposited_minor_units", "Money credited", ("currency",))
 WITHDRAWALS = Counter(
-    "betting_withdrawals", "Withdrawals held, paid and given back, and requests refused", ("outcome", "reason")
+    "betting_withdrawals",
+    "Withdrawals held, paid, given back and sent back, and requests refused",
+    ("outcome", "reason"),
 )
 WITHDRAWN = Counter("betting_withdrawn_minor_units", "Money paid out", ("currency",))
+SENT_BACK = Counter("betting_sent_back_minor_units", "Money paid out that came back", ("currency",))
 BETS = Counter("betting_bets", "Bets accepted, refused and cashed out", ("outcome", "reason"))
 STAKED = Counter("betting_staked_minor_units", "Stakes of accepted bets", ("currency",))
 SETTLED = Counter("betting_bets_settled", "Bets that results ended (won: something returned) or moved", ("outcome",))
@@ -26,10 +29,10 @@ TAKEN_BACK = Counter("betting_taken_back_minor_units", "Taken back by correction
 
 _FROM_ZERO = (
     *(Count(DEPOSITS, (outcome, "")) for outcome in ("credited", "declined", "failed")),
-    *(Count(WITHDRAWALS, (outcome, "")) for outcome in ("held", "paid", "returned")),
+    *(Count(WITHDRAWALS, (outcome, "")) for outcome in ("held", "paid", "returned", "sentBack")),
     *(Count(BETS, (outcome, "")) for outcome in ("accepted", "cashedOut")),
     *(Count(SETTLED, (outcome,)) for outcome in ("won", "lost", "corrected")),
-    *(Count(counter, ("EUR",)) for counter in (DEPOSITED, WITHDRAWN, STAKED, RETURNED, TAKEN_BACK)),
+    *(Count(counter, ("EUR",)) for counter in (DEPOSITED, WITHDRAWN, SENT_BACK, STAKED, RETURNED, TAKEN_BACK)),
 )
 
 _HANDLER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

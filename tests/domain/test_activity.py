@@ -13,7 +13,13 @@ from app.domain.odds import Price
 from app.domain.player import Decision, Player, Policy
 from app.domain.refusals import Refusal, Refused
 from app.domain.wallet import Account
-from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal, return_withdrawal
+from app.domain.withdrawals import (
+    EndWithdrawal,
+    hold_withdrawal,
+    pay_withdrawal,
+    return_withdrawal,
+    send_back_withdrawal,
+)
 from tests.strategies import START, hold, outcome, place, player, reserve, rich
 
 POLICY = Policy()
@@ -71,6 +77,25 @@ BET: list[Step] = [placing, accepting]
             rich(),
             [*WITHDRAWAL, lambda d: return_withdrawal(d, END_WITHDRAWAL)],
             [Happened(Event.WITHDRAWAL_RETURNED, 100, "EUR")],
+        ),
+        (
+            rich(),
+            [
+                *WITHDRAWAL,
+                lambda d: pay_withdrawal(d, END_WITHDRAWAL),
+                lambda d: send_back_withdrawal(d, END_WITHDRAWAL),
+            ],
+            [Happened(Event.PAYOUT_SENT_BACK, 100, "EUR")],
+        ),
+        (
+            rich(),
+            [*WITHDRAWAL, lambda d: send_back_withdrawal(d, END_WITHDRAWAL)],
+            [Happened(Event.WITHDRAWAL_PAID, 100, "EUR"), Happened(Event.PAYOUT_SENT_BACK, 100, "EUR")],
+        ),
+        (
+            rich(),
+            [*WITHDRAWAL, lambda d: return_withdrawal(d, END_WITHDRAWAL), lambda d: pay_withdrawal(d, END_WITHDRAWAL)],
+            [Happened(Event.WITHDRAWAL_PAID, 100, "EUR")],
         ),
         (rich(), [placing], []),
         (rich(), BET, [Happened(Event.BET_ACCEPTED, 1_000, "EUR")]),

@@ -24,8 +24,14 @@ from app.domain.protection import (
 from app.domain.refusals import Refused
 from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.statement import audit, without_full_pages
-from app.domain.wallet import Account
-from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal, return_withdrawal
+from app.domain.wallet import Account, Entry, Kind
+from app.domain.withdrawals import (
+    EndWithdrawal,
+    hold_withdrawal,
+    pay_withdrawal,
+    return_withdrawal,
+    send_back_withdrawal,
+)
 from tests.strategies import START, amounts, hold, player, reserve, wallet_ids
 
 POLICY = Policy()
@@ -42,6 +48,8 @@ class PlayerMachine(RuleBasedStateMachine):
         self.now: datetime = START
         self.charged: dict[str, int] = {}
         self.paid: dict[str, int] = {}
+        self.sent_back: dict[str, int] = {}
+        self.made_late: list[Entry] = []
         self.counted: Counter[Event] = Counter()
 
     def take(self, decision: Decision[Any]) -> bool:
@@ -50,6 +58,11 @@ class PlayerMachine(RuleBasedStateMachine):
             assert decision.player is self.player
             assert decision.messages == ()
             return False
+        self.made_late += [
+            entry
+            for entry in decision.player.entries[len(self.player.entries) :]
+            if entry.kind is Kind.WITHDRAWAL_PAID_LATE
+        ]
         for one in activity(self.player, decision.player):
             self.counted[one.event] += one.amount
         self.player = without_full_pages(Player.model_validate_json(decision.player.model_dump_json()))
@@ -84,13 +97,15 @@ class PlayerMachine(RuleBasedStateMachine):
         self.take(hold_withdrawal(self.player, hold(name, amount, self.now, wallet_id=wallet), POLICY))
 
     @precondition(lambda self: self.player.withdrawals)
-    @rule(data=st.data(), ending=st.sampled_from([pay_withdrawal, return_withdrawal]))
+    @rule(data=st.data(), ending=st.sampled_from([pay_withdrawal, return_withdrawal, send_back_withdrawal]))
     def a_withdrawal_ends(self, data, ending) -> None:  # type: ignore[no-untyped-def]
         name = data.draw(st.sampled_from(sorted(self.player.withdrawals)))
         withdrawal = self.player.withdrawals[name]
         self.take(ending(self.player, EndWithdrawal(withdrawal_id=name, now=self.now)))
-        if ending is pay_withdrawal and withdrawal.status == "held":
+        if ending in (pay_withdrawal, send_back_withdrawal):
             self.paid[name] = withdrawal.amount
+        if ending is send_back_withdrawal:
+            self.sent_back[name] = withdrawal.amount
 
     @rule(amount=st.one_of(st.none(), st.integers(0, 30_000)))
     def a_limit_is_set(self, amount: int | None) -> None:
@@ -122,17 +137,19 @@ class PlayerMachine(RuleBasedStateMachine):
     @invariant()
     def the_books_say_what_the_provider_moved(self) -> None:
         provider = sum(wallet.on(Account.PROVIDER) for wallet in self.player.wallets.values())
-        assert -provider == sum(self.charged.values()) - sum(self.paid.values())
+        assert -provider == sum(self.charged.values()) - sum(self.paid.values()) + sum(self.sent_back.values())
 
     @invariant()
     def what_was_counted_is_what_the_provider_moved(self) -> None:
         assert self.counted[Event.DEPOSIT_CREDITED] == sum(self.charged.values())
         assert self.counted[Event.WITHDRAWAL_PAID] == sum(self.paid.values())
+        assert self.counted[Event.PAYOUT_SENT_BACK] == sum(self.sent_back.values())
 
     @invariant()
-    def nothing_is_below_zero(self) -> None:
+    def nothing_is_below_zero_but_for_a_payout_that_was_made_after_all(self) -> None:
+        made_late = sum(-entry.postings[Account.CASH] for entry in self.made_late)
         for wallet in self.player.wallets.values():
-            assert min(wallet.balance.model_dump().values()) >= 0
+            assert min(wallet.balance.pending_out, wallet.balance.locked, wallet.cash + made_late) >= 0
 
     @invariant()
     def what_is_held_is_under_way(self) -> None:

@@ -33,13 +33,20 @@ from app.domain.markets import (
 from app.domain.model import State
 from app.domain.odds import Price, PriceChange
 from app.domain.payments import ChargeRequest, EventStatus, PaymentEvent
-from app.domain.player import Player, Policy
+from app.domain.player import Player, Policy, Review, Verdict
 from app.domain.protection import SetLimit, self_exclude, set_limit
 from app.domain.quarantine import MAX_PARKED, Quarantine, park, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.statement import ArchivePage, StatementPage, audit
-from app.domain.withdrawals import EndWithdrawal, hold_withdrawal, pay_withdrawal
+from app.domain.withdrawals import (
+    EndWithdrawal,
+    FollowedPayout,
+    Search,
+    WithdrawalOrder,
+    hold_withdrawal,
+    pay_withdrawal,
+)
 from app.services.markets import PricesRequest
 from tests.strategies import START, hold, outcome, place, player
 from tests.strategies import reserve as reserve_request
@@ -48,6 +55,7 @@ FOLDER = Path(__file__).parents[1] / "data" / "state"
 KINDS: dict[str, type[State]] = {
     "player": Player,
     "follow-up": FollowUp,
+    "payout": FollowedPayout,
     "archive-index": ArchiveIndex,
     "archive-page": ArchivePage,
     "statement-page": StatementPage,
@@ -57,6 +65,7 @@ KINDS: dict[str, type[State]] = {
     "market-quarantine": Quarantine,
 }
 POLICY = Policy()
+REVIEW = Review(verdict=Verdict.APPROVED, operator="ann", reason="known for years", message="enjoy")
 
 
 def busy_player() -> Player:
@@ -68,7 +77,7 @@ def busy_player() -> Player:
     document = decline_deposit(document, EndDeposit(deposit_id="d-declined", now=START)).player
     for name in ("x-paid", "x-held"):
         document = hold_withdrawal(document, hold(name, 100), POLICY).player
-    document = pay_withdrawal(document, EndWithdrawal(withdrawal_id="x-paid", now=START)).player
+    document = pay_withdrawal(document, EndWithdrawal(withdrawal_id="x-paid", now=START, review=REVIEW)).player
     for period, amount in ((Period.DAY, 500), (Period.WEEK, None)):
         wish = SetLimit(kind=LimitKind.DEPOSIT, period=period, amount=amount)
         document = set_limit(document, wish, START, POLICY).player
@@ -155,6 +164,12 @@ def everything() -> dict[str, State]:
             redirect_url="http://x",
             tries=2,
             early_event=event,
+        ),
+        "payout": FollowedPayout(
+            order=WithdrawalOrder(withdrawal_id="x-held", user_id="u-1", withdrawal=document.withdrawals["x-held"]),
+            review=REVIEW,
+            search=Search(window_end=START, tries=2, never_seen_at=START),
+            turn=3,
         ),
         "archive-index": ArchiveIndex().with_page(["deposits/d-1", "withdrawals/x-1"]),
         "archive-page": ArchivePage(deposits=document.deposits, withdrawals=document.withdrawals, bets=document.bets),

@@ -26,6 +26,8 @@ AnyHandler = Handler[Any, Any]
 CALLS = {"object_call", "service_call", "workflow_call"}
 OPAQUE = {"generic_call", "attach_invocation", "awakeable"}
 """Waits of which the source does not tell what for."""
+BOUNDED = {("app.services.shield", "attach_invocation")}
+"""Those that a sleep beside them ends."""
 
 
 class Call(NamedTuple):
@@ -126,7 +128,7 @@ def test_every_wait_in_the_source_has_been_looked_at() -> None:
 
     in_source = {call for module in iter_modules(services.__path__, "app.services.") for call in _waits_in(module.name)}
 
-    assert looked_at == in_source
+    assert looked_at == {call for call in in_source if (call.module, call.method) not in BOUNDED}
 
 
 def _waits_in(module: str) -> Iterator[Call]:
