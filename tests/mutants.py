@@ -10,6 +10,7 @@ from itertools import groupby
 
 DEPOSITS, DEPOSIT_TESTS = "app/domain/deposits.py", "tests/domain/test_deposits.py"
 CURRENCY_TESTS = "tests/domain/test_player_currencies.py"
+WITHDRAWALS, WITHDRAWAL_TESTS = "app/domain/withdrawals.py", "tests/domain/test_withdrawals.py"
 BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
@@ -96,6 +97,86 @@ MUTANTS = [
 +    refused = debit_refused(player, request.wallet_id)
 """,
         "tests/domain/test_withdrawals.py::test_a_refusal_gives_the_document_back_untouched",
+    ),
+    # Withdrawals that were stopped, and what the provider says of payouts.
+    Mutant(
+        "a payout that the provider has not seen once is given back",
+        WITHDRAWALS,
+        """\
+-            is_sure = now - first >= never_seen_apart(patience)
++            is_sure = True
+""",
+        f"{WITHDRAWAL_TESTS}::test_never_seen_counts_after_the_window_and_only_when_said_twice_some_minutes_apart",
+    ),
+    Mutant(
+        "a payout that the provider would recognise is given back as never seen",
+        WITHDRAWALS,
+        """\
+-        case PaymentStatus.NEVER_SEEN if now < search.window_end:
++        case PaymentStatus.NEVER_SEEN if False:
+""",
+        f"{WITHDRAWAL_TESTS}::test_never_seen_counts_after_the_window_and_only_when_said_twice_some_minutes_apart",
+    ),
+    Mutant(
+        "an event that a payout was refused gives its money back, without a look-up",
+        WITHDRAWALS,
+        """\
+-    return PayoutStep.WAIT
++    return PayoutStep.GIVE_BACK
+""",
+        f"{WITHDRAWAL_TESTS}::test_an_event_alone_never_gives_the_money_of_a_payout_back",
+    ),
+    Mutant(
+        "a payout that is made after it was given back stays in the wallet",
+        WITHDRAWALS,
+        """\
+-    match withdrawal.status:
+-        case "held":
+-            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
++    match withdrawal.status.replace("returned", "ended"):
++        case "held":
++            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
+""",
+        f"{WITHDRAWAL_TESTS}::test_a_payout_that_was_given_back_and_is_paid_after_all_leaves_the_wallet_once_more_even_into_debt",
+    ),
+    Mutant(
+        "a payout is sent back as often as it is told",
+        WITHDRAWALS,
+        """\
+-    if player.withdrawals[request.withdrawal_id].status == "sentBack":
+-        return _as_it_is(player, request)
+""",
+        f"{WITHDRAWAL_TESTS}::test_what_is_sent_back_is_in_the_wallet_again_in_whatever_order_it_is_told",
+    ),
+    Mutant(
+        "the customer reads the operator's reason",
+        WITHDRAWALS,
+        """\
+-    return review.message if review.message is not None else _TOLD.get(review.verdict, NOT_CARRIED_OUT)
++    return review.reason
+""",
+        f"{WITHDRAWAL_TESTS}::test_the_reason_of_a_rejection_is_kept_for_the_file_and_never_told",
+    ),
+    Mutant(
+        "a run that is cancelled hands nothing over",
+        "app/services/withdrawals.py",
+        """\
+-    except TerminalError:
+-        _send_up(ctx, "takeOver", order)
+-        raise
++    except TerminalError:
++        raise
+""",
+        "tests/services/test_stopped_withdrawals.py::test_a_payout_whose_run_is_stopped_goes_on_without_being_asked[plain]",
+    ),
+    Mutant(
+        "a review whose run is gone is decided as if it lived",
+        "app/services/withdrawals.py",
+        """\
+-    if decided is None and await run_has_ended(ctx, order):
++    if False:
+""",
+        "tests/services/test_stopped_withdrawals.py::test_a_review_that_is_killed_gives_the_money_back_when_it_is_repeated_or_repaired[resume-plain]",
     ),
     # Stakes.
     Mutant(

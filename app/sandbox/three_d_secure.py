@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from app.domain.payments import EventStatus, PaymentStatus
+from app.domain.payments import EITHER, EventStatus, PaymentStatus
 from app.sandbox.orders import Charge
 from app.sandbox.payments import answer
 from app.sandbox.store import Store
@@ -51,8 +51,8 @@ class ThreeDSecure:
             raise HTTPException(422, f"outcome: one of {', '.join(_OUTCOMES)}")
         if (payment := self._store.complete(reference, _OUTCOMES[outcome])) is None:
             raise HTTPException(404, f"never seen: {reference}")
-        if isinstance(payment.order, Charge):
-            self._sender.tell(payment.order, EventStatus(payment.status))
+        status = EventStatus(payment.status)
+        self._sender.tell(payment.order, status if isinstance(payment.order, Charge) else EITHER[status])
         return JSONResponse(answer(payment, request))
 
 

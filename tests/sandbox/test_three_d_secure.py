@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.domain.payments import EventStatus, PaymentEvent
+from app.domain.payments import EITHER, EventStatus, PaymentEvent
 from app.providers.webhooks import verify
 from tests.sandbox.asking import ask, moved
 from tests.sandbox.running import SECRET, Listener, free_ports, listener, sandbox
@@ -36,7 +36,8 @@ async def events(service: Listener, count: int) -> list[PaymentEvent]:
             path, body, signature = await service.heard.get()
         event = PaymentEvent.model_validate_json(body)
         assert verify(SECRET, body, signature, datetime.now(UTC), timedelta(minutes=5))
-        assert path == f"/DepositFollowUp/{event.reference}/webhook"
+        of_a_charge = event.status in EITHER
+        assert path == (f"/DepositFollowUp/{event.reference}/webhook" if of_a_charge else "/PaymentService/webhook")
         heard.append(event)
     await asyncio.sleep(0.3)
     assert service.heard.empty()
@@ -79,13 +80,19 @@ async def test_a_customer_who_fails_pays_nothing_and_the_service_is_told(
     assert await moved(bank, "charges", "d-1") == []
 
 
-async def test_a_completed_payout_is_paid_and_nobody_is_told(bank: httpx.AsyncClient, service: Listener) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "status", "told", "payouts"),
+    [("paid", "paid", EventStatus.PAID, 1), ("declined", "declined", EventStatus.REFUSED, 0)],
+)
+async def test_a_completed_payout_is_paid_or_refused_and_the_service_is_told(
+    bank: httpx.AsyncClient, service: Listener, outcome: str, status: str, told: EventStatus, payouts: int
+) -> None:
     await ask(bank, "payouts", "p-1", "threeDSecure")
-    answer = await bank.post("/threeDSecure/p-1/complete")
+    answer = await bank.post("/threeDSecure/p-1/complete", params={"outcome": outcome})
 
-    assert answer.json()["status"] == "paid"
-    assert await events(service, 0) == []
-    assert len(await moved(bank, "payouts", "p-1")) == 1
+    assert answer.json()["status"] == status
+    assert [event.status for event in await events(service, 2)] == [told] * 2
+    assert len(await moved(bank, "payouts", "p-1")) == payouts
 
 
 async def test_an_unknown_reference_cannot_be_completed(bank: httpx.AsyncClient) -> None:

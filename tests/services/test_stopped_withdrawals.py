@@ -75,6 +75,18 @@ def test_a_payout_whose_run_is_stopped_is_looked_up_by_another(betting: System, 
     assert paid_out(betting, name) == [300]
 
 
+def test_a_payout_whose_run_is_stopped_goes_on_without_being_asked(betting: System) -> None:
+    player = rich(betting)
+    name = withdraw(betting, player, destination="threeDSecure")["withdrawalId"]
+    betting.eventually(lambda: status(betting, name) == "payingOut")
+
+    stop(betting, "cancel", name)
+    assert betting.eventually(lambda: betting.complete_three_d_secure(name).status_code == 200)
+
+    betting.eventually(lambda: status(betting, name) == "paid")
+    assert balance(betting, player) == (700, 0)
+
+
 def test_a_resumption_is_harmless_while_the_run_lives(betting: System) -> None:
     player = rich(betting, THRESHOLD)
     wish = {"amount": THRESHOLD, "withdrawalId": f"x-{player['depositId']}"}
