@@ -45,3 +45,19 @@ def test_every_refusal_is_documented_under_its_status() -> None:
 
     documented = {int(status): set(re.findall(r"`([a-z_]+)`", reasons)) - METADATA for status, reasons in rows}
     assert documented == {status: {reason.value for reason in reasons} for status, reasons in HTTP_STATUS.items()}
+
+
+KINDS = {"service": "Service", "object": "Virtual Object", "workflow": "Workflow"}
+
+
+def test_the_components_of_the_architecture_are_those_served_with_their_kinds() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    documented = {}
+    for name, facts in rows:
+        kind, *more = facts.split(", ")
+        documented[name] = (kind, "private" in more)
+
+    assert len(rows) == len(documented)
+    assert documented == {
+        service.name: (KINDS[service.service_tag.kind], bool(service.ingress_private)) for service in SERVICES
+    }
