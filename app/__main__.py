@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -158,7 +158,8 @@ def simulate(
     Markets open, move, and are settled and corrected; players deposit, bet, cash out and withdraw. In the end every
     player's books, the house's total and what the sandbox really moved are compared with an independent model. The
     exit code is 1 if anything does not agree. What the operator of the system decided (weekly deposit limit, cash-out
-    margin, maximum payout) is read from the same variables as there.
+    margin, maximum payout) is read from the same variables as there; where amounts are not set, they are those of
+    `betting dev`. A second currency that these name is played in too.
     """
     import asyncio
     import secrets
@@ -167,20 +168,18 @@ def simulate(
 
     from app.simulation.client import UnreachableError
     from app.simulation.model import Terms
-    from app.simulation.plan import Size
+    from app.simulation.plan import Purse, Size
     from app.simulation.run import Target
     from app.simulation.run import simulate as play
 
     settings = _settings()
-    max_payout = settings.max_payout.resolved(settings.default_currency).of(settings.default_currency)
-    limit = settings.default_weekly_deposit_limit.resolved(settings.default_currency).of(settings.default_currency)
-    if max_payout is None or limit is None:
-        raise click.ClickException(f"{settings.default_currency} is not accepted: no amounts are set for it")
-    terms = Terms(margin_percent=settings.cash_out_margin_percent, max_payout=max_payout)
-    size = Size(players, markets, bets, limit)
+    house, *others = _played_in(settings)
+    size = Size(players, markets, bets, house[1], Purse(*others[0][:2]) if others else None)
+    terms = [Terms(settings.cash_out_margin_percent, max_payout) for _, _, max_payout in (house, *others)]
+    target = Target(ingress, sandbox, *terms[:2])
     chosen = secrets.randbelow(10_000) if seed is None else seed
     try:
-        report = asyncio.run(play(Target(ingress, sandbox, terms), size, chosen, clients))
+        report = asyncio.run(play(target, size, chosen, clients))
     except* UnreachableError as errors:
         cure = "Is the system running? `betting dev` starts one; --ingress and --sandbox say where."
         raise click.ClickException(f"{errors.exceptions[0]}. {cure}") from None
@@ -189,6 +188,23 @@ def simulate(
     else:
         Console().print(report.as_table())
     sys.exit(0 if report.balanced else 1)
+
+
+def _played_in(given: "Settings") -> list[tuple[str, int, int]]:
+    """The currencies that are accepted, the house's first, each with its weekly deposit limit and maximum payout."""
+    from app.dev.plan import amounts
+
+    ours: dict[str, Any] = dict(amounts(given))
+    settings = type(given)(**ours)
+    house = settings.default_currency
+    limits, thresholds, payouts = (
+        one.resolved(house).named
+        for one in (settings.default_weekly_deposit_limit, settings.review_threshold, settings.max_payout)
+    )
+    accepted = sorted(limits.keys() & thresholds.keys() & payouts.keys(), key=lambda one: (one != house, one))
+    if house not in accepted:
+        raise click.ClickException(f"{house} is not accepted: not every setting in minor units names an amount of it")
+    return [(currency, limits[currency], payouts[currency]) for currency in accepted]
 
 
 @betting.command()

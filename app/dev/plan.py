@@ -90,7 +90,7 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
 def _service_environment(ports: Ports, settings: Settings, folder: Folder) -> dict[str, str]:
     """The developer's settings, with the sandbox as the world outside; Restate signs nothing on this machine."""
     return (
-        amounts(settings)
+        {f"BETTING_{name.upper()}": text for name, text in amounts(settings).items()}
         | os.environ
         | {
             "PYTHONPATH": str(IMPORTABLE),
@@ -109,7 +109,7 @@ def _service_environment(ports: Ports, settings: Settings, folder: Folder) -> di
 def amounts(settings: Settings) -> dict[str, str]:
     """The amounts by currency that a developer has not set; the default currency is always among them."""
     return {
-        f"BETTING_{name.upper()}": text if f"{settings.default_currency}=" in text else f"{_default(name)},{text}"
+        name: text if f"{settings.default_currency}=" in text else f"{_default(name)},{text}"
         for name, text in AMOUNTS.items()
         if name not in settings.model_fields_set
     }

@@ -1,6 +1,7 @@
 """The end of a season: everything has come to rest, and agrees with the model, in the books and at the sandbox."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
@@ -19,8 +20,8 @@ class Checks:
         self._client = client
         self._play = play
         self._gate = asyncio.Semaphore(at_once)
-        self.house = 0
-        """What the house has won in all, by the books, in minor units."""
+        self.house: Counter[str | None] = Counter()
+        """What the house has won in all in each currency (none: its own), by the books, in minor units."""
 
     @property
     def steps(self) -> int:
@@ -45,7 +46,9 @@ class Checks:
         await self._each(self._payout_agrees, model.withdrawals, done)
         self._accounts = model.accounts(self._play.season.players)
         await self._each(self._books_agree, self._play.season.players, done)
-        house = sum(book["house"] for book in self._accounts.values())
+        house: Counter[str | None] = Counter()
+        for player, book in self._accounts.items():
+            house[self._currency(player)] += book["house"]
         self._expect(self.house == house, f"the house has {self.house}, the model says {house}")
 
     async def _each(
@@ -133,11 +136,17 @@ class Checks:
         wallet = account["wallets"].get(WALLET, dict.fromkeys(ACCOUNTS, 0))
         shown = {name: wallet[name] for name in ("cash", "locked", "pendingOut")}
         self._expect(shown == {name: book[name] for name in shown}, f"{player}: shows {shown}, has {book}")
-        self.house += book["house"]
+        currency = self._currency(player)
+        is_theirs = currency is None or wallet.get("currency", currency) == currency
+        self._expect(is_theirs, f"{player}: a wallet in {wallet.get('currency')}, not in {currency}")
+        self.house[currency] += book["house"]
 
     async def _bet(self, name: str, bet: Bet) -> Mapping[str, Any]:
         path = f"PlayerService/{self._play.id(bet.player)}/getBet"
         return (await self._client.ask(path, {"betId": self._play.id(name)})).body
+
+    def _currency(self, player: str) -> str | None:
+        return self._play.season.currencies.get(player)
 
     def _expect(self, holds: bool, otherwise: str) -> None:
         self._play.expect(holds, otherwise)

@@ -4,7 +4,7 @@ Nothing here comes from the code under test. Every line of a bet is enumerated, 
 words it. Amounts are in minor units, prices are fractions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
@@ -93,6 +93,8 @@ class Model:
     """The season as it is known from outside."""
 
     terms: Terms
+    others: Mapping[str, Terms] = field(default_factory=dict)
+    """The terms of each player who does not play in the house's currency."""
     bets: dict[str, Bet] = field(default_factory=dict)
     deposits: dict[str, Payment] = field(default_factory=dict)
     withdrawals: dict[str, Payment] = field(default_factory=dict)
@@ -100,6 +102,10 @@ class Model:
     """Every version of each market's result that was sent; the highest counts."""
     settlements: set[str] = field(default_factory=set)
     """The runs that the system said it started."""
+
+    def terms_of(self, player: str) -> Terms:
+        """What the operator has decided for a player's currency."""
+        return self.others.get(player, self.terms)
 
     def outcome(self, leg: Leg) -> Outcome | None:
         """How a leg ended, by the last correction; None while its market is open."""
@@ -116,7 +122,7 @@ class Model:
         if bet.status == "delayed" or None in outcomes:
             return None
         factors = [leg_factor(leg.price, outcome) for leg, outcome in zip(bet.legs, outcomes, strict=True) if outcome]
-        return bet_return(bet.stake, bet.system_size, factors, self.terms.max_payout)
+        return bet_return(bet.stake, bet.system_size, factors, self.terms_of(bet.player).max_payout)
 
     @staticmethod
     def lines(bet: Bet) -> int:
@@ -125,7 +131,8 @@ class Model:
 
     def potential(self, bet: Bet) -> int:
         """What a bet returns if all its legs win."""
-        return bet_return(bet.stake, bet.system_size, [leg.price for leg in bet.legs], self.terms.max_payout)
+        prices = [leg.price for leg in bet.legs]
+        return bet_return(bet.stake, bet.system_size, prices, self.terms_of(bet.player).max_payout)
 
     def accounts(self, players: Iterable[str]) -> dict[str, dict[str, int]]:
         """What each player's wallet must hold on every account of its book."""

@@ -4,7 +4,7 @@ Prices are in thousandths, amounts in minor units. Names are unique in a season;
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from math import comb, prod
@@ -16,6 +16,18 @@ MAX_POTENTIAL = 5_000_000
 """No bet is planned that could return more: well below the usual maximum payout, so that wins are really paid."""
 
 
+ANOTHER_CURRENCY = 4
+"""One in so many players and markets is of the other currency, where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """Another currency than the house's, and what a player may deposit in it a week, in its minor units."""
+
+    currency: str
+    deposit_limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much happens in a season. `deposit_limit` is what a player may deposit a week, in minor units."""
@@ -24,6 +36,19 @@ class Size:
     markets: int
     bets: int
     deposit_limit: int
+    other: Purse | None = None
+
+    def currency_of(self, number: int) -> str | None:
+        """The currency of the player or market with this number; none where it is the house's."""
+        return self.other.currency if self.other is not None and number % ANOTHER_CURRENCY == 0 else None
+
+    def limit_in(self, currency: str | None) -> int:
+        """What a player may deposit a week."""
+        return self.deposit_limit if currency is None or self.other is None else self.other.deposit_limit
+
+    def worth_in(self, currency: str | None) -> int:
+        """How many minor units are about as much as one of the house's."""
+        return max(1, self.limit_in(currency) // max(1, self.deposit_limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +68,7 @@ class Deposit:
     player: str
     amount: int
     method: str
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +89,7 @@ class Limit:
     kind: str
     period: str
     amount: int
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +109,7 @@ class Offer:
     max_stake: int | None = None
     max_liability: int | None = None
     bet_delay_seconds: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +189,8 @@ class Season:
     seed: int
     players: tuple[str, ...]
     actions: tuple[Action, ...]
+    currencies: Mapping[str, str]
+    """The currency of each player who does not play in the house's."""
 
 
 Timed = tuple[float, Action]
@@ -171,9 +201,10 @@ def plan_season(size: Size, seed: int) -> Season:
     """A season of some rounds: markets open, players bet on them, they settle while the next round is under way."""
     rng = random.Random(seed)  # noqa: S311  a season can be played again; nothing here is a secret
     players = tuple(f"p{number}" for number in range(1, size.players + 1))
-    rounds = [_markets(rng, numbers) for numbers in _rounds(size.markets)]
+    currencies = {player: size.currency_of(number) for number, player in enumerate(players, start=1)}
+    rounds = [_markets(rng, numbers, size) for numbers in _rounds(size.markets)]
     bets = iter(range(1, size.bets + 1))
-    timed = list(_payments(rng, players, len(rounds), size.deposit_limit))
+    timed = list(_payments(rng, currencies, len(rounds), size))
     for number, offers in enumerate(rounds):
         following = rounds[number + 1] if number + 1 < len(rounds) else []
         share = size.bets * (number + 1) // len(rounds) - size.bets * number // len(rounds)
@@ -182,9 +213,10 @@ def plan_season(size: Size, seed: int) -> Season:
         for _ in range(share):
             when = number + rng.random()
             open_now = [*offers, *following] if when > number + NEXT_OPEN else offers
-            timed += _story(rng, when, _bet(rng, f"b{next(bets)}", players, open_now))
+            timed += _story(rng, when, _bet(rng, f"b{next(bets)}", currencies, open_now, size))
     timed.sort(key=lambda one: one[0])
-    return Season(seed, players, tuple(action for _, action in timed))
+    strangers = {player: currency for player, currency in currencies.items() if currency is not None}
+    return Season(seed, players, tuple(action for _, action in timed), strangers)
 
 
 def _rounds(markets: int) -> Iterator[range]:
@@ -192,20 +224,22 @@ def _rounds(markets: int) -> Iterator[range]:
         yield range(first, min(first + MARKETS_A_ROUND, markets + 1))
 
 
-def _payments(rng: random.Random, players: Sequence[str], rounds: int, limit: int) -> Iterator[Timed]:
+def _payments(rng: random.Random, currencies: Mapping[str, str | None], rounds: int, size: Size) -> Iterator[Timed]:
     """Everybody pays in before the season; later some pay in again, at times too much, and some take money out."""
     deposits, withdrawals = count(1), count(1)
-    first = max(1, limit * 7 // 10)
-    for player in players:
-        yield -1, Deposit(f"d{next(deposits)}", player, first, "creditCard")
+    for player, currency in currencies.items():
+        limit = size.limit_in(currency)
+        first = max(1, limit * 7 // 10)
+        yield -1, Deposit(f"d{next(deposits)}", player, first, "creditCard", currency)
         if rng.random() < 0.15:
             kind, amount = rng.choice((("stake", first // 3), ("loss", first // 5)))
-            yield -0.9, Limit(player, kind, rng.choice(("day", "week", "month")), max(1, amount))
+            yield -0.9, Limit(player, kind, rng.choice(("day", "week", "month")), max(1, amount), currency)
         if rng.random() < 0.04:
             yield rng.uniform(0, rounds), Break(player, rng.randint(1, 42))
         if rng.random() < 0.5:
             method = rng.choice(("creditCard", "creditCard", "flaky", "threeDSecure", "declined"))
-            deposit = Deposit(f"d{next(deposits)}", player, rng.randint(1, max(2, limit * 4 // 10)), method)
+            more = rng.randint(1, max(2, limit * 4 // 10))
+            deposit = Deposit(f"d{next(deposits)}", player, more, method, currency)
             yield from _twice(rng, rng.uniform(0, rounds), deposit, deposit.name, 0.3)
         if rng.random() < 0.6:
             destination = rng.choice(("bank", "bank", "bank", "flaky", "refused"))
@@ -219,11 +253,11 @@ def _twice(rng: random.Random, when: float, action: Action, name: str, how_often
         yield when + rng.uniform(0.1, 0.6), Repeat(name)
 
 
-def _markets(rng: random.Random, numbers: Sequence[int]) -> list[Offer]:
-    return [_offer(rng, f"m{number}") for number in numbers]
+def _markets(rng: random.Random, numbers: Sequence[int], size: Size) -> list[Offer]:
+    return [_offer(rng, f"m{number}", size.currency_of(number), size) for number in numbers]
 
 
-def _offer(rng: random.Random, market: str) -> Offer:
+def _offer(rng: random.Random, market: str, currency: str | None, size: Size) -> Offer:
     """A match, a handicap or a race; some are limited and some in play."""
     names = rng.choice((("home", "draw", "away"), ("under", "over"), tuple(f"runner{n}" for n in range(1, 9))))
     chances = [rng.uniform(0.5, 3) for _ in names]
@@ -234,9 +268,10 @@ def _offer(rng: random.Random, market: str) -> Offer:
     return Offer(
         market,
         prices,
-        max_stake=rng.choice((None, None, None, 150)),
-        max_liability=rng.choice((None, None, None, 6_000)),
+        max_stake=rng.choice((None, None, None, 150 * size.worth_in(currency))),
+        max_liability=rng.choice((None, None, None, 6_000 * size.worth_in(currency))),
         bet_delay_seconds=rng.choice((None, None, None, None, 0, 1)),
+        currency=currency,
     )
 
 
@@ -296,8 +331,14 @@ def _order(rng: random.Random, offer: Offer) -> list[str]:
     return sorted(offer.prices, key=lambda name: rng.expovariate(1 / offer.prices[name]))
 
 
-def _bet(rng: random.Random, name: str, players: Sequence[str], offers: Sequence[Offer]) -> Bet:
-    """A bet on some of the markets that are open; some players bet a lot more than others."""
+def _bet(
+    rng: random.Random, name: str, currencies: Mapping[str, str | None], open_now: Sequence[Offer], season: Size
+) -> Bet:
+    """A bet on some of the markets that are open; some players bet a lot more than others, few in a wrong currency."""
+    players = tuple(currencies)
+    player = players[min(int(rng.expovariate(3) * len(players)), len(players) - 1)]
+    theirs = [offer for offer in open_now if offer.currency == currencies[player]]
+    offers = open_now if rng.random() < 0.02 else theirs or open_now
     size, system_size = rng.choices(
         ((1, None), (2, None), (3, None), (5, None), (3, 2), (4, 2), (4, 3), (5, 3)),
         weights=(50, 18, 10, 6, 6, 4, 3, 3),
@@ -308,11 +349,12 @@ def _bet(rng: random.Random, name: str, players: Sequence[str], offers: Sequence
         system_size = None
     lines = comb(len(picks), system_size) if system_size is not None else 1
     best = prod(offer.prices[selection] for offer, (_, selection) in zip(chosen, picks, strict=True))
-    most = max(1, MAX_POTENTIAL * 1_000 ** len(picks) // best // lines)
+    worth = season.worth_in(currencies[player])
+    most = max(1, MAX_POTENTIAL * worth * 1_000 ** len(picks) // best // lines)
     return Bet(
         name,
-        player=players[min(int(rng.expovariate(3) * len(players)), len(players) - 1)],
-        stake=min(max(1, rng.randint(5, 250) // lines), most),
+        player=player,
+        stake=min(max(1, rng.randint(5, 250) * worth // lines), most),
         system_size=system_size,
         picks=picks,
         price_change=rng.choice(("none", "higher", "any")),

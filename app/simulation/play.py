@@ -28,9 +28,10 @@ MAY_BE_REFUSED: Mapping[str, set[str]] = {
     "bet": TAKES_MONEY
     | NO_MARKET
     | {"on_a_break", "market_suspended", "price_changed", "stake_too_high", "liability_limit"}
-    | {"too_many_open_bets", "stake_limit", "loss_limit"},
+    | {"too_many_open_bets", "stake_limit", "loss_limit", "market_currency"},
     "cash-out": {"bet_not_open", "cash_out_unavailable", "cash_out_changed"},
-    "deposit": {"deposit_limit", "payment_declined", "on_a_break"},
+    "deposit": {"deposit_limit", "payment_declined", "on_a_break", "currency_not_accepted"},
+    "limit": {"currency_not_accepted"},
     "withdrawal": TAKES_MONEY,
     "price move": NO_MARKET,
     "suspend": NO_MARKET,
@@ -112,8 +113,10 @@ class Play:
             "email": f"{deposit.player}@example.com",
             "amount": deposit.amount,
             "paymentMethod": deposit.method,
-        }
+        } | _named(deposit.currency)
         answer = await self._ask("deposit", deposit.name, "PaymentService/deposit", body)
+        may_be = answer.reason != "currency_not_accepted" or deposit.currency is not None
+        self.expect(may_be, f"{deposit.name}: the house's own currency: {answer.message}")
         payment = Payment(deposit.player, deposit.amount, str(answer.body.get("status", "refused")))
         self.model.deposits[deposit.name] = payment
         if payment.status == "actionRequired":
@@ -147,7 +150,7 @@ class Play:
             await self._client.ask(f"WithdrawalWorkflow/{self.id(name)}/approve", {"operator": "simulation"})
 
     async def _limit(self, limit: plan.Limit, once: str) -> None:
-        body = {"kind": limit.kind, "period": limit.period, "amount": limit.amount}
+        body = {"kind": limit.kind, "period": limit.period, "amount": limit.amount} | _named(limit.currency)
         await self._ask("limit", f"limit of {limit.player}", self._player(limit.player, "setLimit"), body, once)
 
     async def _break(self, taken: plan.Break, once: str) -> None:
@@ -161,6 +164,10 @@ class Play:
             await self.markets[market].opened.wait()
         body, legs = self._request(bet)
         answer = await self._ask(bet.kind, bet.name, self._player(bet.player, "placeBet"), body)
+        currencies = {self.markets[market].offer.currency for market, _ in bet.picks}
+        is_theirs = currencies == {self.season.currencies.get(bet.player)}
+        fits = answer.reason != "market_currency" if is_theirs else answer.reason is not None
+        self.expect(fits, f"{bet.name}: by {bet.player} on markets in {currencies}: {answer.message}")
         if answer.reason is None:
             self._take(bet, legs, answer.body)
 
@@ -222,7 +229,7 @@ class Play:
             return
         bet.status, bet.cashed_out = "cashedOut", answer.body["amount"]
         worth = [self.markets[leg.market].factors_between(leg, start, time.monotonic()) for leg in bet.legs]
-        low, high = cash_out_bounds(bet.stake, worth, self.model.terms)
+        low, high = cash_out_bounds(bet.stake, worth, self.model.terms_of(bet.player))
         fits = max(low, least) <= bet.cashed_out <= high and bet.system_size is None
         self.expect(fits, f"{name}: paid {bet.cashed_out}, worth {low} to {high}, asked for at least {least}")
 
@@ -261,7 +268,7 @@ class Play:
             {"selectionId": name, "name": name.title(), "price": text(price)} for name, price in offer.prices.items()
         ]
         body: dict[str, Any] = {"name": f"Game {offer.market}", "selections": selections}
-        body |= {name: limit for name, limit in limits.items() if limit is not None}
+        body |= {name: limit for name, limit in limits.items() if limit is not None} | _named(offer.currency)
         await self._ask("market", offer.market, self._market(offer.market, "open"), body)
         self.markets[offer.market].opened.set()
 
@@ -326,6 +333,11 @@ async def eventually(look: Callable[[], Awaitable[bool]]) -> bool:
             return False
         await asyncio.sleep(POLL_SECONDS)
     return True
+
+
+def _named(currency: str | None) -> dict[str, str]:
+    """A request's currency; the house's is not named."""
+    return {} if currency is None else {"currency": currency}
 
 
 def _in_json(outcome: plan.Outcome) -> dict[str, Any]:

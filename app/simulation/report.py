@@ -24,6 +24,8 @@ class Report:
     house: int
     deeds: dict[str, dict[str, Any]]
     disagreements: list[str] = field(default_factory=list)
+    others: dict[str, int] = field(default_factory=dict)
+    """What the house has won in other currencies than its own."""
 
     @property
     def balanced(self) -> bool:
@@ -49,8 +51,9 @@ class Report:
     def verdict(self) -> str:
         """The last line, or lines."""
         if self.balanced:
+            won = " and ".join([str(self.house), *(f"{amount} {currency}" for currency, amount in self.others.items())])
             again = f", {self.asked_again} requests sent again" if self.asked_again else ""
-            return f"balanced: {self.checks} checks{again}, the house has won {self.house}"
+            return f"balanced: {self.checks} checks{again}, the house has won {won}"
         shown = self.disagreements[:SHOWN_DISAGREEMENTS]
         more = len(self.disagreements) - len(shown)
         return "\n".join(

@@ -27,6 +27,8 @@ class Target:
     ingress: str
     sandbox: str
     terms: Terms
+    other_terms: Terms | None = None
+    """The same for the other currency that is played in."""
 
 
 async def simulate(target: Target, size: Size, seed: int, clients: int) -> Report:
@@ -38,7 +40,8 @@ async def simulate(target: Target, size: Size, seed: int, clients: int) -> Repor
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     async with Client(target.ingress, target.sandbox, clients, PATIENCE_SECONDS) as client:
         await client.find(FIND_SECONDS)
-        play = Play(client, season, Model(target.terms), prefix=f"sim{seed}-{uuid4().hex[:8]}")
+        others = dict.fromkeys(season.currencies, target.other_terms or target.terms)
+        play = Play(client, season, Model(target.terms, others), prefix=f"sim{seed}-{uuid4().hex[:8]}")
         started = time.monotonic()
         with Progress(*columns, console=Console(stderr=True)) as progress:
             playing = progress.add_task("playing", total=len(season.actions))
@@ -48,5 +51,12 @@ async def simulate(target: Target, size: Size, seed: int, clients: int) -> Repor
             checking = progress.add_task("checking", total=checks.steps)
             await checks.check(lambda: progress.advance(checking))
         return Report(
-            seed, seconds, play.checked, client.repeated, checks.house, deeds(play.tally, seconds), play.wrong
+            seed,
+            seconds,
+            play.checked,
+            client.repeated,
+            checks.house[None],
+            deeds(play.tally, seconds),
+            play.wrong,
+            {currency: won for currency, won in checks.house.items() if currency is not None},
         )

@@ -152,8 +152,8 @@ def test_the_amounts_of_betting_dev_are_those_of_the_developer_where_there_are_a
     monkeypatch.setenv("BETTING_REVIEW_THRESHOLD", "5")
     monkeypatch.setenv("BETTING_DEFAULT_CURRENCY", "SEK")
 
-    assert set(amounts(Settings())) == {"BETTING_DEFAULT_WEEKLY_DEPOSIT_LIMIT", "BETTING_MAX_PAYOUT"}
-    assert amounts(Settings())["BETTING_DEFAULT_WEEKLY_DEPOSIT_LIMIT"] == "10000,EUR=10000,JPY=1500000"
+    assert set(amounts(Settings())) == {"default_weekly_deposit_limit", "max_payout"}
+    assert amounts(Settings())["default_weekly_deposit_limit"] == "10000,EUR=10000,JPY=1500000"
 
 
 def test_wrong_usage_ends_with_2() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.simulation.model import Bet, Leg, Model, Payment, Terms, bet_return, cash_out_bounds, leg_factor
-from app.simulation.plan import Outcome, Size, plan_season
+from app.simulation.plan import Deposit, Limit, Offer, Outcome, Purse, Size, plan_season
 
 MOST = 100_000_000
 TERMS = Terms(margin_percent=5, max_payout=MOST)
@@ -70,3 +70,28 @@ def test_the_same_seed_is_the_same_season_of_the_size_asked_for(
     assert season == plan_season(size, seed)
     kinds = [type(action).__name__ for action in season.actions]
     assert (len(season.players), kinds.count("Offer"), kinds.count("Bet")) == (players, markets, bets)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1_500_000, 5_000]))
+def test_a_second_currency_has_players_markets_and_amounts_of_its_own(seed: int, deposit_limit: int) -> None:
+    size = Size(12, 8, 60, deposit_limit=10_000, other=Purse("JPY", deposit_limit))
+
+    season = plan_season(size, seed)
+
+    assert season.currencies == {"p4": "JPY", "p8": "JPY", "p12": "JPY"}
+    offers = {action.market: action for action in season.actions if isinstance(action, Offer)}
+    assert {market for market, offer in offers.items() if offer.currency == "JPY"} == {"m4", "m8"}
+    for action in season.actions:
+        if isinstance(action, Deposit | Limit):
+            assert action.currency == season.currencies.get(action.player)
+    firsts = {action.player: action.amount for action in reversed(season.actions) if isinstance(action, Deposit)}
+    assert (firsts["p4"], firsts["p1"]) == (deposit_limit * 7 // 10, 7_000)
+
+
+def test_a_bet_is_capped_by_the_terms_of_its_players_currency() -> None:
+    legs = [Leg("m", "home", Fraction(10), Fraction(10))]
+    model = Model(Terms(5, 50), others={"yen": Terms(5, 70)}, results={"m": {1: {"home": WON}}})
+
+    returns = [model.returned(Bet(player, 10, None, "none", legs, 10, "open")) for player in ("euro", "yen")]
+
+    assert returns == [50, 70]

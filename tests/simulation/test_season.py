@@ -33,6 +33,8 @@ def test_a_season_ends_balanced(betting: System) -> None:
     assert "playing" in done.stderr
     bets = [report["deeds"][kind]["asked"] for kind in ("single", "multiple", "system")]
     assert sum(bets) == 80
+    assert set(report["others"]) == {"JPY"}
+    assert report["deeds"]["deposit"]["refused"].get("currency_not_accepted") is None
 
 
 async def test_a_model_that_pays_a_penny_more_does_not_agree(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
