@@ -127,10 +127,36 @@ def serve() -> None:
     show_envvar=True,
     help="Restate's ingress, where webhooks go.",
 )
-def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: str) -> None:
-    """Run a payment provider and a mail inbox to develop and demonstrate against."""
+@click.option(
+    "--smtp-certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="SANDBOX_SMTP_CERTIFICATE",
+    show_envvar=True,
+    help="File with the inbox's certificate, for BETTING_SMTP_SECURITY other than none.",
+)
+@click.option(
+    "--smtp-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="SANDBOX_SMTP_KEY",
+    show_envvar=True,
+    help="File with the certificate's key, unless it is in the same file.",
+)
+def sandbox(
+    host: str,
+    port: int,
+    smtp_port: int,
+    database: Path,
+    webhook_base: str,
+    smtp_certificate: Path | None,
+    smtp_key: Path | None,
+) -> None:
+    """Run a payment provider and a mail inbox to develop and demonstrate against.
+
+    It demands what the service is told to give: BETTING_PROVIDER_KEY, and BETTING_SMTP_SECURITY, _USER and _PASSWORD.
+    """
     import uvloop
 
+    from app.sandbox.inbox import Demands
     from app.sandbox.server import serve
 
     settings = _settings()
@@ -138,7 +164,22 @@ def sandbox(host: str, port: int, smtp_port: int, database: Path, webhook_base: 
         raise click.ClickException("BETTING_WEBHOOK_SECRET: not set; set it to the secret that the service has")
     _require_free(host, port, "--port")
     _require_free(host, smtp_port, "--smtp-port")
-    uvloop.run(serve(host, port, smtp_port, database, webhook_base, settings.webhook_secret[0]))
+    if settings.smtp_security != "none" and smtp_certificate is None:
+        raise click.ClickException(f"BETTING_SMTP_SECURITY={settings.smtp_security}: needs --smtp-certificate")
+    demands = Demands(settings.smtp_security, smtp_certificate, smtp_key, settings.smtp_user, settings.smtp_password)
+    uvloop.run(
+        serve(
+            host,
+            port,
+            smtp_port,
+            database,
+            webhook_base,
+            settings.webhook_secret[0],
+            provider_key=settings.provider_key,
+            provider_key_header=settings.provider_key_header,
+            demands=demands,
+        )
+    )
 
 
 @betting.command()

@@ -19,8 +19,8 @@ from restate.server_types import RestateAppT
 from app import __version__
 from app.domain.follow_up import Patience
 from app.domain.player import Policy, method_name
-from app.providers.messages import Mailer, SmtpMailer
-from app.providers.payments import HttpPaymentProvider, PaymentProvider
+from app.providers.messages import Access, Mailer, SmtpMailer
+from app.providers.payments import HttpPaymentProvider, PaymentProvider, credentials
 from app.services.archive import archive_bucket
 from app.services.bet_pages import bet_pages
 from app.services.bets import player
@@ -99,6 +99,19 @@ def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, co
     )
 
 
+def provider_of(settings: Settings) -> HttpPaymentProvider:
+    """The payment provider, to which each request tells who we are."""
+    key = credentials(settings.provider_key, settings.provider_key_header)
+    return HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds, key)
+
+
+def mailer_of(settings: Settings) -> SmtpMailer:
+    """The mail server, spoken to as the operator says."""
+    access = Access(settings.smtp_security, settings.smtp_user, settings.smtp_password, settings.smtp_ca_file)
+    timeout_seconds = settings.smtp_timeout_seconds
+    return SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from, timeout_seconds, access)
+
+
 def build_app(settings: Settings) -> RestateAppT:
     """The ASGI application that Restate calls; with identity keys, only that Restate may."""
     return restate.app(SERVICES, identity_keys=list(settings.identity_keys))
@@ -142,8 +155,8 @@ async def serve(settings: Settings) -> None:
         install_shutdown_hook(loop, end, signum)
     log_to_stderr(settings.log_format, settings.secrets, RestateLoggingFilter())
     async with (
-        HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds) as provider,
-        SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from, settings.smtp_timeout_seconds) as mailer,
+        provider_of(settings) as provider,
+        mailer_of(settings) as mailer,
     ):
         with telemetry(settings) as counts:
             connect(outside_of(settings, provider, mailer, counts))

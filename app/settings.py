@@ -2,7 +2,9 @@
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Iterator
+from email.utils import getaddresses
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
@@ -10,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.currency import CurrencyAmounts
-from app.domain.model import DEFAULT_CURRENCY, Currency
+from app.domain.model import Currency
 
 GONE = {
     "BETTING_REFUSED_PAYMENT_METHODS": "name what is taken in BETTING_PAYMENT_METHODS instead, and unset this variable",
@@ -55,6 +57,13 @@ class Settings(BaseSettings):
         25, gt=0, description="How long deposit waits before it answers pending, seconds"
     )
     provider_url: str = Field("http://127.0.0.1:9090", description="Base URL of the payment provider")
+    provider_key: str = Field(
+        "", repr=False, description="Tells the provider who we are, with every request; empty: it does not ask"
+    )
+    provider_key_header: str = Field(
+        "Authorization",
+        description="The header that the key goes in: a bearer token in Authorization, as it is in any other",
+    )
     provider_timeout_seconds: float = Field(
         10, gt=0, description="How long one request to the provider may take, seconds"
     )
@@ -91,6 +100,15 @@ class Settings(BaseSettings):
     webhook_tolerance_seconds: float = Field(300, gt=0, description="How old a webhook's signature may be, seconds")
     smtp_host: str = Field("127.0.0.1", description="Mail server")
     smtp_port: int = Field(1025, ge=1, le=65_535, description="Mail server's port")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "none",
+        description="How mail is encrypted: not at all, after STARTTLS (port 587), or from the start (port 465)",
+    )
+    smtp_user: str = Field("", description="Who we are to the mail server; empty: it does not ask")
+    smtp_password: str = Field("", validate_default=True, repr=False, description="The password of BETTING_SMTP_USER")
+    smtp_ca_file: str = Field(
+        "", description="File with the certificates that sign the mail server's; empty: those that the system trusts"
+    )
     smtp_timeout_seconds: float = Field(10, gt=0, description="How long the mail server may take, seconds")
     mail_from: str = Field("betting@example.com", description="Sender of customer messages")
     identity_keys: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -141,6 +159,52 @@ class Settings(BaseSettings):
     def end_seconds(self) -> float:
         """From SIGTERM to the end of the process at the latest: the grace period, and a little to close connections."""
         return self.shutdown_grace_seconds + 2
+
+    @field_validator("provider_key")
+    @classmethod
+    def _fits_a_header(cls, key: str) -> str:
+        if not re.fullmatch(r"[\x21-\x7e]*", key):
+            raise ValueError("has blanks, line breaks or characters that are no ASCII")
+        return key
+
+    @field_validator("provider_key_header")
+    @classmethod
+    def _is_a_header(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
+            raise ValueError("is no name of a header")
+        return name
+
+    @field_validator("smtp_user")
+    @classmethod
+    def _is_told_in_private(cls, user: str, info: ValidationInfo) -> str:
+        if user and info.data.get("smtp_security") == "none":
+            raise ValueError("user and password would go unencrypted; set BETTING_SMTP_SECURITY to starttls or tls")
+        return user
+
+    @field_validator("smtp_password")
+    @classmethod
+    def _belongs_to_a_user(cls, password: str, info: ValidationInfo) -> str:
+        if bool(password) != bool(info.data.get("smtp_user", password)):
+            raise ValueError("user and password go together; set both, or neither")
+        return password
+
+    @field_validator("smtp_ca_file")
+    @classmethod
+    def _has_certificates(cls, file: str) -> str:
+        try:
+            ssl.create_default_context(cafile=file or None)
+        except OSError as error:
+            raise ValueError(f"cannot be read as certificates: {error.strerror or error}") from None
+        return file
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_one_address(cls, sender: str) -> str:
+        """A sender that no mail server takes would make each message undeliverable."""
+        found = getaddresses([sender])
+        if len(found) != 1 or not re.fullmatch(r"[\x21-\x3f\x41-\x7e]+@[\x21-\x3f\x41-\x7e]+", found[0][1]):
+            raise ValueError("is not one address in ASCII, such as Betting <betting@example.com>")
+        return sender
 
     @field_validator("identity_keys")
     @classmethod

@@ -43,6 +43,11 @@ class Folder:
         """What the service and the sandbox share to sign webhooks."""
         return self.root / "webhook-secret"
 
+    @property
+    def certificate(self) -> Path:
+        """What the inbox shows, where mail is encrypted."""
+        return self.root / "inbox.pem"
+
     def webhook_secret(self) -> str:
         """The secret of this folder's system, made once and readable by its owner alone."""
         if not self.secret.exists():
@@ -76,6 +81,7 @@ class Folder:
         shutil.rmtree(self.restate, ignore_errors=True)
         shutil.rmtree(self.metrics, ignore_errors=True)
         self.secret.unlink(missing_ok=True)
+        self.certificate.unlink(missing_ok=True)
         for part in ("", "-wal", "-shm", "-journal"):
             self.database.with_name(self.database.name + part).unlink(missing_ok=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.dev.certificate import certificate
 from app.dev.children import Child
 from app.dev.folder import Folder
 from app.dev.ports import HOST, Ports
@@ -87,17 +88,26 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
     )
 
 
+def _secrets(settings: Settings, folder: Folder) -> dict[str, str]:
+    """What the service and the sandbox have to share: the developer's own, or else what the folder keeps."""
+    shared = {"BETTING_WEBHOOK_SECRET": ",".join(settings.webhook_secret) or folder.webhook_secret()}
+    if settings.smtp_security == "none" or settings.smtp_ca_file:
+        return shared
+    shown = str(certificate(folder.certificate))
+    return shared | {"BETTING_SMTP_CA_FILE": shown, "SANDBOX_SMTP_CERTIFICATE": shown}
+
+
 def _service_environment(ports: Ports, settings: Settings, folder: Folder) -> dict[str, str]:
     """The developer's settings, with the sandbox as the world outside; Restate signs nothing on this machine."""
     return (
         {f"BETTING_{name.upper()}": text for name, text in amounts(settings).items()}
         | os.environ
+        | _secrets(settings, folder)
         | {
             "PYTHONPATH": str(IMPORTABLE),
             "BETTING_HOST": HOST,
             "BETTING_PORT": str(ports.service),
             "BETTING_METRICS_PORT": str(ports.metrics),
-            "BETTING_WEBHOOK_SECRET": ",".join(settings.webhook_secret) or folder.webhook_secret(),
             "BETTING_UNSIGNED_CALLS": "allowed",
             "BETTING_PROVIDER_URL": ports.url("sandbox"),
             "BETTING_SMTP_HOST": HOST,

@@ -1,7 +1,7 @@
 """The payment provider, as the services see it."""
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -95,14 +95,23 @@ class _Conflict(Wire):
     error: str = ""
 
 
+BEARER = "Authorization"
+
+
+def credentials(key: str, header: str = BEARER) -> dict[str, str]:
+    """The header that tells the provider who we are: a bearer token, or the key as it is in a header of its own."""
+    return {header: f"Bearer {key}" if header.lower() == BEARER.lower() else key} if key else {}
+
+
 class HttpPaymentProvider:
     """The provider's HTTP API. Whatever is not a clear and matching answer in time is an unknown outcome."""
 
-    def __init__(self, base_url: str, timeout_seconds: float) -> None:
+    def __init__(self, base_url: str, timeout_seconds: float, credentials: Mapping[str, str] | None = None) -> None:
         self._timeout_seconds = timeout_seconds
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout_seconds,
+            headers=credentials,
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
             trust_env=False,  # only the composition root reads the environment
         )

@@ -1,16 +1,21 @@
 """A mail server that keeps what it gets, so that people and tests can read what customers were told."""
 
 import asyncio
+import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from aiosmtpd.smtp import SMTP, Envelope
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
 
+from app.providers.messages import Security
 from app.sandbox.store import Mail, Store
 
 
@@ -29,17 +34,64 @@ class Inbox:
         return "250 OK"
 
 
+@dataclass(frozen=True)
+class Demands:
+    """What the inbox asks of whoever brings mail, such as encryption and a user; nothing, as on one's own machine."""
+
+    security: Security = "none"
+    certificate: Path | None = None
+    key: Path | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    utf8: bool = True
+    """Whether addresses may have characters beyond ASCII (RFC 6531)."""
+
+    def context(self) -> ssl.SSLContext | None:
+        """The certificate that is shown."""
+        if self.security == "none":
+            return None
+        assert self.certificate is not None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+    def conversation(self, store: Store, context: ssl.SSLContext | None) -> SMTP:
+        """A conversation with one who brings mail."""
+        with warnings.catch_warnings():
+            # It knows of no encryption but its own STARTTLS, and warns where all is encrypted from the start.
+            warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS")
+            return self._conversation(store, context)
+
+    def _conversation(self, store: Store, context: ssl.SSLContext | None) -> SMTP:
+        return SMTP(
+            Inbox(store),
+            hostname="sandbox",
+            enable_SMTPUTF8=self.utf8,
+            tls_context=context if self.security == "starttls" else None,
+            require_starttls=self.security == "starttls",
+            auth_required=bool(self.user),
+            auth_require_tls=self.security == "starttls",
+            authenticator=self._known,
+        )
+
+    def _known(self, server: SMTP, session: Any, envelope: Envelope, mechanism: str, given: Any) -> AuthResult:
+        expected = (self.user.encode(), self.password.encode())
+        return AuthResult(success=isinstance(given, LoginPassword) and (given.login, given.password) == expected)
+
+
 @asynccontextmanager
-async def listening(store: Store, host: str, port: int) -> AsyncIterator[None]:
+async def listening(store: Store, host: str, port: int, demands: Demands) -> AsyncIterator[None]:
     """Take mail while in here."""
     conversations = WeakSet[SMTP]()
+    context = demands.context()
 
     def converse() -> SMTP:
-        conversation = SMTP(Inbox(store), hostname="sandbox", enable_SMTPUTF8=True)
+        conversation = demands.conversation(store, context)
         conversations.add(conversation)
         return conversation
 
-    server = await asyncio.get_running_loop().create_server(converse, host, port)
+    encrypted = context if demands.security == "tls" else None
+    server = await asyncio.get_running_loop().create_server(converse, host, port, ssl=encrypted)
     try:
         yield
     finally:

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.sandbox.inbox import listening
+from app.providers.payments import BEARER
+from app.sandbox.credentials import Demanding
+from app.sandbox.inbox import Demands, listening
 from app.sandbox.movements import Movements
 from app.sandbox.orders import Charge, Payout
 from app.sandbox.payments import Desk
@@ -37,13 +39,16 @@ async def serve(
     webhook_base: str,
     webhook_secret: str,
     stop: asyncio.Event | None = None,
+    provider_key: str | None = None,
+    provider_key_header: str = BEARER,
+    demands: Demands = Demands(),  # noqa: B008, it is frozen
 ) -> None:
     """Run the sandbox until SIGTERM or SIGINT, or until `stop`. The inbox is open before /health answers."""
     store = Store(database)
     stop = stop or _signalled()
-    app = build_app(store, webhook_base, webhook_secret, stop)
+    app = Demanding(build_app(store, webhook_base, webhook_secret, stop), provider_key, provider_key_header)
     try:
-        async with listening(store, host, smtp_port):
+        async with listening(store, host, smtp_port, demands):
             # Starlette and hypercorn have each their own words for the same ASGI.
             await serve_http(app, _config(host, port), shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
     finally:

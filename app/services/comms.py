@@ -6,6 +6,7 @@ import restate
 from opentelemetry.trace import SpanKind
 
 from app.domain.messages import Message
+from app.providers.messages import UndeliverableError
 from app.services.boundary import FORGET_AT_ONCE, requests_checked
 from app.services.observed import observed
 from app.services.outside import outside
@@ -31,7 +32,7 @@ async def _hand_over(message: Message) -> str:
     try:
         with traces.span("hand over to the mail server", SpanKind.CLIENT):
             await outside().mailer.send(message)
-    except ValueError as error:  # for good: trying again would hold this up for ever and help nobody
+    except UndeliverableError as error:  # for good: trying again would hold this up for ever and help nobody
         metrics.MESSAGES.labels("undeliverable").inc()
         logger.warning("undeliverable: %s", error)
         return f"undeliverable: {error}"

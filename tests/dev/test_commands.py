@@ -23,23 +23,25 @@ def test_settings_as_json_name_every_variable_with_its_default_and_value() -> No
     assert all(row["description"] for row in rows.values())
 
 
+TOLD = {"BETTING_SMTP_SECURITY": "tls", "BETTING_SMTP_USER": "us"}
 SECRETS = [f"BETTING_{name.upper()}" for name in Settings.model_fields if Settings.is_secret(name)]
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_settings_do_not_show_a_secret_of_the_operator(output: str) -> None:
-    answer = betting("settings", "--output", output, environment=dict.fromkeys(SECRETS, "my-own,secret"))
+    answer = betting("settings", "--output", output, environment=TOLD | dict.fromkeys(SECRETS, "my-own,secret"))
 
     assert "my-own" not in answer.stdout
     assert answer.stdout.count("(hidden)") == len(SECRETS) > 0
 
 
 def test_every_secret_is_hidden_from_logs_and_from_the_settings_own_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    for number, name in enumerate(SECRETS):
-        monkeypatch.setenv(name, f"secret-{number}")
+    secrets = {name: f"secret-{number}" for number, name in enumerate(SECRETS)}
+    for name, value in {**TOLD, **secrets}.items():
+        monkeypatch.setenv(name, value)
     settings = Settings()
 
-    assert set(settings.secrets) == {f"secret-{number}" for number in range(len(SECRETS))}
+    assert set(settings.secrets) == set(secrets.values())
     assert "secret-" not in repr(settings)
     assert {name for name in Settings.model_fields if re.search("secret|password|_key$", name)} == {
         name.removeprefix("BETTING_").lower() for name in SECRETS
@@ -96,6 +98,37 @@ def test_an_identity_key_is_one_that_the_sdk_can_check_signatures_by(key: str) -
             Settings(identity_keys=(key,))
     else:
         assert Settings(identity_keys=(key,)).identity_keys == (key,)
+
+
+MAIL = {"BETTING_SMTP_USER": "us", "BETTING_SMTP_PASSWORD": "s3cret", "BETTING_SMTP_SECURITY": "starttls"}
+WRONG = [
+    ("a user without encryption", MAIL | {"BETTING_SMTP_SECURITY": "none"}, "would go unencrypted"),
+    ("a user without encryption by default", {**MAIL, "BETTING_SMTP_SECURITY": None}, "would go unencrypted"),
+    ("a user without a password", MAIL | {"BETTING_SMTP_PASSWORD": ""}, "BETTING_SMTP_PASSWORD=(hidden): "),
+    ("a password without a user", MAIL | {"BETTING_SMTP_USER": ""}, "go together"),
+    ("an unknown encryption", MAIL | {"BETTING_SMTP_SECURITY": "ssl"}, "BETTING_SMTP_SECURITY=ssl: "),
+    ("certificates that are not there", MAIL | {"BETTING_SMTP_CA_FILE": "/none"}, "BETTING_SMTP_CA_FILE=/none: "),
+    ("certificates that are none", MAIL | {"BETTING_SMTP_CA_FILE": __file__}, "cannot be read as certificates"),
+    ("a sender that is none", {"BETTING_MAIL_FROM": "betting"}, "BETTING_MAIL_FROM=betting: "),
+    ("a sender that few servers take", {"BETTING_MAIL_FROM": "a@münchen.de"}, "is not one address in ASCII"),
+    ("two senders", {"BETTING_MAIL_FROM": "a@example.com, b@example.com"}, "is not one address in ASCII"),
+    ("a sender with a line break", {"BETTING_MAIL_FROM": "a@example.com\nBcc: b@example.com"}, "is not one address"),
+    ("a key with a line break", {"BETTING_PROVIDER_KEY": "s3cret\nX: y"}, "BETTING_PROVIDER_KEY=(hidden): "),
+    ("a key beyond ASCII", {"BETTING_PROVIDER_KEY": "s3crét"}, "characters that are no ASCII"),
+    ("a header that is none", {"BETTING_PROVIDER_KEY_HEADER": "X Key"}, "is no name of a header"),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_what_could_not_work_at_provider_or_mail_server_is_refused_at_the_start(
+    given: dict[str, str | None], said: str
+) -> None:
+    answer = betting("serve", environment=ALONE | {name: value for name, value in given.items() if value is not None})
+
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert "s3cr" not in answer.stderr
+    assert "Traceback" not in answer.stderr
 
 
 @pytest.mark.parametrize("command", ["settings", "serve", "dev", "sandbox"])

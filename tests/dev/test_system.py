@@ -93,6 +93,23 @@ def test_without_a_secret_in_the_environment_service_and_sandbox_share_one_of_th
         assert secret not in (tmp_path / "output").read_text() + system.log()
 
 
+def test_provider_and_mail_server_can_demand_to_know_who_we_are(tmp_path: Path) -> None:
+    told = {
+        "BETTING_PROVIDER_KEY": "k3y-of-the-provider",
+        "BETTING_SMTP_SECURITY": "starttls",
+        "BETTING_SMTP_USER": "us",
+        "BETTING_SMTP_PASSWORD": "pa55-of-the-mail-server",
+    }
+    with running(tmp_path, environment=told) as system:
+        refused = httpx.get(f"{system.sandbox}/charges/any", trust_env=False)
+        deposit(system, "u")
+
+        assert refused.status_code == 401
+        assert system.eventually(lambda: system.mails("a@example.com"))
+        said = (tmp_path / "output").read_text() + system.log()
+        assert not [secret for secret in told.values() if "-of-the-" in secret and secret in said]
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_everything(tmp_path: Path, signum: signal.Signals) -> None:
     with running(tmp_path) as system:

@@ -1,15 +1,20 @@
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import aiosmtplib
 import httpx
 import pytest
 
+from app.dev.certificate import certificate
 from app.domain.messages import Message
-from app.providers.messages import SmtpMailer, compose
+from app.providers.messages import Access, Security, SmtpMailer, UndeliverableError, compose
+from app.sandbox.inbox import Demands
 from tests.sandbox.running import Address, free_ports, sandbox
 
 SENDER = "betting@example.com"
@@ -91,7 +96,7 @@ async def test_what_is_not_one_address_is_never_sent(mailer: SmtpMailer, to: str
 
 @pytest.mark.parametrize("subject", ["Paid\nBcc: eve@example.com", "Paid\r\n\r\nbody"])
 async def test_a_subject_cannot_add_headers(mailer: SmtpMailer, address: Address, subject: str) -> None:
-    with pytest.raises(ValueError, match="linefeed"):
+    with pytest.raises(ValueError, match="not to be sent as a mail"):
         await mailer.send(message("headers@example.com", subject=subject))
     await mailer.send(message("headers@example.com"))
 
@@ -194,3 +199,139 @@ async def test_a_mail_server_that_restarts_is_found_again(tmp_path: Path) -> Non
                 mails = await inbox(address, "ann@example.com")
 
     assert len(mails) == 2
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of 127.0.0.1 with its key."""
+    return certificate(tmp_path_factory.mktemp("certificates") / "mail.pem")
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_mail_goes_encrypted_and_with_our_password(tmp_path: Path, shown: Path, security: Security) -> None:
+    demands = Demands(security, shown, user="us", password="s3cret")
+    async with (
+        sandbox(tmp_path / "s.sqlite", demands=demands) as address,
+        SmtpMailer("127.0.0.1", address.smtp, SENDER, 5, Access(security, "us", "s3cret", str(shown))) as mailer,
+    ):
+        for n in range(2):
+            await mailer.send(message("ann@example.com", f"m-{n}"))
+
+        assert len(await inbox(address, "ann@example.com")) == 2
+
+
+ACCESSES = [
+    ("not encrypted", Access()),
+    ("encrypted and nobody", Access("starttls", ca_file="shown")),
+    ("a wrong password", Access("starttls", "us", "guessed", "shown")),
+    ("an unknown user", Access("starttls", "them", "s3cret", "shown")),
+    ("not believing the server", Access("starttls", "us", "s3cret")),
+    ("encrypted otherwise than the server", Access("tls", "us", "s3cret", "shown")),
+]
+
+
+@pytest.mark.parametrize("access", [case[1] for case in ACCESSES], ids=[case[0] for case in ACCESSES])
+async def test_a_mail_server_that_does_not_take_us_loses_no_message(
+    tmp_path: Path, shown: Path, access: Access
+) -> None:
+    """Once the setting is mended, the same message is sent; it is never told undeliverable."""
+    access = replace(access, ca_file=access.ca_file and str(shown))
+    demands = Demands("starttls", shown, user="us", password="s3cret")
+    async with (
+        sandbox(tmp_path / "s.sqlite", demands=demands) as address,
+        SmtpMailer("127.0.0.1", address.smtp, SENDER, 2, access) as mailer,
+    ):
+        with pytest.raises((aiosmtplib.SMTPException, OSError)):
+            await mailer.send(message("ann@example.com"))
+
+        assert await inbox(address, "ann@example.com") == []
+
+
+async def test_encryption_is_never_given_up_silently(address: Address, shown: Path) -> None:
+    async with SmtpMailer("127.0.0.1", address.smtp, SENDER, 5, Access("starttls", ca_file=str(shown))) as mailer:
+        with pytest.raises(aiosmtplib.SMTPException):
+            await mailer.send(message("plain.server@example.com"))
+
+    assert await inbox(address, "plain.server@example.com") == []
+
+
+@pytest.mark.parametrize("to", ["a@münchen.de", "jürgen@example.com"])
+async def test_an_address_that_the_mail_server_cannot_take_is_given_up_on(tmp_path: Path, to: str) -> None:
+    async with (
+        sandbox(tmp_path / "s.sqlite", demands=Demands(utf8=False)) as address,
+        SmtpMailer("127.0.0.1", address.smtp, SENDER) as mailer,
+    ):
+        with pytest.raises(UndeliverableError):
+            await mailer.send(message(to))
+        await mailer.send(message("next@example.com"))
+
+        assert len(await inbox(address, "next@example.com")) == 1
+
+
+async def test_an_address_beyond_ascii_is_sent_to_where_the_mail_server_takes_it(
+    mailer: SmtpMailer, address: Address
+) -> None:
+    await mailer.send(message("a@münchen.de"))
+
+    assert len(await inbox(address, "a@münchen.de")) == 1
+
+
+ODD = ["\ud800", "a\x00b", "\r", "\r\n.\r\n", "x" * 100_000, "\u2028", "=?utf-8?q?=ff?=", "\x85", "\x1c", "\x0b"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("part", ["to", "subject", "text", "message_id"])
+async def test_whatever_a_message_holds_it_is_sent_or_given_up_on(
+    mailer: SmtpMailer, address: Address, part: str, odd: str
+) -> None:
+    told: dict[str, Any] = {"to": "odd@example.com", "message_id": "m", "subject": "s", "text": "t"} | {part: odd}
+    if part == "to":
+        told["to"] = f"{odd}@example.com"
+
+    with suppress(UndeliverableError):
+        await mailer.send(Message.model_construct(**told))
+    await mailer.send(message("after.odd@example.com", uuid4().hex))
+
+    assert await inbox(address, "after.odd@example.com")
+
+
+class Refusing(MailServer):
+    """A mail server that answers a command with a no."""
+
+    def __init__(self, command: str, reply: str) -> None:
+        super().__init__()
+        self.command, self.reply = command.encode(), f"{reply}\r\n".encode()
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        while line := await reader.readline():
+            content = line == b"." + b"\r\n" and self.command == b"."
+            if line.startswith(b"DATA") and self.command != b"DATA":
+                writer.write(b"354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                content = self.command == b"."
+            writer.write(self.reply if content or line.startswith(self.command) else b"250 fine\r\n")
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "for_good"),
+    [
+        ("RCPT", "550 no such mailbox", True),
+        ("RCPT", "450 later", False),
+        ("RCPT", "530 who are you", False),
+        (".", "554 not this", True),
+        (".", "451 later", False),
+        ("DATA", "554 not this", True),
+        ("MAIL", "550 not from you", False),
+        ("MAIL", "530 authenticate first", False),
+    ],
+)
+async def test_a_no_is_for_good_where_it_is_about_the_message_and_not_about_us(
+    command: str, reply: str, for_good: bool
+) -> None:
+    async with Refusing(command, reply).mailer(timeout_seconds=2) as mailer:
+        with pytest.raises((UndeliverableError, aiosmtplib.SMTPException)) as refused:
+            await mailer.send(message("ann@example.com"))
+
+    assert isinstance(refused.value, UndeliverableError) is for_good

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from hypercorn.asyncio import serve as serve_http
@@ -72,12 +73,12 @@ async def healthy(url: str) -> None:
 
 @asynccontextmanager
 async def sandbox(
-    database: Path, webhook_base: str = "http://127.0.0.1:9", address: Address | None = None
+    database: Path, webhook_base: str = "http://127.0.0.1:9", address: Address | None = None, **demands: Any
 ) -> AsyncIterator[Address]:
     address = address or Address(*free_ports(2))
     stop = asyncio.Event()
     running = asyncio.create_task(
-        serve("127.0.0.1", address.http, address.smtp, database, webhook_base, SECRET, stop=stop)
+        serve("127.0.0.1", address.http, address.smtp, database, webhook_base, SECRET, stop=stop, **demands)
     )
     try:
         await healthy(address.url)
