@@ -1,7 +1,8 @@
 """What a decision did, as the business counts it: read off two versions of a player's document.
 
 Whatever moves money changes the document, so numbers that are counted from here add up to the books:
-credited - paid + sent back = what the provider gave; accepted stakes - returned = what the house and open bets hold.
+credited - taken back + regained - paid + sent back = what the provider gave; accepted stakes - returned = what the house
+and open bets hold.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,10 @@ class Event(StrEnum):
     DEPOSIT_CREDITED = "depositCredited"
     DEPOSIT_DECLINED = "depositDeclined"
     DEPOSIT_FAILED = "depositFailed"
+    DEPOSIT_CANCELLED = "depositCancelled"
+    DEPOSIT_REFUNDED = "depositRefunded"
+    DEPOSIT_CHARGED_BACK = "depositChargedBack"
+    CHARGEBACK_REVERSED = "chargebackReversed"
     WITHDRAWAL_HELD = "withdrawalHeld"
     WITHDRAWAL_PAID = "withdrawalPaid"
     WITHDRAWAL_RETURNED = "withdrawalReturned"
@@ -48,6 +53,12 @@ _DEPOSITS = {
     "credited": Event.DEPOSIT_CREDITED,
     "declined": Event.DEPOSIT_DECLINED,
     "failed": Event.DEPOSIT_FAILED,
+    "cancelled": Event.DEPOSIT_CANCELLED,
+}
+_TAKEN_BACK = {
+    "refunded": Event.DEPOSIT_REFUNDED,
+    "chargedBack": Event.DEPOSIT_CHARGED_BACK,
+    None: Event.CHARGEBACK_REVERSED,
 }
 _WITHDRAWALS = {
     "held": Event.WITHDRAWAL_HELD,
@@ -62,6 +73,7 @@ def activity(before: Player, after: Player) -> list[Happened]:
         return []
     return [
         *_statuses(before.deposits, after.deposits, _DEPOSITS),
+        *_taken_back(before.deposits, after.deposits),
         *_withdrawals(before.withdrawals, after.withdrawals),
         *_bets(before, after),
     ]
@@ -82,6 +94,12 @@ def _withdrawals(before: Mapping[str, Withdrawal], after: Mapping[str, Withdrawa
             if old.status != "paid":  # nobody had told us that it had left before it came back
                 yield Happened(Event.WITHDRAWAL_PAID, new.amount, new.currency)
             yield Happened(Event.PAYOUT_SENT_BACK, new.amount, new.currency)
+
+
+def _taken_back(before: Mapping[str, Deposit], after: Mapping[str, Deposit]) -> Iterator[Happened]:
+    for old, new in _changed(before, after):
+        if new.taken_back != (None if old is None else old.taken_back):
+            yield Happened(_TAKEN_BACK[new.taken_back], new.amount, new.currency)
 
 
 def _bets(before: Player, after: Player) -> Iterator[Happened]:

@@ -1,12 +1,22 @@
 """Deposits: reserved against the player's limits, then credited or released. Credits are never blocked."""
 
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
 from app.domain.currency import money
 from app.domain.model import Moment, Wire
+from app.domain.payments import EventStatus
 from app.domain.player import Decision, Deposit, Player, Policy, book, message, method_name
 from app.domain.protection import limit_reached, restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use
 from app.domain.wallet import Account, Kind, Wallet, move
+
+MAX_WALLETS = 20
+"""Wallets of a player, counting those that a reservation may yet make."""
+MAX_ID = 64
+"""Characters of an id."""
 
 
 class ReserveDeposit(Wire):
@@ -26,12 +36,26 @@ class EndDeposit(Wire):
 
     deposit_id: str
     now: Moment
+    waited_for_customer: bool = False
+    """Whether the charge needed the customer (3-D Secure): it may have been made after a restriction began."""
+
+
+class TakeBack(Wire):
+    """A provider's event that money of a deposit went back, or came again after that."""
+
+    deposit_id: str
+    status: EventStatus
+    event_id: str | None = None
+    now: Moment
 
 
 def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> Decision[Deposit]:
-    """Allow a deposit and count it at once. The same again is answered as it stands; other content is a conflict."""
-    wallet = player.wallets.get(request.wallet_id)
-    currency = request.currency or (wallet.currency if wallet is not None else policy.default_currency)
+    """Allow a deposit and count it at once. The same again is answered as it stands; other content is a conflict.
+
+    A new wallet is made by its first credit only; until then its reservations hold its currency.
+    """
+    held_currency = _currency_of(player, request.wallet_id)
+    currency = request.currency or held_currency or policy.default_currency
     deposit = Deposit(
         wallet_id=request.wallet_id,
         amount=request.amount,
@@ -41,11 +65,13 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
         reserved_at=request.now,
     )
     if (known := player.deposits.get(request.deposit_id)) is not None:
-        return Decision(player, known if _same_content(known, deposit) else id_reused("depositId", request.deposit_id))
+        same = _same_content(known, deposit, request.currency)
+        return Decision(player, known if same else id_reused("depositId", request.deposit_id))
     refused = (
         restricted(player, request.now)
-        or _currency_refused(wallet, currency)
+        or _currency_refused(held_currency, currency)
         or policy.not_accepted(currency)
+        or _wallets_refused(player, request.wallet_id)
         or _method_refused(request.payment_method, policy)
         or limit_reached(player, LimitKind.DEPOSIT, request.amount, currency, request.now, policy)
     )
@@ -53,8 +79,6 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
         return Decision(player, refused)
     use = Use(at=request.now, amount=request.amount, currency=currency, reference=request.deposit_id)
     reserved = player.changed(
-        email=request.email,
-        wallets={**player.wallets, request.wallet_id: wallet or Wallet(currency=currency)},
         deposits={**player.deposits, request.deposit_id: deposit},
         uses=_counted(player, use),
     )
@@ -62,31 +86,42 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
 
 
 def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
-    """The money is ours: credit it, once. A deposit that had been given up is credited all the same."""
+    """The money is ours: credit it, once. A deposit that had been given up is credited all the same.
+
+    What the provider took back before we knew of the credit goes back at once. So does what was charged while the
+    customer was asked, if the player has been restricted meanwhile: the provider is then to refund it.
+    """
     deposit = player.deposits[request.deposit_id]
     if deposit.status == "credited":
         return Decision(player, deposit)
-    after = book(
-        player,
-        deposit.wallet_id,
-        Kind.DEPOSIT,
-        request.deposit_id,
-        move(Account.PROVIDER, Account.CASH, deposit.amount),
-        request.now,
+    wallet_id = _wallet_for(player, deposit)
+    opened = player.changed(
+        wallets={**player.wallets, wallet_id: player.wallets.get(wallet_id) or Wallet(currency=deposit.currency)},
+        email=_address(player, deposit),
     )
-    credited = deposit.model_copy(update={"status": "credited", "balance": after.wallets[deposit.wallet_id].balance})
+    assert opened.wallets[wallet_id].currency == deposit.currency, "a wallet has one currency"
+    postings = move(Account.PROVIDER, Account.CASH, deposit.amount)
+    after = book(opened, wallet_id, Kind.DEPOSIT, request.deposit_id, postings, request.now)
+    changes = {"status": "credited", "balance": after.wallets[wallet_id].balance}
+    credited = deposit.model_copy(
+        update=changes | ({"credited_to": wallet_id} if wallet_id != deposit.wallet_id else {})
+    )
     uses = after.uses
     if deposit.status != "reserved":  # its release had taken it off the limits
         use = Use(at=request.now, amount=deposit.amount, currency=deposit.currency, reference=request.deposit_id)
         uses = _counted(after, use)
     after = after.changed(deposits={**after.deposits, request.deposit_id: credited}, uses=uses)
     told = message(
-        after.changed(email=deposit.email),
+        after,
         ("deposit", request.deposit_id, "credited"),
         "Your deposit has arrived",
-        f"We have credited {money(deposit.amount, deposit.currency)} to your wallet {deposit.wallet_id}.",
+        f"We have credited {money(deposit.amount, deposit.currency)} to your wallet {wallet_id}.",
     )
-    return Decision(after, credited, told)
+    if request.waited_for_customer and restricted(player, request.now) is not None:
+        refund = {**credited.events, f"{EventStatus.REFUNDED}:": EventStatus.REFUNDED}
+        credited = credited.model_copy(update={"events": refund, "refund_due": True})
+        after = after.changed(deposits={**after.deposits, request.deposit_id: credited})
+    return _balanced_with_events(Decision(after, credited, told), request.deposit_id, request.now)
 
 
 def decline_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
@@ -94,9 +129,100 @@ def decline_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     return _release(player, request, "declined")
 
 
+def cancel_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
+    """The provider confirmed that a charge which waited for the customer is void."""
+    return _release(player, request, "cancelled")
+
+
 def fail_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     """Nobody could tell what became of the charge until its deadline: the reservation ends."""
     return _release(player, request, "failed")
+
+
+def take_back_deposit(player: Player, request: TakeBack) -> Decision[Deposit]:
+    """Money of a deposit went back to the customer, or came again: once an event, in whatever order they come.
+
+    Cash goes below zero where the money is gone. An event of a deposit that is not credited is kept until it is.
+    """
+    deposit = player.deposits[request.deposit_id]
+    if _name(request) in deposit.events:
+        return Decision(player, deposit)
+    noted = deposit.model_copy(update={"events": {**deposit.events, _name(request): request.status}})
+    after = player.changed(deposits={**player.deposits, request.deposit_id: noted})
+    return _balanced_with_events(Decision(after, noted), request.deposit_id, request.now)
+
+
+def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: datetime) -> Decision[Deposit]:
+    """Make the book agree with all that the provider said of a credited deposit, with one movement at most.
+
+    What is taken back follows from which events came, not from their order: it is all, while the deposit is refunded or
+    was charged back more often than that was reversed.
+    """
+    player, deposit = decision.player, decision.player.deposits[deposit_id]
+    wanted = _taken_back(deposit)
+    if deposit.status != "credited" or (wanted is None) == (deposit.taken_back is None):
+        return decision
+    wallet_id = deposit.credited_to or deposit.wallet_id
+    if wanted is None:
+        kind, postings = Kind.CHARGEBACK_REVERSED, move(Account.PROVIDER, Account.CASH, deposit.amount)
+    else:
+        kind, postings = _BOOKED[wanted], move(Account.CASH, Account.PROVIDER, deposit.amount)
+    after = book(player, wallet_id, kind, deposit_id, postings, now)
+    times = deposit.times_taken_back + (wanted is not None)
+    changed = deposit.model_copy(update={"taken_back": wanted, "times_taken_back": times})
+    after = after.changed(deposits={**after.deposits, deposit_id: changed})
+    _assert_not_taken_twice(after, deposit_id, changed)
+    subject, text = _TOLD[kind]
+    told = message(
+        after,
+        ("deposit", deposit_id, kind, str(times)),
+        subject,
+        text.format(amount=money(deposit.amount, deposit.currency), wallet=wallet_id),
+    )
+    return Decision(after, changed, (*decision.messages, *told))
+
+
+def _taken_back(deposit: Deposit) -> str | None:
+    """Who has the money of a credited deposit now, if not we: it was refunded, or charged back and not reversed."""
+    told = Counter(deposit.events.values())
+    if told[EventStatus.REFUNDED]:
+        return "refunded"
+    if told[EventStatus.CHARGEBACK] > told[EventStatus.CHARGEBACK_REVERSED]:
+        return "chargedBack"
+    return None
+
+
+_BOOKED = {"refunded": Kind.DEPOSIT_REFUNDED, "chargedBack": Kind.DEPOSIT_CHARGED_BACK}
+_TOLD = {
+    Kind.DEPOSIT_REFUNDED: (
+        "Your deposit was refunded",
+        "We have given {amount} from your wallet {wallet} back to where it came from.",
+    ),
+    Kind.DEPOSIT_CHARGED_BACK: (
+        "Your deposit was charged back",
+        "Your bank has taken back your deposit of {amount}; we have taken it from your wallet {wallet}.",
+    ),
+    Kind.CHARGEBACK_REVERSED: (
+        "Your deposit is back",
+        "Your bank has returned your deposit of {amount}; we have credited it to your wallet {wallet} again.",
+    ),
+}
+
+
+def _assert_not_taken_twice(player: Player, deposit_id: str, deposit: Deposit) -> None:
+    """As far as the newest movements tell, what is taken back of a deposit is never more than the deposit."""
+    kinds = {Kind.DEPOSIT, Kind.DEPOSIT_REFUNDED, Kind.DEPOSIT_CHARGED_BACK, Kind.CHARGEBACK_REVERSED}
+    moved = [
+        entry.postings[Account.CASH]
+        for entry in player.entries
+        if entry.reference == deposit_id and entry.kind in kinds and entry.postings.get(Account.CASH)
+    ]
+    assert abs(sum(moved)) <= deposit.amount, f"deposit {deposit_id} moved {moved}"
+
+
+def _name(request: TakeBack) -> str:
+    """Which events are one: those with the same id, or with the same content where they have none."""
+    return f"{request.status}:{request.event_id or ''}"
 
 
 def _release(player: Player, request: EndDeposit, status: str) -> Decision[Deposit]:
@@ -109,7 +235,7 @@ def _release(player: Player, request: EndDeposit, status: str) -> Decision[Depos
         deposits={**player.deposits, request.deposit_id: ended}, uses={**player.uses, LimitKind.DEPOSIT: uses}
     )
     told = message(
-        after.changed(email=deposit.email),
+        after.changed(email=_address(player, deposit)),
         ("deposit", request.deposit_id, "failed"),
         "Your deposit did not go through",
         f"Your deposit of {money(deposit.amount, deposit.currency)} was not made; nothing was credited.",
@@ -117,23 +243,60 @@ def _release(player: Player, request: EndDeposit, status: str) -> Decision[Depos
     return Decision(after, ended, told)
 
 
+def _address(player: Player, deposit: Deposit) -> str:
+    """Where the customer is told of a deposit: at the address that we have; only without one, at the deposit's."""
+    return deposit.email if player.email is None else player.email
+
+
+def _currency_of(player: Player, wallet_id: str) -> str | None:
+    """The currency of a wallet, or the one that reservations hold for it before its first credit."""
+    if (wallet := player.wallets.get(wallet_id)) is not None:
+        return wallet.currency
+    return next((one.currency for one in _reserved(player) if one.wallet_id == wallet_id), None)
+
+
+def _wallet_for(player: Player, deposit: Deposit) -> str:
+    """The wallet that a deposit is credited to: its own, or one beside it.
+
+    A deposit that was given up holds no currency, so its wallet may have come to be in another when the money arrives
+    after all.
+    """
+    wallet_id, number = deposit.wallet_id, 1
+    while (wallet := player.wallets.get(wallet_id)) is not None and wallet.currency != deposit.currency:
+        ending = f".{deposit.currency}" if number == 1 else f".{deposit.currency}.{number}"
+        wallet_id, number = f"{deposit.wallet_id[: MAX_ID - len(ending)]}{ending}", number + 1
+    return wallet_id
+
+
+def _wallets_refused(player: Player, wallet_id: str) -> Refused | None:
+    wallets = {*player.wallets, *(deposit.wallet_id for deposit in _reserved(player))}
+    if wallet_id in wallets or len(wallets) < MAX_WALLETS:
+        return None
+    return Refused(reason=Refusal.TOO_MANY_WALLETS, message=f"walletId: a player has at most {MAX_WALLETS} wallets")
+
+
+def _reserved(player: Player) -> Iterator[Deposit]:
+    return (deposit for deposit in player.deposits.values() if deposit.status == "reserved")
+
+
 def _counted(player: Player, use: Use) -> dict[LimitKind, list[Use]]:
     reserved = (deposit_id for deposit_id, deposit in player.deposits.items() if deposit.status == "reserved")
     return {**player.uses, LimitKind.DEPOSIT: add_use(player.uses.get(LimitKind.DEPOSIT, []), use, reserved)}
 
 
-def _same_content(known: Deposit, asked: Deposit) -> bool:
-    content = {"wallet_id", "amount", "currency", "payment_method", "email"}
+def _same_content(known: Deposit, asked: Deposit, currency: str | None) -> bool:
+    """Whether a request is the known one; without a currency it is, whatever has become of the wallet since."""
+    content = {"wallet_id", "amount", "payment_method", "email"} | ({"currency"} if currency is not None else set())
     return known.model_dump(include=content) == asked.model_dump(include=content)
 
 
-def _currency_refused(wallet: Wallet | None, currency: str) -> Refused | None:
-    if wallet is None or wallet.currency == currency:
+def _currency_refused(held: str | None, currency: str) -> Refused | None:
+    if held is None or held == currency:
         return None
     return Refused(
         reason=Refusal.WALLET_CURRENCY,
-        message=f"currency: this wallet is in {wallet.currency}, not {currency}",
-        metadata={"currency": wallet.currency},
+        message=f"currency: this wallet is in {held}, not {currency}",
+        metadata={"currency": held},
     )
 
 

@@ -77,6 +77,11 @@ def is_none(value: object) -> bool:
     return value is None
 
 
+def is_empty(value: object) -> bool:
+    """The same of a collection or a count."""
+    return not value
+
+
 class Wire(BaseModel):
     """What travels between our own components: camelCase, frozen, and blind to fields of a newer version."""
 

@@ -14,8 +14,9 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from app.domain.currency import CurrencyAmounts
 from app.domain.messages import Message
-from app.domain.model import DEFAULT_CURRENCY, Moment, State, Wire
+from app.domain.model import DEFAULT_CURRENCY, Moment, State, Wire, is_empty, is_none
 from app.domain.odds import Price, PriceChange
+from app.domain.payments import EventStatus
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import Limit, LimitKind, Restriction, RestrictionView, Use, restriction_view
 from app.domain.settlement import SelectionOutcome
@@ -80,6 +81,15 @@ class Deposit(State):
     status: str = "reserved"
     balance: Balance | None = None
     """What the wallet held right after the credit: a repeated request is told the same."""
+    credited_to: str | None = Field(None, exclude_if=is_none)
+    """The wallet that has the money, where it is not the one that was asked for."""
+    events: dict[str, EventStatus] = Field(default_factory=dict, exclude_if=is_empty)
+    """Refunds, chargebacks and reversals that the provider told of, each once, also before the credit."""
+    taken_back: str | None = Field(None, exclude_if=is_none)
+    """`refunded` or `chargedBack`, while the customer has the money of a credited deposit again."""
+    times_taken_back: int = Field(0, exclude_if=is_empty)
+    refund_due: bool = Field(False, exclude_if=is_empty)
+    """We gave it back ourselves: the provider is to refund it."""
 
 
 class Verdict(StrEnum):

@@ -24,6 +24,7 @@ class Refusal(StrEnum):
     UNKNOWN_WITHDRAWAL = "unknown_withdrawal"
     UNKNOWN_RECORD = "unknown_record"
     UNKNOWN_SETTLEMENT = "unknown_settlement"
+    UNKNOWN_DEPOSIT = "unknown_deposit"
     ID_REUSED = "id_reused"
     MARKET_NOT_OPEN = "market_not_open"
     MARKET_SUSPENDED = "market_suspended"
@@ -40,6 +41,7 @@ class Refusal(StrEnum):
     WALLET_CURRENCY = "wallet_currency"
     MARKET_CURRENCY = "market_currency"
     OVERTAKEN = "overtaken"
+    DEPOSIT_NOT_WAITING = "deposit_not_waiting"
     INSUFFICIENT_FUNDS = "insufficient_funds"
     DEPOSIT_LIMIT = "deposit_limit"
     STAKE_LIMIT = "stake_limit"
@@ -48,6 +50,7 @@ class Refusal(StrEnum):
     STAKE_TOO_HIGH = "stake_too_high"
     TOO_MANY_OPEN_BETS = "too_many_open_bets"
     RELATED_LEGS = "related_legs"
+    TOO_MANY_WALLETS = "too_many_wallets"
     CURRENCY_NOT_ACCEPTED = "currency_not_accepted"
 
 
@@ -64,6 +67,7 @@ HTTP_STATUS = {
         Refusal.UNKNOWN_WITHDRAWAL,
         Refusal.UNKNOWN_RECORD,
         Refusal.UNKNOWN_SETTLEMENT,
+        Refusal.UNKNOWN_DEPOSIT,
     },
     409: {
         Refusal.ID_REUSED,
@@ -82,6 +86,7 @@ HTTP_STATUS = {
         Refusal.WALLET_CURRENCY,
         Refusal.MARKET_CURRENCY,
         Refusal.OVERTAKEN,
+        Refusal.DEPOSIT_NOT_WAITING,
     },
     422: {
         Refusal.INSUFFICIENT_FUNDS,
@@ -92,6 +97,7 @@ HTTP_STATUS = {
         Refusal.STAKE_TOO_HIGH,
         Refusal.TOO_MANY_OPEN_BETS,
         Refusal.RELATED_LEGS,
+        Refusal.TOO_MANY_WALLETS,
         Refusal.CURRENCY_NOT_ACCEPTED,
     },
 }

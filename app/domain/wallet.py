@@ -28,6 +28,9 @@ class Kind(StrEnum):
     """What a statement calls a movement."""
 
     DEPOSIT = "deposit"
+    DEPOSIT_REFUNDED = "depositRefunded"
+    DEPOSIT_CHARGED_BACK = "depositChargedBack"
+    CHARGEBACK_REVERSED = "chargebackReversed"
     WITHDRAWAL_HELD = "withdrawalHeld"
     WITHDRAWAL_PAID = "withdrawalPaid"
     WITHDRAWAL_RETURNED = "withdrawalReturned"

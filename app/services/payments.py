@@ -6,19 +6,22 @@ from typing import Annotated
 import restate
 from pydantic import Field, StringConstraints
 from restate.exceptions import TerminalError
+from restate.serde import BytesSerde
 
 from app.domain.deposits import EndDeposit, ReserveDeposit
-from app.domain.follow_up import Watch
+from app.domain.follow_up import Watch, WhoseDeposit, watch_of
 from app.domain.model import Amount, Currency, Id, PublicRequest, Wire
-from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus
+from app.domain.payments import ChargeRequest, PaymentEvent, PaymentOutcome, PaymentStatus
 from app.domain.player import Deposit
+from app.domain.provider_events import is_of_payout, of_payout
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.wallet import Balance
 from app.domain.withdrawals import HoldWithdrawal, WithdrawalOrder
 from app.services import deposit_follow_up, player, provider_calls, withdrawal_follow_up, withdrawals
-from app.services.boundary import SparseBody, clock, refuse, requests_checked, takes
+from app.services.boundary import ANY, SparseBody, clock, refuse, requests_checked, takes
 from app.services.observed import observed
 from app.services.outside import outside
+from app.services.provider_events import Received, verified
 from app.services.shield import all_ended, was_stopped
 from app.services.withdrawals import Whose
 
@@ -44,7 +47,7 @@ class DepositRequest(PublicRequest):
 
 
 class DepositAnswer(Wire):
-    """How a deposit stands: credited, pending, actionRequired or failed."""
+    """How a deposit stands: credited, pending, actionRequired, failed or cancelled."""
 
     deposit_id: str
     status: str
@@ -72,54 +75,110 @@ class WithdrawAnswer(Wire):
 
 @payments.handler(name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest))
 async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswer:
-    """Reserve, charge, credit. An outcome that stays unknown is followed up, never taken for a no."""
+    """Reserve, charge, credit. An outcome that stays unknown is followed up, never taken for a no.
+
+    A deposit that is stopped once it may have been reserved is followed up as well.
+    """
     reservation = ReserveDeposit(
         deposit_id=request.deposit_id or f"d-{ctx.uuid()}",
         now=await clock(ctx),
         **request.model_dump(exclude={"deposit_id", "user_id"}, by_alias=False),
     )
-    reserved = (await ctx.object_call(player.reserve_deposit, request.user_id, reservation)).accepted()
-    if reserved.status != "reserved":
-        return _ended(reservation.deposit_id, reserved)
-    charge = _charge_for(reservation.deposit_id, request.user_id, reserved)
-    watch = Watch(charge=charge, reserved_at=reserved.reserved_at)
+    try:
+        reserving = ctx.object_call(player.reserve_deposit, request.user_id, reservation)
+        await all_ended(reserving)
+        reserved = (await reserving).accepted()
+        if reserved.status != "reserved":
+            return _ended(reservation.deposit_id, reserved)
+        return await _charged(ctx, watch_of(reservation.deposit_id, request.user_id, reserved), reservation.now)
+    except TerminalError as error:
+        if was_stopped(error):
+            whose = WhoseDeposit(user_id=request.user_id)
+            ctx.object_send(deposit_follow_up.resume, reservation.deposit_id, whose)
+        raise
+
+
+async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> DepositAnswer:
+    charge = watch.charge
     ctx.object_send(deposit_follow_up.begin, charge.reference, watch)
-    window_end = reserved.reserved_at + outside().patience.window
+    window_end = watch.reserved_at + outside().patience.window
     outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
     if outcome.status in (PaymentStatus.UNKNOWN, PaymentStatus.ACTION_REQUIRED):
         watch = watch.model_copy(update={"redirect_url": outcome.redirect_url})
+        answer = DepositAnswer(
+            deposit_id=charge.reference,
+            status="pending" if outcome.status is PaymentStatus.UNKNOWN else "actionRequired",
+            redirect_url=outcome.redirect_url,
+        )
         if await ctx.object_call(deposit_follow_up.go_on, charge.reference, watch):
-            status = "pending" if outcome.status is PaymentStatus.UNKNOWN else "actionRequired"
-            return DepositAnswer(deposit_id=charge.reference, status=status, redirect_url=outcome.redirect_url)
-        outcome = await _definite(ctx, charge, window_end)
-    return await _conclude(ctx, charge, outcome)
-
-
-async def _definite(ctx: restate.Context, charge: ChargeRequest, window_end: datetime) -> PaymentOutcome:
-    """Look a charge up for as long as it takes: its id is another player's deposit, which alone is followed up."""
-    tries = 0
-    while True:
-        await ctx.sleep(outside().patience.pause(tries), name="before the next look-up")
-        tries += 1
+            return answer
         outcome = await provider_calls.find_charge(ctx, charge)
-        assert outcome.at is not None
-        never_made = outcome.status is PaymentStatus.NEVER_SEEN and outcome.at >= window_end
-        if never_made or outcome.status in (PaymentStatus.DONE, PaymentStatus.DECLINED, PaymentStatus.CONFLICT):
-            return outcome
+        if not _is_last_word(outcome, window_end):
+            ctx.service_send(conclude_alone, watch)
+            return answer
+    ended = await _conclude(ctx, charge, outcome, waited=watch.reserved_at < now)
+    if outcome.status is PaymentStatus.CONFLICT:
+        refuse(id_reused("depositId", charge.reference))
+    return _ended(charge.reference, ended)
 
 
-async def _conclude(ctx: restate.Context, charge: ChargeRequest, outcome: PaymentOutcome) -> DepositAnswer:
+@payments.handler(name="concludeAlone", ingress_private=True)
+async def conclude_alone(ctx: restate.Context, watch: Watch) -> None:
+    """Look a charge up for as long as it takes: its id is another player's deposit, which alone is followed up."""
+    try:
+        tries, window_end = 0, watch.reserved_at + outside().patience.window
+        while not _is_last_word(outcome := await provider_calls.find_charge(ctx, watch.charge), window_end):
+            await ctx.sleep(outside().patience.pause(tries), name="before the next look-up")
+            tries += 1
+        await _conclude(ctx, watch.charge, outcome, waited=True)
+    except TerminalError as error:
+        if was_stopped(error):
+            ctx.service_send(conclude_alone, watch)
+        raise
+
+
+def _is_last_word(outcome: PaymentOutcome, window_end: datetime) -> bool:
     assert outcome.at is not None
-    end = EndDeposit(deposit_id=charge.reference, now=outcome.at)
-    match outcome.status:
-        case PaymentStatus.DONE:
-            ended = await ctx.object_call(player.credit_deposit, charge.user_id, end)
-        case PaymentStatus.DECLINED | PaymentStatus.NEVER_SEEN:
-            ended = await ctx.object_call(player.decline_deposit, charge.user_id, end)
-        case _:
-            await ctx.object_call(player.decline_deposit, charge.user_id, end)
-            refuse(id_reused("depositId", charge.reference))
-    return _ended(charge.reference, ended.accepted())
+    never_made = outcome.status is PaymentStatus.NEVER_SEEN and outcome.at >= window_end
+    return never_made or outcome.status in (PaymentStatus.DONE, PaymentStatus.DECLINED, PaymentStatus.CONFLICT)
+
+
+async def _conclude(ctx: restate.Context, charge: ChargeRequest, outcome: PaymentOutcome, waited: bool) -> Deposit:
+    assert outcome.at is not None
+    end = EndDeposit(deposit_id=charge.reference, now=outcome.at, waited_for_customer=waited)
+    if outcome.status is not PaymentStatus.DONE:
+        return (await ctx.object_call(player.decline_deposit, charge.user_id, end)).accepted()
+    credited = (await ctx.object_call(player.credit_deposit, charge.user_id, end)).accepted()
+    if credited.refund_due:
+        whose = WhoseDeposit(user_id=charge.user_id)
+        ctx.object_send(deposit_follow_up.resume, charge.reference, whose)
+    return credited
+
+
+@payments.handler(name="webhook", accept=ANY, input_serde=BytesSerde())
+async def webhook(ctx: restate.Context, body: bytes) -> Received:
+    """Take any signed event of the provider, and pass it on to the deposit or the payout that it is of."""
+    event = await verified(ctx, body)
+    if event is None:
+        return Received()
+    if await _is_payout(ctx, event):
+        ctx.object_send(withdrawal_follow_up.hear, event.reference, of_payout(event))
+        return Received()
+    try:
+        return (await ctx.object_call(deposit_follow_up.hear, event.reference, event)).accepted()
+    except TerminalError as error:
+        if was_stopped(error):
+            ctx.object_send(deposit_follow_up.hear, event.reference, event)
+        raise
+
+
+async def _is_payout(ctx: restate.Context, event: PaymentEvent) -> bool:
+    """Whether an event is of a payout: as it says, or else as the book of the player that it names knows it."""
+    if (said := is_of_payout(event)) is not None:
+        return said
+    if (await ctx.object_call(player.find_deposit, event.user_id, event.reference)).value is not None:
+        return False
+    return await ctx.object_call(player.has_withdrawal, event.user_id, event.reference)
 
 
 @payments.handler(name="withdraw", **takes(WithdrawRequest))
@@ -158,17 +217,6 @@ async def _hand_over(ctx: restate.Context, order: WithdrawalOrder, is_repeated: 
 
 def _resume(ctx: restate.Context, withdrawal_id: str, user_id: str) -> None:
     ctx.object_send(withdrawal_follow_up.resume, withdrawal_id, Whose(user_id=user_id))
-
-
-def _charge_for(deposit_id: str, user_id: str, reserved: Deposit) -> ChargeRequest:
-    return ChargeRequest(
-        reference=deposit_id,
-        user_id=user_id,
-        wallet_id=reserved.wallet_id,
-        amount=reserved.amount,
-        currency=reserved.currency,
-        payment_method=reserved.payment_method,
-    )
 
 
 def _ended(deposit_id: str, ended: Deposit) -> DepositAnswer:

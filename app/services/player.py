@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StrictBool
 from app.domain import deposits, protection, withdrawals
 from app.domain.activity import activity
 from app.domain.archive import Operations
+from app.domain.follow_up import WhoseDeposit
 from app.domain.model import Currency, PublicRequest
 from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
 from app.domain.protection import AllLimits, Standing
@@ -36,6 +37,9 @@ player = restate.VirtualObject(
     journal_retention=FORGET_AT_ONCE,
     invocation_context_managers=[observed, key_is("userId")],
 )
+
+DEPOSIT_FOLLOW_UP = "DepositFollowUp"
+"""What lies above is sent to by name."""
 
 STATE = "player"
 _PLAYER = Json(Player)
@@ -133,6 +137,19 @@ async def decline_deposit(ctx: restate.ObjectContext, request: deposits.EndDepos
     return await _end_deposit(ctx, request, deposits.decline_deposit)
 
 
+@player.handler(name="cancelDeposit", ingress_private=True)
+async def cancel_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit) -> Answer[Deposit]:
+    """Release a deposit whose charge is void."""
+    return await _end_deposit(ctx, request, deposits.cancel_deposit)
+
+
+@player.handler(name="takeBackDeposit", ingress_private=True)
+async def take_back_deposit(ctx: restate.ObjectContext, request: deposits.TakeBack) -> Answer[Deposit]:
+    """Carry out a refund, a chargeback or its reversal."""
+    before = await load_with(ctx, Operations.DEPOSITS, request.deposit_id)
+    return await carry_out(ctx, before, deposits.take_back_deposit(before, request))
+
+
 @player.handler(name="failDeposit", ingress_private=True)
 async def fail_deposit(ctx: restate.ObjectContext, request: deposits.EndDeposit) -> Answer[Deposit]:
     """Release a deposit that nobody can tell anything about."""
@@ -178,6 +195,18 @@ async def withdrawal(ctx: restate.ObjectSharedContext, withdrawal_id: str) -> An
 async def deposit_status(ctx: restate.ObjectSharedContext, deposit_id: str) -> str:
     """How a deposit stands."""
     return (await load_with(ctx, Operations.DEPOSITS, deposit_id)).deposits[deposit_id].status
+
+
+@player.handler(name="findDeposit", kind="shared", ingress_private=True)
+async def find_deposit(ctx: restate.ObjectSharedContext, deposit_id: str) -> Answer[Deposit]:
+    """A deposit as the player's book knows it, or nothing."""
+    return Answer(value=(await load_with(ctx, Operations.DEPOSITS, deposit_id)).deposits.get(deposit_id))
+
+
+@player.handler(name="hasWithdrawal", kind="shared", ingress_private=True)
+async def has_withdrawal(ctx: restate.ObjectSharedContext, withdrawal_id: str) -> bool:
+    """Whether the player's book knows a withdrawal."""
+    return withdrawal_id in (await load_with(ctx, Operations.WITHDRAWALS, withdrawal_id)).withdrawals
 
 
 # What players see and set.
@@ -243,14 +272,14 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
     """Stop the player for some days."""
     before, now = await load(ctx), await clock(ctx)
-    return (await carry_out(ctx, before, protection.take_break(before, request.days, now))).accepted()
+    return _stopped(ctx, before, await carry_out(ctx, before, protection.take_break(before, request.days, now)))
 
 
 @player.handler(name="selfExclude", **takes(SelfExclusionRequest))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
     """Stop the player for some months, and then until reinstated."""
     before, now = await load(ctx), await clock(ctx)
-    return (await carry_out(ctx, before, protection.self_exclude(before, request.months, now))).accepted()
+    return _stopped(ctx, before, await carry_out(ctx, before, protection.self_exclude(before, request.months, now)))
 
 
 @player.handler(name="reinstate", **takes(Nothing))
@@ -259,6 +288,16 @@ async def reinstate(ctx: restate.ObjectContext, request: Nothing) -> Standing:
     before, now = await load(ctx), await clock(ctx)
     decision = protection.reinstate_player(before, now, outside().policy)
     return (await carry_out(ctx, before, decision)).accepted()
+
+
+def _stopped(ctx: restate.ObjectContext, player: Player, answer: Answer[RestrictionView]) -> RestrictionView:
+    """A player who is stopped does not want the deposits either that are under way: those that can be, become void."""
+    restriction = answer.accepted()
+    for deposit_id, deposit in player.deposits.items():
+        if deposit.status == "reserved":
+            whose = WhoseDeposit(user_id=ctx.key()).model_dump_json().encode()
+            ctx.generic_send(DEPOSIT_FOLLOW_UP, "stop", whose, key=deposit_id)
+    return restriction
 
 
 async def _end_deposit(

@@ -40,6 +40,18 @@ async def find_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOu
     return await ctx.run_typed("look up charge", _once, _OPTIONS, ask)
 
 
+async def void_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
+    """Ask that a charge which waits for its customer is made void."""
+    ask = _Asked("void_charge", lambda: outside().provider.void_charge(request))
+    return await ctx.run_typed("void charge", _once, _OPTIONS, ask)
+
+
+async def refund_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
+    """Ask that the money of a charge is given back."""
+    ask = _Asked("refund_charge", lambda: outside().provider.refund_charge(request))
+    return await ctx.run_typed("refund charge", _once, _OPTIONS, ask)
+
+
 async def find_payout(ctx: restate.Context, request: PayoutRequest) -> PaymentOutcome:
     """Ask what became of a payout."""
     ask = _Asked("find_payout", lambda: outside().provider.find_payout(request))

@@ -12,6 +12,12 @@ from app.telemetry.folder import current_folder
 
 DEPOSITS = Counter("betting_deposits", "Deposits that ended, and requests refused", ("outcome", "reason"))
 DEPOSITED = Counter("betting_deposited_minor_units", "Money credited", ("currency",))
+DEPOSITS_TAKEN_BACK = Counter(
+    "betting_deposits_taken_back_minor_units", "Credited, then refunded or charged back", ("currency",)
+)
+DEPOSITS_REGAINED = Counter(
+    "betting_deposits_regained_minor_units", "Charged back, then returned by a reversal", ("currency",)
+)
 WITHDRAWALS = Counter(
     "betting_withdrawals",
     "Withdrawals held, paid, given back and sent back, and requests refused",
@@ -28,11 +34,16 @@ RETURNED = Counter(
 TAKEN_BACK = Counter("betting_taken_back_minor_units", "Taken back by corrections", ("currency",))
 
 _FROM_ZERO = (
-    *(Count(DEPOSITS, (outcome, "")) for outcome in ("credited", "declined", "failed")),
+    *(Count(DEPOSITS, (outcome, "")) for outcome in ("credited", "declined", "failed", "cancelled")),
+    *(Count(DEPOSITS, (outcome, "")) for outcome in ("refunded", "chargedBack", "chargebackReversed")),
     *(Count(WITHDRAWALS, (outcome, "")) for outcome in ("held", "paid", "returned", "sentBack")),
     *(Count(BETS, (outcome, "")) for outcome in ("accepted", "cashedOut")),
     *(Count(SETTLED, (outcome,)) for outcome in ("won", "lost", "corrected")),
-    *(Count(counter, ("EUR",)) for counter in (DEPOSITED, WITHDRAWN, SENT_BACK, STAKED, RETURNED, TAKEN_BACK)),
+    *(
+        Count(counter, ("EUR",))
+        for counter in (DEPOSITED, DEPOSITS_TAKEN_BACK, DEPOSITS_REGAINED, WITHDRAWN, SENT_BACK)
+    ),
+    *(Count(counter, ("EUR",)) for counter in (STAKED, RETURNED, TAKEN_BACK)),
 )
 
 _HANDLER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -49,6 +60,11 @@ DURATION = Histogram(
 PROVIDER_CALLS = TechnicalCounter("betting_provider_calls", "Requests to the payment provider", ["call", "outcome"])
 PROVIDER_DURATION = Histogram(
     "betting_provider_call_duration_seconds", "Requests to the payment provider", ["call"], buckets=_PROVIDER_SECONDS
+)
+PROVIDER_EVENTS = TechnicalCounter(
+    "betting_provider_events",
+    "Signed events of the payment provider: known, and of a kind that we do not know",
+    ["kind"],
 )
 MESSAGES = TechnicalCounter("betting_messages", "Customer messages: sent, undeliverable", ["outcome"])
 BUILD_INFO = Gauge(

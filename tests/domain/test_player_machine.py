@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from app.domain.activity import Event, activity
-from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, fail_deposit, reserve_deposit
+from app.domain.deposits import (
+    EndDeposit,
+    TakeBack,
+    credit_deposit,
+    decline_deposit,
+    fail_deposit,
+    reserve_deposit,
+    take_back_deposit,
+)
+from app.domain.payments import CHARGE_EVENTS
 from app.domain.player import Decision, Player, Policy
 from app.domain.protection import (
     SetLimit,
@@ -50,6 +59,7 @@ class PlayerMachine(RuleBasedStateMachine):
         self.paid: dict[str, int] = {}
         self.sent_back: dict[str, int] = {}
         self.made_late: list[Entry] = []
+        self.told: dict[str, set[tuple[str, str | None]]] = {}
         self.counted: Counter[Event] = Counter()
 
     def take(self, decision: Decision[Any]) -> bool:
@@ -85,12 +95,30 @@ class PlayerMachine(RuleBasedStateMachine):
     def the_provider_tells_of_a_deposit(self, data, ending) -> None:  # type: ignore[no-untyped-def]
         name = data.draw(st.sampled_from(sorted(self.player.deposits)))
         deposit = self.player.deposits[name]
-        cash_before = self.player.wallets[deposit.wallet_id].cash
+        cash_before = self.cash
         self.take(ending(self.player, EndDeposit(deposit_id=name, now=self.now)))
         if ending is credit_deposit:
             self.charged[name] = deposit.amount
         else:
-            assert self.player.wallets[deposit.wallet_id].cash == cash_before
+            assert self.cash == cash_before
+
+    @property
+    def cash(self) -> int:
+        return sum(wallet.cash for wallet in self.player.wallets.values())
+
+    @precondition(lambda self: self.player.deposits)
+    @rule(data=st.data(), status=st.sampled_from(sorted(CHARGE_EVENTS)), event_id=st.sampled_from([None, "e-1", "e-2"]))
+    def the_provider_tells_of_money_that_went_back(self, data, status, event_id) -> None:  # type: ignore[no-untyped-def]
+        name = data.draw(st.sampled_from(sorted(self.player.deposits)))
+        told = TakeBack(deposit_id=name, status=status, event_id=event_id, now=self.now)
+        self.take(take_back_deposit(self.player, told))
+        self.told.setdefault(name, set()).add((status, event_id))
+
+    def gone(self, name: str) -> int:
+        """What the provider has given back of a charge, by all that it told of it."""
+        told = Counter(status for status, _ in self.told.get(name, set()))
+        is_gone = told["refunded"] > 0 or told["chargeback"] > told["chargebackReversed"]
+        return self.charged.get(name, 0) if is_gone else 0
 
     @rule(name=ids, amount=amounts, wallet=wallet_ids)
     def a_withdrawal_is_asked_for(self, name: str, amount: int, wallet: str) -> None:
@@ -137,11 +165,15 @@ class PlayerMachine(RuleBasedStateMachine):
     @invariant()
     def the_books_say_what_the_provider_moved(self) -> None:
         provider = sum(wallet.on(Account.PROVIDER) for wallet in self.player.wallets.values())
-        assert -provider == sum(self.charged.values()) - sum(self.paid.values()) + sum(self.sent_back.values())
+        gone = sum(self.gone(name) for name in self.charged)
+        paid = sum(self.paid.values()) - sum(self.sent_back.values())
+        assert -provider == sum(self.charged.values()) - gone - paid
 
     @invariant()
     def what_was_counted_is_what_the_provider_moved(self) -> None:
         assert self.counted[Event.DEPOSIT_CREDITED] == sum(self.charged.values())
+        taken = self.counted[Event.DEPOSIT_REFUNDED] + self.counted[Event.DEPOSIT_CHARGED_BACK]
+        assert taken - self.counted[Event.CHARGEBACK_REVERSED] == sum(self.gone(name) for name in self.charged)
         assert self.counted[Event.WITHDRAWAL_PAID] == sum(self.paid.values())
         assert self.counted[Event.PAYOUT_SENT_BACK] == sum(self.sent_back.values())
 
@@ -149,7 +181,8 @@ class PlayerMachine(RuleBasedStateMachine):
     def nothing_is_below_zero_but_for_a_payout_that_was_made_after_all(self) -> None:
         made_late = sum(-entry.postings[Account.CASH] for entry in self.made_late)
         for wallet in self.player.wallets.values():
-            assert min(wallet.balance.pending_out, wallet.balance.locked, wallet.cash + made_late) >= 0
+            assert min(wallet.balance.pending_out, wallet.balance.locked) >= 0
+        assert self.cash + made_late >= -sum(self.gone(name) for name in self.charged)
 
     @invariant()
     def what_is_held_is_under_way(self) -> None:

@@ -1,0 +1,39 @@
+"""Signed events of the payment provider: who sent them, and what they say."""
+
+import logging
+
+import restate
+
+from app.domain.model import Wire
+from app.domain.payments import PaymentEvent
+from app.domain.provider_events import UnknownEvent, read_event
+from app.domain.refusals import Refusal, Refused
+from app.providers import webhooks
+from app.services.boundary import clock, refuse
+from app.services.outside import outside
+from app.telemetry import metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Received(Wire):
+    """What the provider hears of its event: it need not send it again."""
+
+    received: bool = True
+
+
+async def verified(ctx: restate.Context, body: bytes) -> PaymentEvent | None:
+    """The event that the provider signed; none where its kind is unknown to us. Anything else is refused."""
+    now = await clock(ctx)
+    signature = ctx.request().headers.get(webhooks.HEADER.lower(), "")
+    if not webhooks.verify(outside().webhook_secrets, body, signature, now, outside().webhook_tolerance):
+        refuse(Refused(reason=Refusal.BAD_SIGNATURE, message=f"{webhooks.HEADER}: missing, forged or too old"))
+    event = read_event(body)
+    if isinstance(event, Refused):
+        refuse(event)
+    if isinstance(event, UnknownEvent):
+        metrics.PROVIDER_EVENTS.labels("unknown").inc()
+        logger.warning("an event of a kind that we do not know: %r", event.kind[:100])
+        return None
+    metrics.PROVIDER_EVENTS.labels("known").inc()
+    return event
