@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.currency import CurrencyAmounts
-from app.domain.model import Currency
+from app.domain.model import DEFAULT_CURRENCY, Currency
 
 GONE = {
     "BETTING_REFUSED_PAYMENT_METHODS": "name what is taken in BETTING_PAYMENT_METHODS instead, and unset this variable",
