@@ -1,8 +1,8 @@
 """What a decision did, as the business counts it: read off two versions of a player's document.
 
 Whatever moves money changes the document, so numbers that are counted from here add up to the books:
-credited - taken back + regained - paid + sent back = what the provider gave; accepted stakes - returned = what the house
-and open bets hold.
+credited - taken back + regained - paid + sent back = what the provider gave; accepted stakes - returned = what the
+house and open bets hold.
 """
 
 from collections.abc import Iterator, Mapping

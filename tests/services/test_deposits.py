@@ -35,6 +35,8 @@ def cash(betting: System, body: dict[str, object]) -> int:
     account = betting.call("PlayerService", "getAccount", key=str(body["userId"])).json()
     audit = betting.call("PlayerService", "audit", key=str(body["userId"])).json()
     assert audit["balanced"] is True
+    if body["walletId"] not in account["wallets"]:  # a wallet is made by its first credit
+        return 0
     wallet = account["wallets"][body["walletId"]]
     assert wallet["locked"] == wallet["pendingOut"] == 0
     return wallet["cash"]  # type: ignore[no-any-return]
