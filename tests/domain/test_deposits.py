@@ -4,19 +4,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, fail_deposit, reserve_deposit
+from app.domain.currency import CurrencyAmounts
+from app.domain.deposits import (
+    MAX_WALLETS,
+    EndDeposit,
+    TakeBack,
+    cancel_deposit,
+    credit_deposit,
+    decline_deposit,
+    fail_deposit,
+    reserve_deposit,
+    take_back_deposit,
+)
+from app.domain.payments import EventStatus
 from app.domain.player import Deposit, Player, Policy, method_name
 from app.domain.protection import limit_usages, self_exclude, take_break
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
-from app.domain.wallet import Account, Wallet, move, post
+from app.domain.statement import audit
+from app.domain.wallet import Account, Kind, Wallet, move, post
 from tests.strategies import START, amounts, moments, player, reserve
 
 POLICY = Policy()
+_SOME = CurrencyAmounts.model_validate("EUR=10000,USD=10000,JPY=10000")
+HOUSE = Policy(default_weekly_deposit_limit=_SOME, review_threshold=_SOME, max_payout=_SOME)
+"""A house of three currencies."""
 
 
 def reserved(request: object = None, before: Player | None = None) -> Player:
-    decision = reserve_deposit(before or player(), request or reserve(), POLICY)  # type: ignore[arg-type]
+    decision = reserve_deposit(before or player(), request or reserve(), HOUSE)  # type: ignore[arg-type]
     assert isinstance(decision.outcome, Deposit)
     return decision.player
 
@@ -157,3 +173,172 @@ def test_a_rolling_window_never_lets_more_through_than_its_limit(requests) -> No
             counted.append((now, amount))
         in_window = [amount for at, amount in counted if at > now - timedelta(days=7)]
         assert sum(in_window) <= 10_000
+
+
+def taken_back(status: str, event_id: str | None = None) -> TakeBack:
+    return TakeBack(deposit_id="d-1", status=EventStatus(status), event_id=event_id, now=START)
+
+
+CREDIT = "credit"
+ENTRIES = {
+    "refunded": (Kind.DEPOSIT_REFUNDED, -100),
+    "chargeback": (Kind.DEPOSIT_CHARGED_BACK, -100),
+    "chargebackReversed": (Kind.CHARGEBACK_REVERSED, 100),
+}
+
+
+def after(steps: list[str], before: Player | None = None) -> Player:
+    """Each step is a status, perhaps with an event's id, or the credit."""
+    document = before or reserved()
+    for step in steps:
+        if step == CREDIT:
+            document = credit_deposit(document, end()).player
+        else:
+            status, _, event_id = step.partition(" ")
+            document = take_back_deposit(document, taken_back(status, event_id or None)).player
+    return document
+
+
+def entries(document: Player) -> list[tuple[Kind, int]]:
+    return [(entry.kind, entry.postings[Account.CASH]) for entry in document.entries]
+
+
+@pytest.mark.parametrize("status", ["refunded", "chargeback"])
+def test_money_that_went_back_leaves_the_book_once_and_the_customer_is_told(status: str) -> None:
+    before = after([CREDIT])
+
+    decision = take_back_deposit(before, taken_back(status))
+    again = take_back_deposit(decision.player, taken_back(status))
+
+    assert entries(decision.player) == [(Kind.DEPOSIT, 100), ENTRIES[status]]
+    assert len(decision.messages) == 1
+    assert again.player is decision.player
+    assert again.messages == ()
+
+
+def test_a_chargeback_of_money_that_is_gone_leaves_a_debt() -> None:
+    before = after([CREDIT])
+    gone = before.changed(wallets={"w-1": post(before.wallets["w-1"], move(Account.CASH, Account.HOUSE, 70))})
+
+    assert take_back_deposit(gone, taken_back("chargeback")).player.wallets["w-1"].cash == -70
+
+
+def test_a_chargeback_can_come_again_after_its_reversal() -> None:
+    document = after([CREDIT, "chargeback e-1", "chargebackReversed e-2", "chargeback e-3", "chargeback e-3"])
+
+    assert entries(document) == [
+        (Kind.DEPOSIT, 100),
+        ENTRIES["chargeback"],
+        ENTRIES["chargebackReversed"],
+        ENTRIES["chargeback"],
+    ]
+
+
+@pytest.mark.parametrize("status", ["refunded", "chargeback", "chargebackReversed"])
+def test_an_event_of_a_deposit_that_was_never_credited_moves_nothing(status: str) -> None:
+    assert entries(after([status])) == []
+    assert entries(after([status], decline_deposit(reserved(), end()).player)) == []
+
+
+EVENTS = [CREDIT, "refunded", "chargeback", "chargeback e-1", "chargebackReversed", "chargebackReversed e-2"]
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=8), st.randoms(use_true_random=False))
+def test_events_in_any_order_and_however_often_come_to_the_same_end(steps, random) -> None:  # type: ignore[no-untyped-def]
+    other = [*steps, *steps]
+    random.shuffle(other)
+
+    one, same = after(steps), after(other)
+
+    assert sum(amount for _, amount in entries(one)) == sum(amount for _, amount in entries(same))
+    for document in (one, same):
+        assert sum(amount for _, amount in entries(document)) in (0, 100)
+        assert audit(document).balanced
+
+
+def test_a_wallet_is_made_by_its_first_credit_alone() -> None:
+    assert reserved().wallets == {}
+    assert decline_deposit(reserved(), end()).player.wallets == {}
+    assert set(credit_deposit(reserved(), end()).player.wallets) == {"w-1"}
+
+
+def test_a_reservation_holds_the_currency_of_the_wallet_that_it_may_make() -> None:
+    before = reserved(reserve(currency="USD"))
+
+    other = reserve_deposit(before, reserve("d-2", currency="EUR"), HOUSE).outcome
+    same = reserve_deposit(before, reserve("d-2"), HOUSE).outcome
+
+    assert isinstance(other, Refused)
+    assert other.reason is Refusal.WALLET_CURRENCY
+    assert isinstance(same, Deposit)
+    assert same.currency == "USD"
+
+
+@given(st.permutations(["d-1", "d-2", "d-3"]))
+def test_no_wallet_ever_has_two_currencies(order: list[str]) -> None:
+    document = player()
+    for deposit_id, currency in (("d-1", "USD"), ("d-2", "EUR"), ("d-3", "JPY")):
+        decision = reserve_deposit(document, reserve(deposit_id, currency=currency), HOUSE)
+        document = decline_deposit(decision.player, end(deposit_id)).player
+
+    for deposit_id in order:  # all of them turn out to have been charged
+        document = credit_deposit(document, end(deposit_id)).player
+
+    assert len(document.wallets) == 3
+    assert audit(document).balanced
+    for deposit in document.deposits.values():
+        wallet = document.wallets[deposit.credited_to or deposit.wallet_id]
+        assert (wallet.currency, wallet.cash) == (deposit.currency, 100)
+    back = TakeBack(deposit_id=order[-1], status=EventStatus.REFUNDED, now=START)
+    assert sum(wallet.cash for wallet in take_back_deposit(document, back).player.wallets.values()) == 200
+
+
+def test_a_player_has_at_most_twenty_wallets_pending_ones_included() -> None:
+    document = player()
+    for number in range(MAX_WALLETS):
+        document = reserved(reserve(f"d-{number}", 1, wallet_id=f"w-{number}"), document)
+        document = credit_deposit(document, end(f"d-{number}")).player if number % 2 else document
+
+    refused = reserve_deposit(document, reserve("d-x", 1, wallet_id="w-x"), HOUSE).outcome
+
+    assert isinstance(refused, Refused)
+    assert refused.reason is Refusal.TOO_MANY_WALLETS
+    assert isinstance(reserve_deposit(document, reserve("d-y", 1, wallet_id="w-0"), HOUSE).outcome, Deposit)
+    released = decline_deposit(document, end("d-0")).player
+    assert isinstance(reserve_deposit(released, reserve("d-x", 1, wallet_id="w-x"), HOUSE).outcome, Deposit)
+
+
+def test_the_address_is_that_of_the_first_credited_deposit() -> None:
+    declined = decline_deposit(reserved(reserve(email="thief@example.com")), end())
+    assert declined.player.email is None
+    assert [message.to for message in declined.messages] == ["thief@example.com"]
+
+    mine = credit_deposit(reserved(reserve("d-2", email="mine@example.com"), declined.player), end("d-2")).player
+    assert mine.email == "mine@example.com"
+
+    for ending in (credit_deposit, decline_deposit):
+        decision = ending(reserved(reserve("d-3", email="thief@example.com"), mine), end("d-3"))
+        assert decision.player.email == "mine@example.com"
+        assert [message.to for message in decision.messages] == ["mine@example.com"]
+
+
+@pytest.mark.parametrize("waited", [True, False])
+def test_what_was_charged_while_the_customer_was_asked_goes_back_to_one_who_is_restricted(waited: bool) -> None:
+    restricted = self_exclude(reserved(), 6, START).player
+
+    decision = credit_deposit(restricted, end().model_copy(update={"waited_for_customer": waited}))
+
+    assert isinstance(decision.outcome, Deposit)
+    assert decision.outcome.refund_due is waited
+    assert entries(decision.player) == [(Kind.DEPOSIT, 100), *([ENTRIES["refunded"]] if waited else [])]
+    told = take_back_deposit(decision.player, taken_back("refunded", "e-1")).player
+    assert sum(amount for _, amount in entries(told)) == 0
+
+
+def test_a_void_charge_gives_the_limit_back() -> None:
+    cancelled = cancel_deposit(reserved(), end())
+
+    assert isinstance(cancelled.outcome, Deposit)
+    assert cancelled.outcome.status == "cancelled"
+    assert weekly_use(cancelled.player) == 0
+    assert cancel_deposit(cancelled.player, end()).player is cancelled.player

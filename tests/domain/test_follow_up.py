@@ -1,9 +1,22 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.domain.follow_up import Patience, Step, next_step
-from app.domain.payments import PaymentStatus
+from app.domain.follow_up import (
+    MAX_EARLY_EVENTS,
+    FollowUp,
+    Patience,
+    Phase,
+    Step,
+    early_events,
+    heard,
+    next_step,
+    scheduled,
+    with_early,
+)
+from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus
 from tests.strategies import START
 
 PATIENCE = Patience(pauses=(1, 5), window=timedelta(hours=20), deadline=timedelta(hours=72))
@@ -33,3 +46,74 @@ def test_what_the_providers_word_means(status: PaymentStatus, now: object, step:
 @pytest.mark.parametrize(("tries", "seconds"), [(0, 1), (1, 5), (2, 5), (100, 5)])
 def test_the_last_pause_repeats(tries: int, seconds: int) -> None:
     assert PATIENCE.pause(tries) == timedelta(seconds=seconds)
+
+
+EVENT = PaymentEvent(
+    reference="d-1", status=EventStatus.DONE, user_id="u-1", wallet_id="w-1", amount=100, currency="EUR"
+)
+
+
+def told(status: str, event_id: str | None = None) -> PaymentEvent:
+    return EVENT.model_copy(update={"status": EventStatus(status), "event_id": event_id})
+
+
+@pytest.mark.parametrize(
+    ("phase", "redirect_url", "status", "step"),
+    [
+        (Phase.CHARGING, None, "done", Step.CREDIT),
+        (Phase.LOOKING_UP, None, "done", Step.CREDIT),
+        (Phase.ENDED, None, "done", Step.CREDIT),
+        (Phase.CHARGING, None, "declined", Step.WAIT),
+        (Phase.LOOKING_UP, None, "declined", Step.LOOK_UP),
+        (Phase.LOOKING_UP, "http://bank", "declined", Step.DECLINE),
+        (Phase.ENDED, "http://bank", "declined", Step.WAIT),
+    ],
+)
+def test_a_declined_event_alone_never_ends_a_charge_that_we_know_nothing_of(
+    phase: Phase, redirect_url: str | None, status: str, step: Step
+) -> None:
+    assert heard(FollowUp(phase=phase, redirect_url=redirect_url), EventStatus(status)) is step
+
+
+@given(st.permutations([told("done"), told("declined"), told("refunded"), told("chargeback", "e-1")]))
+def test_a_done_event_is_never_overwritten(events: list[PaymentEvent]) -> None:
+    follow_up = FollowUp()
+    for event in [*events, *events]:
+        follow_up = with_early(follow_up, event)
+
+    kept = early_events(follow_up)
+    assert kept[0] == told("done")
+    assert sorted(map(repr, kept)) == sorted(map(repr, events))
+
+
+def test_what_says_that_money_moved_is_kept_when_there_is_too_much() -> None:
+    follow_up = FollowUp(early_event=told("done"))
+    for number in range(2 * MAX_EARLY_EVENTS):
+        follow_up = with_early(follow_up, told("declined", f"e-{number}"))
+
+    follow_up = with_early(follow_up, told("chargeback"))
+
+    kept = early_events(follow_up)
+    assert len(kept) == MAX_EARLY_EVENTS
+    assert told("done") in kept
+    assert told("chargeback") in kept
+
+
+def test_a_charge_that_is_not_wanted_is_not_made_again() -> None:
+    assert next_step(PaymentStatus.NEVER_SEEN, START, IN_WINDOW, PATIENCE, may_charge=False) is Step.WAIT
+    assert next_step(PaymentStatus.NEVER_SEEN, START, AFTER_WINDOW, PATIENCE, may_charge=False) is Step.FAIL
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 100)), min_size=1, max_size=20))
+def test_asking_for_a_look_up_never_puts_off_the_one_that_is_due(asked: list[tuple[int, int]]) -> None:
+    now, due = START, None
+    follow_up = FollowUp()
+    for passed, pause in asked:
+        now += timedelta(seconds=passed)
+        number = follow_up.look_up_number
+        follow_up, delay = scheduled(follow_up, now, timedelta(seconds=pause))
+        assert follow_up.look_up_number == number + 1
+        assert follow_up.phase is Phase.LOOKING_UP
+        if due is not None and due > now:
+            assert now + delay <= due
+        due = now + delay
