@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.domain.archive import HASH_LENGTH, hash_of
 from app.domain.exposure import Shape
-from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, Moment, State, Wire
+from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, KnownId, Moment, State, Wire
 from app.domain.odds import Price, PriceChange, taken
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.settlement import SelectionOutcome
@@ -50,7 +50,7 @@ class MarketStatus(StrEnum):
 class SelectionOffer(State):
     """Something to bet on, and its first price."""
 
-    selection_id: Id
+    selection_id: KnownId
     name: Name
     price: Price
 
@@ -83,7 +83,7 @@ class SettleMarket(Wire):
     """The result of a market; a higher version corrects a lower one."""
 
     version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSION)]
-    outcomes: dict[Id, SelectionOutcome]
+    outcomes: dict[KnownId, SelectionOutcome]
 
 
 class Terms(State):

@@ -55,7 +55,19 @@ def _to_the_millisecond(moment: datetime) -> datetime:
 
 GivenMoment = Annotated[Moment, BeforeValidator(_written_out), AfterValidator(_to_the_millisecond)]
 """A moment that a stranger names: a number is none, and it is what we can store of it."""
-Id = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
+DOTS = frozenset({".", ".."})
+"""No ids: every proxy takes them for a folder of an address, and for another address than it was."""
+
+
+def _no_dots(text: str) -> str:
+    if text in DOTS:
+        raise ValueError(f"{text!r} is no id, for proxies would take it out of an address")
+    return text
+
+
+KnownId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
+"""An id that somebody may have got before dots alone were refused."""
+Id = Annotated[KnownId, AfterValidator(_no_dots)]
 Amount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(known_currency)]
 """What requests may name. Stored documents take any text: what an earlier version stored must load."""

@@ -117,8 +117,24 @@ def id_reused(field: str, name: str) -> Refused:
     return Refused(reason=Refusal.ID_REUSED, message=f"{field}: {name} stands for something else already")
 
 
+MOST_FIELDS = 10
+"""How many wrong fields are named: the text is stored and sent, and a stranger decides how many there are."""
+MOST_CHARACTERS = 200
+"""How much is said of one of them; its name may be a stranger's, too."""
+
+
 def invalid_request(error: ValidationError, *within: str) -> Refused:
     """What cannot be understood, with each field that is wrong and why; `within` is where the fields are."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    words = [f"{'.'.join(map(str, (*within, *problem['loc']))) or 'body'}: {problem['msg']}" for problem in problems]
-    return Refused(reason=Refusal.INVALID_REQUEST, message="; ".join(words))
+    words = [_words((*within, *problem["loc"]), problem["msg"]) for problem in problems[:MOST_FIELDS]]
+    more = [f"and {len(problems) - MOST_FIELDS} more"] if len(problems) > MOST_FIELDS else []
+    return Refused(reason=Refusal.INVALID_REQUEST, message="; ".join([*words, *more]))
+
+
+def _words(location: tuple[int | str, ...], problem: str) -> str:
+    field = ".".join(map(str, location)) or "body"
+    return f"{_cut(field)}: {_cut(problem)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."

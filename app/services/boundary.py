@@ -139,7 +139,7 @@ def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK 
         context = current_context()
         assert isinstance(context, restate.ObjectContext)
         if context.key() not in others and not is_id(context.key()):
-            invalid(f"{name}: must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -")
+            invalid(f"{name}: must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -, and not . or ..")
         async with requests_checked():
             yield
 

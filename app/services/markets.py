@@ -36,7 +36,7 @@ from app.domain.markets import (
     SettleMarket,
     Terms,
 )
-from app.domain.model import Id, PublicRequest, Wire
+from app.domain.model import Id, KnownId, PublicRequest, Wire
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
@@ -70,6 +70,8 @@ _BOOK = Json(Book)
 class SelectionRequest(SelectionOffer, PublicRequest):
     """A selection on offer."""
 
+    selection_id: Id
+
 
 class OpenRequest(OpenMarket, PublicRequest):
     """A market to open."""
@@ -96,7 +98,7 @@ class OutcomeRequest(SelectionOutcome, PublicRequest):
 class SettleRequest(SettleMarket, PublicRequest):
     """A result that names every selection."""
 
-    outcomes: dict[Id, OutcomeRequest]  # type: ignore[assignment]  # narrower: public, so unknown fields are refused
+    outcomes: dict[KnownId, OutcomeRequest]  # type: ignore[assignment]  # narrower: public, so unknown fields are refused
 
 
 class Standing(Wire):
