@@ -28,6 +28,7 @@ class RecordType(StrEnum):
     SUSPEND = "suspend"
     RESUME = "resume"
     CLOSE = "close"
+    WITHDRAW = "withdraw"
     SETTLE = "settle"
 
 
@@ -49,14 +50,15 @@ class Record:
     def aspects(self) -> frozenset[str]:
         """What a newer record replaces: a selection's price, or whether the market takes bets.
 
-        A result is none of it, since its version says which is newer; nor is an opening, since there is one.
+        A result is none of it, since its version says which is newer; nor is what there is once: an opening, and the
+        withdrawal of a selection.
         """
         match self.type:
             case RecordType.SET_PRICES:
                 return frozenset(f"price/{selection_id}" for selection_id in self.request.model_dump()["prices"])
             case RecordType.SUSPEND | RecordType.RESUME | RecordType.CLOSE:
                 return frozenset({"status"})
-            case RecordType.OPEN | RecordType.SETTLE:
+            case RecordType.OPEN | RecordType.WITHDRAW | RecordType.SETTLE:
                 return frozenset()
 
 

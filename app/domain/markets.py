@@ -6,7 +6,7 @@ less its stake. A multiple counts with all of it on each of its legs, since each
 for as long as its return is open.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
@@ -19,7 +19,7 @@ from app.domain.exposure import Shape
 from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, KnownId, Moment, State, Wire
 from app.domain.odds import Price, PriceChange, taken
 from app.domain.refusals import Refusal, Refused, id_reused
-from app.domain.settlement import SelectionOutcome
+from app.domain.settlement import MAX_DEDUCTION, Result, SelectionOutcome
 
 MAX_SELECTIONS = 200
 MAX_VERSION = 2**53 - 1
@@ -79,6 +79,27 @@ class OpenMarket(State):
         return self
 
 
+class WithdrawSelection(Wire):
+    """A selection that does not take part, and what that takes off the winnings (percent) of bets struck before it."""
+
+    selection_id: Id
+    deduction: Annotated[int, Field(strict=True, ge=0, le=MAX_DEDUCTION)] = 0
+
+
+class Withdrawn(State):
+    """A selection that was withdrawn."""
+
+    selection_id: str
+    deduction: int
+
+
+class Holder(StrEnum):
+    """Who holds a market suspended."""
+
+    TRADER = "trader"
+    FEED = "feed"
+
+
 class SettleMarket(Wire):
     """The result of a market; a higher version corrects a lower one."""
 
@@ -100,11 +121,17 @@ class Terms(State):
     closes_at: Moment | None = None
     currency: str | None = None
     """Bets in this currency are taken; in any where a book does not know it yet."""
+    withdrawn: list[Withdrawn] = Field(default_factory=list)
+    """Selections that were withdrawn, in the order of that."""
 
     @property
     def is_open(self) -> bool:
         """Whether the market takes bets now."""
         return self.status is MarketStatus.OPEN
+
+    def is_withdrawn(self, selection_id: str) -> bool:
+        """Whether a selection takes part no more."""
+        return any(one.selection_id == selection_id for one in self.withdrawn)
 
     def at(self, now: datetime | None) -> "Terms":
         """The terms as they hold at a moment, which needs to be known only where the market closes at one."""
@@ -125,6 +152,17 @@ class Market(State):
     outcomes: dict[str, SelectionOutcome] = Field(default_factory=dict)
     leases: dict[int, dict[str, int]] = Field(default_factory=dict)
     """For each book in use, what it holds of the limit of each selection."""
+    withdrawn: list[Withdrawn] = Field(default_factory=list)
+    """Selections that were withdrawn, in the order of that."""
+    held_by: list[Holder] = Field(default_factory=list)
+    """Who holds the market suspended, while it is."""
+
+    @property
+    def holders(self) -> set[Holder]:
+        """Who holds the market suspended; an earlier version did not say, and then it may be the trader."""
+        if self.status is not MarketStatus.SUSPENDED:
+            return set()
+        return set(self.held_by) or {Holder.TRADER}
 
     @property
     def terms(self) -> Terms:
@@ -140,6 +178,7 @@ class Market(State):
             event_id=self.opened.event_id,
             closes_at=self.opened.closes_at,
             currency=self.currency,
+            withdrawn=self.withdrawn,
         )
 
     def changed(self, **fields: object) -> "Market":
@@ -168,18 +207,20 @@ def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
     for selection_id in prices:
         if selection_id not in market.prices:
             return _unknown_selection(selection_id)
+        if market.terms.is_withdrawn(selection_id):
+            return _selection_withdrawn(selection_id)
     changed = {**market.prices, **prices}
     return market if changed == market.prices else market.changed(prices=changed)
 
 
-def suspend(market: Market) -> Market | Refused:
-    """Take no bets for now."""
-    return _turn(market, MarketStatus.SUSPENDED)
+def suspend(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:
+    """Take no bets for now, until whoever says so lifts it."""
+    return _held(market, market.holders | {by})
 
 
-def resume(market: Market) -> Market | Refused:
-    """Take bets again."""
-    return _turn(market, MarketStatus.OPEN)
+def resume(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:
+    """Lift a suspension: the feed lifts its own, a trader whatever there is. Then bets are taken if none is left."""
+    return _held(market, market.holders - {by} if by is Holder.FEED else set())
 
 
 def close(market: Market) -> Market:
@@ -187,18 +228,50 @@ def close(market: Market) -> Market:
     return market.changed(status=MarketStatus.CLOSED) if market.status.takes_changes else market
 
 
+def withdraw(market: Market, request: WithdrawSelection) -> Market | Refused:
+    """Take no bets on a selection any more; its legs are void once there is a result. Until then, closed or not.
+
+    The same again changes nothing; another deduction is a conflict.
+    """
+    selection_id, asked = request.selection_id, Withdrawn.model_validate(request.model_dump())
+    if selection_id not in market.prices:
+        return _unknown_selection(selection_id)
+    if market.terms.is_withdrawn(selection_id):
+        return market if asked in market.withdrawn else id_reused("selectionId", selection_id)
+    if market.status is MarketStatus.SETTLED:
+        return _not_open(market.status)
+    return market.changed(withdrawn=[*market.withdrawn, asked])
+
+
 def settle(market: Market, request: SettleMarket) -> Market | Refused:
-    """Enter a result. An older version than the stored one changes nothing; the same stands for one content."""
+    """Enter a result. An older version than the stored one changes nothing; the same stands for one content.
+
+    Withdrawn selections are void, and need not be named.
+    """
     if request.version < market.result_version:
         return market
+    void = {one.selection_id: SelectionOutcome(result=Result.VOID) for one in market.withdrawn}
+    for selection_id, outcome in request.outcomes.items():
+        if selection_id in void and outcome.result is not Result.VOID:
+            return _selection_withdrawn(selection_id)
+    outcomes = {**request.outcomes, **void}
     if request.version == market.result_version:
-        return market if request.outcomes == market.outcomes else id_reused("version", str(request.version))
-    for selection_id in request.outcomes:
+        return market if outcomes == market.outcomes else id_reused("version", str(request.version))
+    for selection_id in outcomes:
         if selection_id not in market.prices:
             return _unknown_selection(selection_id)
-    if missing := sorted(market.prices.keys() - request.outcomes.keys()):
+    if missing := sorted(market.prices.keys() - outcomes.keys()):
         return Refused(reason=Refusal.INVALID_REQUEST, message=f"outcomes: {', '.join(missing)} not named")
-    return market.changed(status=MarketStatus.SETTLED, result_version=request.version, outcomes=dict(request.outcomes))
+    return market.changed(status=MarketStatus.SETTLED, result_version=request.version, outcomes=outcomes)
+
+
+def outcome_for(outcome: SelectionOutcome, withdrawn: Sequence[Withdrawn], known: int) -> SelectionOutcome:
+    """What a market's outcome is for a bet that was struck when so many withdrawals were known.
+
+    Deductions of later ones come on top of the outcome's own, up to the most that there is.
+    """
+    later = sum(one.deduction for one in withdrawn[known:])
+    return outcome.model_copy(update={"deduction": min(outcome.deduction + later, MAX_DEDUCTION)}) if later else outcome
 
 
 def settlement_id(market_id: str, version: int) -> str:
@@ -295,6 +368,8 @@ class Reserved(State):
     price: Price
     exposure: int
     changes: int = 0
+    withdrawals: int = 0
+    """How many withdrawals the book knew of: deductions of later ones are this bet's too."""
 
 
 class BetPage(State):
@@ -435,7 +510,12 @@ def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tup
     if room is not None and exposure > room:
         return book, _liability_limit(selection_id)
     bet = Reserved(
-        user_id=request.user_id, bet_id=request.bet_id, selection_id=selection_id, price=price, exposure=exposure
+        user_id=request.user_id,
+        bet_id=request.bet_id,
+        selection_id=selection_id,
+        price=price,
+        exposure=exposure,
+        withdrawals=len(book.terms.withdrawn),
     )
     changed = book.model_copy(
         update={
@@ -542,6 +622,7 @@ class MarketView(Wire):
     currency: str
     event_id: str | None
     closes_at: Moment | None
+    withdrawn: dict[str, int]
 
 
 def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
@@ -558,13 +639,17 @@ def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> Ma
         currency=market.currency,
         event_id=market.opened.event_id,
         closes_at=market.opened.closes_at,
+        withdrawn={one.selection_id: one.deduction for one in market.withdrawn},
     )
 
 
-def _turn(market: Market, status: MarketStatus) -> Market | Refused:
+def _held(market: Market, holders: set[Holder]) -> Market | Refused:
     if not market.status.takes_changes:
         return _not_open(market.status)
-    return market if market.status is status else market.changed(status=status)
+    if holders == market.holders:
+        return market
+    status = MarketStatus.SUSPENDED if holders else MarketStatus.OPEN
+    return market.changed(status=status, held_by=sorted(holders))
 
 
 def _accepted(book: Book, bet: Reserved) -> Accepted:
@@ -579,6 +664,8 @@ def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
     current = terms.prices.get(request.selection_id)
     if current is None:
         return _unknown_selection(request.selection_id)
+    if terms.is_withdrawn(request.selection_id):
+        return _selection_withdrawn(request.selection_id)
     price = taken(request.price, current, request.price_change)
     if price is None:
         return Refused(
@@ -622,6 +709,10 @@ def _liability_limit(selection_id: str) -> Refused:
 
 def _not_open(status: MarketStatus) -> Refused:
     return Refused(reason=Refusal.MARKET_NOT_OPEN, message=f"this market is {status.value}")
+
+
+def _selection_withdrawn(selection_id: str) -> Refused:
+    return Refused(reason=Refusal.SELECTION_WITHDRAWN, message=f"selectionId: {selection_id} was withdrawn")
 
 
 def _unknown_selection(selection_id: str) -> Refused:

@@ -40,6 +40,7 @@ class Refusal(StrEnum):
     WITHDRAWAL_INTERRUPTED = "withdrawal_interrupted"
     WALLET_CURRENCY = "wallet_currency"
     MARKET_CURRENCY = "market_currency"
+    SELECTION_WITHDRAWN = "selection_withdrawn"
     OVERTAKEN = "overtaken"
     DEPOSIT_NOT_WAITING = "deposit_not_waiting"
     INSUFFICIENT_FUNDS = "insufficient_funds"
@@ -85,6 +86,7 @@ HTTP_STATUS = {
         Refusal.WITHDRAWAL_INTERRUPTED,
         Refusal.WALLET_CURRENCY,
         Refusal.MARKET_CURRENCY,
+        Refusal.SELECTION_WITHDRAWN,
         Refusal.OVERTAKEN,
         Refusal.DEPOSIT_NOT_WAITING,
     },

@@ -14,6 +14,8 @@ from app.domain.odds import Price
 MAX_LEGS = 20
 MAX_LINES = 1_000
 MAX_TIED = 1_000
+MAX_DEDUCTION = 90
+"""Percent of the winnings."""
 
 
 class Result(StrEnum):
@@ -43,7 +45,7 @@ class SelectionOutcome(State):
     """The result of a selection, with what is taken off its winnings (percent) and a dead heat."""
 
     result: Result
-    deduction: Annotated[int, Field(strict=True, ge=0, le=90)] = 0
+    deduction: Annotated[int, Field(strict=True, ge=0, le=MAX_DEDUCTION)] = 0
     dead_heat: DeadHeat | None = None
 
 

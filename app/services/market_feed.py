@@ -36,9 +36,10 @@ _FEED = Json(Feed)
 _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awaitable[Any]]]] = {
     RecordType.OPEN: (markets.OpenRequest, markets.open_market),
     RecordType.SET_PRICES: (markets.PricesRequest, markets.set_prices),
-    RecordType.SUSPEND: (Nothing, markets.suspend),
-    RecordType.RESUME: (Nothing, markets.resume),
+    RecordType.SUSPEND: (Nothing, markets.suspend_by_feed),
+    RecordType.RESUME: (Nothing, markets.resume_by_feed),
     RecordType.CLOSE: (Nothing, markets.close),
+    RecordType.WITHDRAW: (markets.WithdrawRequest, markets.withdraw),
     RecordType.SETTLE: (markets.SettleRequest, markets.settle),
 }
 REQUESTS: Requests = {kind: request for kind, (request, _) in _HANDLERS.items()}

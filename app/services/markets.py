@@ -26,6 +26,7 @@ from app.domain.markets import (
     Delayed,
     ExposeLeg,
     Extent,
+    Holder,
     Lease,
     Market,
     MarketStatus,
@@ -35,6 +36,8 @@ from app.domain.markets import (
     SelectionOffer,
     SettleMarket,
     Terms,
+    Withdrawn,
+    WithdrawSelection,
 )
 from app.domain.model import Id, KnownId, PublicRequest, Wire
 from app.domain.odds import Price
@@ -101,6 +104,10 @@ class SettleRequest(SettleMarket, PublicRequest):
     outcomes: dict[KnownId, OutcomeRequest]  # type: ignore[assignment]  # narrower: public, so unknown fields are refused
 
 
+class WithdrawRequest(WithdrawSelection, PublicRequest):
+    """A selection that does not take part."""
+
+
 class Standing(Wire):
     """What a change of a market answers."""
 
@@ -124,13 +131,17 @@ class SettlementOrder(Wire):
     version: int
     outcomes: dict[str, SelectionOutcome]
     books: list[int]
+    withdrawn: list[Withdrawn] = Field(default_factory=list)
 
 
 class Change(Wire):
     """A change of a market whose books must hear of it; none of it all only asks how the market stands."""
 
     status: MarketStatus | None = None
+    by: Holder = Holder.TRADER
+    """Who suspends or resumes."""
     prices: dict[str, Price] | None = None
+    withdrawal: WithdrawSelection | None = None
     result: SettleMarket | None = None
 
 
@@ -208,6 +219,25 @@ async def close(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
     return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
 
 
+@market.handler(name="suspendByFeed", kind="shared", ingress_private=True)
+async def suspend_by_feed(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+    """Take no bets until the feed says so, or a trader."""
+    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED, by=Holder.FEED)))
+
+
+@market.handler(name="resumeByFeed", kind="shared", ingress_private=True)
+async def resume_by_feed(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+    """Lift the feed's suspension; one of a trader's stays."""
+    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
+
+
+@market.handler(name="withdraw", kind="shared", **takes(WithdrawRequest))
+async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawRequest) -> Standing:
+    """Take no bets on a selection any more; when it answers, no book does."""
+    withdrawal = WithdrawSelection.model_validate(request.model_dump(by_alias=False))
+    return _standing(ctx.key(), await _change(ctx, Change(withdrawal=withdrawal)))
+
+
 @market.handler(name="settle", kind="shared", **takes(SettleRequest))
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
     """Enter a result and start its run over the bets, which none can join any more."""
@@ -257,7 +287,11 @@ def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
     """Send the newest result to its run: as a workflow, and once more to what it runs, should that have been killed."""
     settlement_id = rules.settlement_id(ctx.key(), settled.result_version)
     order = SettlementOrder(
-        market_id=ctx.key(), version=settled.result_version, outcomes=settled.outcomes, books=sorted(settled.leases)
+        market_id=ctx.key(),
+        version=settled.result_version,
+        outcomes=settled.outcomes,
+        books=sorted(settled.leases),
+        withdrawn=settled.withdrawn,
     )
     for component, handler in ((SETTLEMENT, "run"), (SETTLEMENT_RUN, "carryOut")):
         ctx.generic_send(component, handler, order.model_dump_json().encode(), key=settlement_id)
@@ -494,13 +528,15 @@ def _store(ctx: restate.ObjectContext, before: Book, after: Book, number: int, p
 def _changed(before: Market, change: Change) -> Market | Refused:
     if change.prices is not None:
         return rules.set_prices(before, change.prices)
+    if change.withdrawal is not None:
+        return rules.withdraw(before, change.withdrawal)
     if change.result is not None:
         return rules.settle(before, change.result)
     match change.status:
         case MarketStatus.SUSPENDED:
-            return rules.suspend(before)
+            return rules.suspend(before, change.by)
         case MarketStatus.OPEN:
-            return rules.resume(before)
+            return rules.resume(before, change.by)
         case MarketStatus.CLOSED:
             return rules.close(before)
         case _:

@@ -87,7 +87,11 @@ async def current_terms(ctx: restate.ObjectContext, user_id: str, selections: Ma
         for market_id in selections
     }
     terms = {market_id: await answer for market_id, answer in asked.items()}
-    prices = {market_id: known.prices[selections[market_id]] for market_id, known in terms.items() if known.is_open}
+    prices = {
+        market_id: known.prices[selections[market_id]]
+        for market_id, known in terms.items()
+        if known.is_open and not known.is_withdrawn(selections[market_id])
+    }
     return CurrentTerms(
         prices, timedelta(seconds=max((known.bet_delay_seconds for known in terms.values()), default=0))
     )

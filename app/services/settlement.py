@@ -12,10 +12,11 @@ from functools import partial
 from itertools import islice
 
 import restate
+from pydantic import Field
 from restate import RestateDurableFuture
 
 from app.domain.bets import ApplyResult
-from app.domain.markets import BetPage, Extent, Reserved
+from app.domain.markets import BetPage, Extent, Reserved, Withdrawn, outcome_for
 from app.domain.model import Wire, is_id
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
@@ -58,6 +59,7 @@ class SettlePage(Wire):
     outcomes: dict[str, SelectionOutcome]
     book: int
     page: int
+    withdrawn: list[Withdrawn] = Field(default_factory=list)
 
 
 class PageSettled(Wire):
@@ -149,12 +151,15 @@ async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
             ApplyResult(
                 market_id=request.market_id,
                 version=request.version,
-                outcomes={bet.selection_id: request.outcomes[bet.selection_id] for bet in bets},
+                outcomes={
+                    bet.selection_id: outcome_for(request.outcomes[bet.selection_id], request.withdrawn, known)
+                    for bet in bets
+                },
                 bet_ids=[bet.bet_id for bet in bets],
                 now=now,
             ),
         )
-        for user_id, bets in _by_player(page).items()
+        for (user_id, known), bets in _by_player(page).items()
     ]
     applied = [(await answer).accepted() for answer in told]
     return PageSettled(settled=sum(one.known for one in applied), paid=sum(one.paid for one in applied))
@@ -171,7 +176,9 @@ async def _extents(ctx: restate.ObjectContext, order: SettlementOrder) -> list[E
 async def _is_to_begin(ctx: restate.WorkflowSharedContext, settlement_id: str) -> bool:
     """Whether a settlement is of its market's newest result."""
     market_id, _, version = settlement_id.rpartition(":")
-    return is_id(market_id) and version == str(await ctx.object_call(markets.result_version, market_id, None))
+    if not is_id(market_id) or version == "0":
+        return False
+    return version == str(await ctx.object_call(markets.result_version, market_id, None))
 
 
 def _unknown_settlement(settlement_id: str) -> Refused:
@@ -187,12 +194,18 @@ def _pages(order: SettlementOrder, extents: Iterable[Extent]) -> Iterator[Settle
     for book, extent in zip(order.books, extents, strict=True):
         for page in range(extent.pages):
             yield SettlePage(
-                market_id=order.market_id, version=order.version, outcomes=order.outcomes, book=book, page=page
+                market_id=order.market_id,
+                version=order.version,
+                outcomes=order.outcomes,
+                book=book,
+                page=page,
+                withdrawn=order.withdrawn,
             )
 
 
-def _by_player(page: BetPage) -> Mapping[str, list[Reserved]]:
+def _by_player(page: BetPage) -> Mapping[tuple[str, int], list[Reserved]]:
+    """The bets of each player, apart by how many withdrawals were known: the others' deductions are theirs."""
     bets = defaultdict(list)
     for bet in page.bets.values():
-        bets[bet.user_id].append(bet)
+        bets[bet.user_id, bet.withdrawals].append(bet)
     return bets

@@ -33,6 +33,7 @@ CONTENTS: dict[str, dict[str, object]] = {
     "suspend": {},
     "resume": {},
     "close": {},
+    "withdraw": {"selectionId": "home", "deduction": 20},
     "settle": {"version": 1, "outcomes": {"home": {"result": "won", "deadHeat": {"places": 1, "tied": 2}}}},
 }
 
@@ -77,7 +78,10 @@ def test_a_record_without_content_is_one_with_nothing_in_it(kind: str) -> None:
         (b"null", "body: Input should be an object"),
         (b"[]", "body: Input should be an object"),
         ({}, "type: Field required"),
-        ({"type": "delete"}, "type: Input should be 'open', 'setPrices', 'suspend', 'resume', 'close' or 'settle'"),
+        (
+            {"type": "delete"},
+            "type: Input should be 'open', 'setPrices', 'suspend', 'resume', 'close', 'withdraw' or 'settle'",
+        ),
         ({"type": "close", "content": []}, "content: Input should be an object"),
         ({"type": "close", "content": {"why": "rain"}}, "content.why: Extra inputs are not permitted"),
         ({"type": "close", "key": "m-1"}, "key: Extra inputs are not permitted"),

@@ -13,12 +13,15 @@ from app.domain.markets import (
     BetPage,
     Book,
     Delayed,
+    Holder,
     Lease,
     Market,
     MarketStatus,
     OpenMarket,
     ReserveLeg,
     SettleMarket,
+    Withdrawn,
+    WithdrawSelection,
     bet_name,
     close,
     extent,
@@ -28,6 +31,7 @@ from app.domain.markets import (
     lease_wanted,
     market_view,
     open_market,
+    outcome_for,
     release,
     reserve,
     resume,
@@ -36,9 +40,11 @@ from app.domain.markets import (
     suspend,
     turn_page,
     with_lease,
+    withdraw,
 )
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
+from app.domain.settlement import leg_factor
 from tests.strategies import outcome
 
 
@@ -262,6 +268,116 @@ def test_a_market_keeps_the_currency_that_the_house_had_when_it_opened() -> None
 
     assert (market.currency, market.terms.currency) == ("SEK", "SEK")
     assert open_market(market, "m-1", offer(), "EUR") is market
+
+
+def withdrawn(market: Market, selection_id: str = "away", deduction: int = 20) -> Market:
+    return accepted(withdraw(market, WithdrawSelection(selection_id=selection_id, deduction=deduction)))
+
+
+def test_a_withdrawn_selection_takes_no_bets_and_no_prices_any_more() -> None:
+    market = withdrawn(opened())
+
+    for refused in (
+        reserve(book_of(market), leg(selection_id="away"))[1],
+        reserve(book_of(market), leg(selection_id="away", delayed=True))[1],
+        set_prices(market, {"home": Price.of("2.40"), "away": Price.of("3")}),
+    ):
+        assert isinstance(refused, Refused)
+        assert refused.reason is Refusal.SELECTION_WITHDRAWN
+    assert isinstance(reserve(book_of(market), leg())[1], Accepted)
+    assert accepted(set_prices(market, {"home": Price.of("2.40")})).prices["home"] == Price.of("2.40")
+
+
+def test_a_selection_is_withdrawn_once_for_one_deduction_until_there_is_a_result() -> None:
+    market = withdrawn(accepted(suspend(opened())))
+
+    assert withdrawn(market) is market
+    other = withdraw(market, WithdrawSelection(selection_id="away"))
+    unknown = withdraw(market, WithdrawSelection(selection_id="draw"))
+    settled = accepted(settle(market, result(away="void")))
+    late = withdraw(settled, WithdrawSelection(selection_id="home"))
+
+    assert withdrawn(settled) is settled
+    assert withdrawn(close(market), "home").withdrawn == [
+        *market.withdrawn,
+        Withdrawn(selection_id="home", deduction=20),
+    ]
+    reasons = [answer.reason for answer in (other, unknown, late) if isinstance(answer, Refused)]
+    assert reasons == [Refusal.ID_REUSED, Refusal.UNKNOWN_SELECTION, Refusal.MARKET_NOT_OPEN]
+
+
+def test_a_withdrawn_selection_is_void_whether_the_result_names_it_or_not() -> None:
+    market = withdrawn(opened())
+    unnamed = SettleMarket(version=1, outcomes={"home": outcome("won")})
+
+    settled = accepted(settle(market, unnamed))
+
+    assert settled.outcomes == {"home": outcome("won"), "away": outcome("void")}
+    assert accepted(settle(market, result(away="void"))) == settled
+    assert settle(settled, unnamed) is settled
+    assert settle(settled, result(away="void")) is settled
+    lost = settle(market, result(away="lost"))
+    assert isinstance(lost, Refused)
+    assert lost.reason is Refusal.SELECTION_WITHDRAWN
+
+
+def test_a_bet_bears_the_deductions_of_withdrawals_after_it_and_no_others() -> None:
+    market, book, struck = opened(), book_of(opened()), []
+    for deduction in (20, 5, 80):
+        book, _ = reserve(book, leg(f"b-{deduction}"))
+        struck.append(book.newest.bets[f"u-1/b-{deduction}"].withdrawals)
+        market = market.changed(withdrawn=[*market.withdrawn, Withdrawn(selection_id="away", deduction=deduction)])
+        book = hear(book, market.terms)
+    book, _ = reserve(book, leg("late"))
+    struck.append(book.newest.bets["u-1/late"].withdrawals)
+
+    for own, expected in ((0, [90, 85, 80, 0]), (7, [90, 90, 87, 7])):
+        ended = [outcome_for(outcome("won", deduction=own), market.withdrawn, known) for known in struck]
+        assert [one.deduction for one in ended] == expected
+
+
+def test_a_bet_before_a_withdrawal_bears_its_deduction_and_a_later_one_has_its_price() -> None:
+    market = withdrawn(opened())
+
+    before, after = (outcome_for(outcome("won"), market.withdrawn, known) for known in (0, 1))
+
+    assert 1_000 * leg_factor(Price.of("5.00"), before) == 4_200
+    assert 1_000 * leg_factor(Price.of("4.00"), after) == 4_000
+
+
+FEED, TRADER = Holder.FEED, Holder.TRADER
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([(suspend, FEED), (resume, FEED)], MarketStatus.OPEN),
+        ([(suspend, TRADER), (resume, TRADER)], MarketStatus.OPEN),
+        ([(suspend, TRADER), (resume, FEED)], MarketStatus.SUSPENDED),
+        ([(suspend, TRADER), (suspend, FEED), (resume, FEED)], MarketStatus.SUSPENDED),
+        ([(suspend, FEED), (suspend, TRADER), (resume, FEED)], MarketStatus.SUSPENDED),
+        ([(suspend, FEED), (suspend, TRADER), (resume, FEED), (resume, TRADER)], MarketStatus.OPEN),
+        ([(suspend, FEED), (resume, TRADER)], MarketStatus.OPEN),
+        ([(suspend, FEED), (suspend, TRADER), (resume, TRADER)], MarketStatus.OPEN),
+        ([(suspend, TRADER), (resume, TRADER), (resume, FEED), (suspend, FEED)], MarketStatus.SUSPENDED),
+    ],
+)
+def test_the_feed_lifts_its_own_suspension_only(
+    steps: list[tuple[Callable[[Market, Holder], Market | Refused], Holder]], expected: MarketStatus
+) -> None:
+    market = opened()
+    for step, by in steps:
+        market = accepted(step(market, by))
+        assert step(market, by) is market
+
+    assert market.status is expected
+
+
+def test_a_suspension_of_an_earlier_version_is_the_traders() -> None:
+    market = opened().model_copy(update={"status": MarketStatus.SUSPENDED})
+
+    assert resume(market, FEED) is market
+    assert accepted(resume(market, TRADER)).status is MarketStatus.OPEN
 
 
 def test_a_leg_tells_what_event_it_is_about() -> None:
