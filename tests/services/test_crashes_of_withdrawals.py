@@ -8,21 +8,24 @@ from rich.console import Console
 from tests.running import System
 from tests.services.crash_matrix import BACK, PROCESSES, Crashing, Flow, Steps, matrix
 from tests.services.test_deposits import deposit, request, subjects
+from tests.services.test_stopped_withdrawals import stop
 from tests.services.test_withdrawals import balance, paid_out, status, withdraw
 
 ENDS = {"paid", "failed", "rejected", "timedOut"}
 REPEAT_SECONDS = 2
 EVERYTHING_BUT_MAILS = "(?!CommsService)"
+BEFORE_A_MAIL = "(?!CommsService|PlayerService/(pay|return)Withdrawal [0-9]+ SetState)"
+"""A kill between what is stored and its mail loses the mail; the other way round, it could tell what never was."""
 
 
-def end_of(betting: System, body: dict[str, object], amount: int, name: str) -> str:
+def end_of(betting: System, body: dict[str, object], amount: int, name: str, **fields: object) -> str:
     """How a withdrawal ends whose player asks again now and then."""
     asked = time.monotonic()
 
     def look() -> str | None:
         nonlocal asked
         if time.monotonic() - asked > REPEAT_SECONDS:
-            withdraw(betting, body, amount=amount, withdrawalId=name)
+            withdraw(betting, body, 200, amount=amount, withdrawalId=name, **fields)
             asked = time.monotonic()
         known = status(betting, name)
         return known if known in ENDS else None
@@ -32,9 +35,9 @@ def end_of(betting: System, body: dict[str, object], amount: int, name: str) -> 
     return ended
 
 
-def money_is_right(betting: System, body: dict[str, object], amount: int, name: str) -> bool:
+def money_is_right(betting: System, body: dict[str, object], amount: int, name: str, **fields: object) -> bool:
     """Whether the money is out, once; else it is back, and in either case the customer knows."""
-    is_paid = end_of(betting, body, amount, name) == "paid"
+    is_paid = end_of(betting, body, amount, name, **fields) == "paid"
     assert balance(betting, body) == ((100 - amount, 0) if is_paid else (100, 0))
     assert paid_out(betting, name) == ([amount] if is_paid else [])
     told = "Your withdrawal is paid" if is_paid else "Your withdrawal was given back"
@@ -83,12 +86,38 @@ def a_withdrawal_that_is_rejected(betting: System) -> Steps:
     return None if status(betting, name) == "rejected" else BACK
 
 
-@pytest.mark.parametrize("flow", [a_withdrawal, a_withdrawal_that_is_approved, a_withdrawal_that_is_rejected])
-@pytest.mark.parametrize("columns", [("cancel",), ("kill",)], ids=["cancel", "kill"])
-def test_money_of_a_withdrawal_is_out_or_back_whatever_invocation_is_stopped(
-    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: Flow, columns: tuple[str, ...]
+def a_withdrawal_that_is_taken_over(betting: System) -> Steps:
+    """The run is cancelled while its payout waits, and another goes on."""
+    body, name = prepared(betting)
+    withdraw(betting, body, amount=60, withdrawalId=name, destination="threeDSecure")
+    betting.eventually(lambda: status(betting, name) == "payingOut")
+    yield
+
+    stop(betting, "cancel", name)
+    betting.eventually(lambda: betting.complete_three_d_secure(name).status_code == 200)
+
+    assert money_is_right(betting, body, 60, name, destination="threeDSecure")
+    return None
+
+
+@pytest.mark.parametrize(("column", "of"), [("cancel", ""), ("kill", " [0-9]+ (?!SetState)")])
+def test_a_withdrawal_that_is_taken_over_ends_whatever_is_stopped(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], column: str, of: str
 ) -> None:
-    table, ends = matrix(crashing, flow, [EVERYTHING_BUT_MAILS], columns)
+    handlers = f"(WithdrawalFollowUp/.*|WithdrawalWorkflow/.*|PlayerService/payWithdrawal){of}"
+    table, ends = matrix(crashing, a_withdrawal_that_is_taken_over, [handlers], [column])
+
+    assert ends > 10
+    with capsys.disabled():
+        Console(width=150).print(table)
+
+
+@pytest.mark.parametrize("flow", [a_withdrawal, a_withdrawal_that_is_approved, a_withdrawal_that_is_rejected])
+@pytest.mark.parametrize(("column", "of"), [("cancel", EVERYTHING_BUT_MAILS), ("kill", BEFORE_A_MAIL)])
+def test_money_of_a_withdrawal_is_out_or_back_whatever_invocation_is_stopped(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: Flow, column: str, of: str
+) -> None:
+    table, ends = matrix(crashing, flow, [of], [column])
 
     assert ends > 15
     with capsys.disabled():
