@@ -43,6 +43,7 @@ NAMES = {
     0x040D: "Call",
     0x040E: "OneWayCall",
     0x0411: "Run",
+    0x0412: "AttachInvocation",
 }
 FLUSH_SECONDS = 0.03
 INVOCATION = re.compile(rb"inv_[0-9A-Za-z]+")

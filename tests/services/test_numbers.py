@@ -18,6 +18,7 @@ BUSINESS = (
     "betting_deposited_minor_units_total",
     "betting_withdrawals_total",
     "betting_withdrawn_minor_units_total",
+    "betting_sent_back_minor_units_total",
     "betting_bets_total",
     "betting_staked_minor_units_total",
     "betting_bets_settled_total",
