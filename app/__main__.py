@@ -353,11 +353,12 @@ def books(
     from app.books.books import as_json, as_text
     from app.books.restate import UnknownError
     from app.books.run import Target, look_once
-    from app.providers.payments import HttpPaymentProvider
+    from app.providers.payments import HttpPaymentProvider, credentials
 
     if output is not None and not once:
         raise click.UsageError("--output is for --once")
     settings = _settings()
+    key = credentials(settings.provider_key, settings.provider_key_header)
     if provider is None and context.get_parameter_source("admin") is ParameterSource.DEFAULT:
         provider = settings.provider_url
     target = Target(
@@ -366,7 +367,7 @@ def books(
         timedelta(seconds=settings.charge_wait_seconds),
         timedelta(seconds=stranded_after),
         repair,
-        partial(HttpPaymentProvider, provider, settings.provider_timeout_seconds) if provider else None,
+        partial(HttpPaymentProvider, provider, settings.provider_timeout_seconds, key) if provider else None,
         timedelta(seconds=reconcile_after),
     )
     if not once:

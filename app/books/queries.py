@@ -134,25 +134,44 @@ order by market limit {{most}}"""
 
 def _operations(field: str, kind: str, since: str, waits: str, grace: str) -> str:
     return f"""
-select '{kind}' as kind, player, id, json_get_str(it, '{since}') as since from (
-  select player, id, json_get_json(everything, id) as it from (
-    select player, json_get_json(document, '{field}') as everything, unnest(json_object_keys(document, '{field}')) as id
-    from documents))
-where {waits} and json_get_str(it, '{since}') < '{{{grace}}}'"""
+select kind, player, id, since from (
+  select '{kind}' as kind, player, id, it, {since} as since from (
+    select player, id, json_get_json(everything, id) as it from (
+      select player, json_get_json(document, '{field}') as everything,
+        unnest(json_object_keys(document, '{field}')) as id
+      from documents)))
+where ({waits}) and since < '{{{grace}}}'"""
 
 
-LEFT_OPERATIONS = f"""{_DOCUMENTS}, waiting as (
-{_operations("deposits", "deposit", "reservedAt", "json_get_str(it, 'status') = 'reserved'", "charged_before")}
+_STATUS = "json_get_str(it, 'status')"
+_RESERVED = "json_get_str(it, 'reservedAt')"
+_REFUND_DUE = "json_get_bool(it, 'refundDue')"
+_WISH = "json_get_json(it, 'cashOut')"
+_WISHES = f"{_STATUS} = 'open' and json_get_str({_WISH}, 'status') = 'delayed'"
+_BET_SINCE = f"""coalesce(
+      case when {_WISHES} then json_get_str({_WISH}, 'decideAt') end,
+      json_get_str(it, 'decideAt'), json_get_str(it, 'placedAt'))"""
+"""When a bet, or its cash-out, should have been decided."""
+
+
+LEFT_OPERATIONS = f"""{_DOCUMENTS}, refunded as (
+  select service_key as refunded_id from state
+  where service_name = 'DepositFollowUp' and key = 'followUp' and json_get_bool(value_utf8, 'refunded')
+), waiting as (
+{_operations("deposits", "deposit", _RESERVED, f"{_STATUS} = 'reserved'", "charged_before")}
 union all
-{_operations("withdrawals", "withdrawal", "heldAt", "json_get_str(it, 'status') = 'held'", "before")}
+select * from ({_operations("deposits", "deposit", _RESERVED, _REFUND_DUE, "charged_before")})
+where id not in (select refunded_id from refunded)
 union all
-{_operations("bets", "bet", "placedAt", "json_get_str(it, 'status') in ('pending', 'delayed')", "before")}
+{_operations("withdrawals", "withdrawal", "json_get_str(it, 'heldAt')", f"{_STATUS} = 'held'", "before")}
+union all
+{_operations("bets", "bet", _BET_SINCE, f"{_STATUS} in ('pending', 'delayed') or {_WISHES}", "before")}
 ), work as (
   select target_service_name as service, target_service_key as place, count(*) as n from sys_invocation_status
   where status <> 'completed' and (
     target_service_name in ('DepositFollowUp', 'WithdrawalFollowUp')
     or target_service_name = 'WithdrawalWorkflow' and target_handler_name = 'run'
-    or target_service_name = 'PlayerService' and target_handler_name in ('decideBet', 'resumeBet'))
+    or target_service_name = 'PlayerService' and target_handler_name in ('decideBet', 'decideCashOut', 'resumeBet'))
   group by target_service_name, target_service_key
 ), busy_players as (
   select player, count(*) as bets, max(n) as n
@@ -171,7 +190,7 @@ union all
   from abandoned
 )
 select * from ranked where rank <= {{most}} order by kind, rank"""
-"""Deposits, withdrawals and bets that have waited since `before`, and that no unfinished invocation is for.
+"""Deposits, refunds, withdrawals and bets that have waited since `before`, and that no unfinished invocation is for.
 
 Which bet a player's invocation is for cannot be seen from here: there is one for each bet, or one is without.
 """

@@ -51,12 +51,11 @@ class Side(StrEnum):
 
 
 class Key(NamedTuple):
-    """What is compared: one reference, for one wallet."""
+    """What is compared: one reference, for one player; which wallet has the money is no matter of the provider's."""
 
     matter: Matter
     reference: str
     user_id: str
-    wallet_id: str
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,9 @@ class Finding:
         return Difference.OTHER if self.provider else Difference.NOT_THERE
 
     def __str__(self) -> str:
-        matter, reference, user, wallet = self.key
+        matter, reference, user = self.key
         sides = f"provider {_amounts(self.provider)}, books {_amounts(self.books)}"
-        return f"{matter} {reference} of player {user}, wallet {wallet}: {sides}, since {iso(self.since)}"
+        return f"{matter} {reference} of player {user}: {sides}, since {iso(self.since)}"
 
 
 @dataclass(frozen=True)
@@ -156,16 +155,14 @@ def moved_there(movement: Movement) -> Moved:
     """What the provider says."""
     matter = Matter.CHARGE if movement.kind in OF_CHARGES else Matter.PAYOUT
     amount = movement.amount if movement.kind in _CAME else -movement.amount
-    key = Key(matter, movement.reference, movement.user_id, movement.wallet_id)
+    key = Key(matter, movement.reference, movement.user_id)
     return Moved(Side.PROVIDER, key, amount, movement.currency, movement.at)
 
 
-def moved_here(
-    kind: Kind | str, reference: str, user_id: str, wallet_id: str, posting: int, currency: str, at: datetime
-) -> Moved:
+def moved_here(kind: Kind | str, reference: str, user_id: str, posting: int, currency: str, at: datetime) -> Moved:
     """What an entry says that was posted on `provider`: that account mirrors what the provider holds of ours."""
     matter = Matter.PAYOUT if kind.startswith(_PAYOUTS) else Matter.CHARGE
-    return Moved(Side.BOOKS, Key(matter, reference, user_id, wallet_id), -posting, currency, at)
+    return Moved(Side.BOOKS, Key(matter, reference, user_id), -posting, currency, at)
 
 
 def reconciliation(seen_at: datetime, compared: int, found: Mapping[Key, Finding], named: int) -> Reconciliation:

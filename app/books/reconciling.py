@@ -146,7 +146,6 @@ async def _moved_here(query: Query, since: datetime) -> AsyncIterator[Moved]:
                 row["kind"],
                 row["reference"],
                 row["player"],
-                row["wallet"],
                 row["posting"],
                 row["currency"],
                 datetime.fromisoformat(row["at"]),

@@ -25,6 +25,13 @@ AMOUNTS = {
 }
 """Two currencies to play with; to take another of those here, it is enough to name it in the deposit limit."""
 
+MENDING = {
+    "BETTING_BOOKS_REPAIR": "true",
+    "BETTING_BOOKS_SECONDS": "10",
+    "BETTING_BOOKS_STRANDED_AFTER_SECONDS": "10",
+}
+"""How the bookkeeper mends what was killed, unless the developer says otherwise: soon, for somebody waits for it."""
+
 
 @dataclass(frozen=True)
 class System:
@@ -101,6 +108,7 @@ def _service_environment(ports: Ports, settings: Settings, folder: Folder) -> di
     """The developer's settings, with the sandbox as the world outside; Restate signs nothing on this machine."""
     return (
         {f"BETTING_{name.upper()}": text for name, text in amounts(settings).items()}
+        | MENDING
         | os.environ
         | _secrets(settings, folder)
         | {

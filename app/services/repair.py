@@ -4,16 +4,19 @@ It is public, so a stranger may call it at any time: every handler only sends to
 sure that there is something to mend, and is harmless while somebody still works on it.
 """
 
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import restate
 from pydantic import Field
 
+from app.domain.follow_up import WhoseDeposit
 from app.domain.markets import MAX_BOOKS
 from app.domain.model import Id, PublicRequest, Wire
+from app.services import bets, deposit_follow_up, markets, withdrawal_follow_up
+from app.services.bets import WhichBet, WhichLeg
 from app.services.boundary import FORGET_AT_ONCE, requests_checked, takes
 from app.services.observed import observed
+from app.services.withdrawals import Whose
 
 repair = restate.Service(
     "RepairService", journal_retention=FORGET_AT_ONCE, invocation_context_managers=[observed, requests_checked]
@@ -68,33 +71,34 @@ class SentOn(Wire):
 @repair.handler(name="deposit", **takes(DepositRepair))
 async def deposit(ctx: restate.Context, request: DepositRepair) -> SentOn:
     """Look a deposit up again at the provider."""
-    return _send(ctx, "DepositFollowUp", "resume", request.deposit_id, {"userId": request.user_id})
+    ctx.object_send(deposit_follow_up.resume, request.deposit_id, WhoseDeposit(user_id=request.user_id))
+    return SentOn()
 
 
 @repair.handler(name="withdrawal", **takes(WithdrawalRepair))
 async def withdrawal(ctx: restate.Context, request: WithdrawalRepair) -> SentOn:
     """Finish a withdrawal whose run is gone, or give it back."""
-    return _send(ctx, "WithdrawalFollowUp", "resume", request.withdrawal_id, {"userId": request.user_id})
+    ctx.object_send(withdrawal_follow_up.resume, request.withdrawal_id, Whose(user_id=request.user_id))
+    return SentOn()
 
 
 @repair.handler(name="bet", **takes(BetRepair))
 async def bet(ctx: restate.Context, request: BetRepair) -> SentOn:
     """Ask the markets about a bet again that waits, or decide its cash-out."""
-    return _send(ctx, "PlayerService", "resumeBet", request.user_id, {"betId": request.bet_id})
+    ctx.object_send(bets.resume_bet, request.user_id, WhichBet(bet_id=request.bet_id))
+    return SentOn()
 
 
 @repair.handler(name="leg", **takes(LegRepair))
 async def leg(ctx: restate.Context, request: LegRepair) -> SentOn:
     """Give a leg back, if its player has no such bet. The player decides that, so that none can be placed meanwhile."""
-    return _send(ctx, "PlayerService", "releaseOrphan", request.user_id, request.model_dump(exclude={"user_id"}))
+    which = WhichLeg(bet_id=request.bet_id, market_id=request.market_id, page=request.page)
+    ctx.object_send(bets.holds_leg, request.user_id, which)
+    return SentOn()
 
 
 @repair.handler(name="settlement", **takes(SettlementRepair))
 async def settlement(ctx: restate.Context, request: SettlementRepair) -> SentOn:
     """Start the run of a market's newest result again."""
-    return _send(ctx, "MarketService", "resumeSettlement", request.market_id, None)
-
-
-def _send(ctx: restate.Context, service: str, handler: str, key: str, body: dict[str, Any] | None) -> SentOn:
-    ctx.generic_send(service, handler, b"" if body is None else json.dumps(body).encode(), key=key)
+    ctx.object_send(markets.resume_settlement, request.market_id, None)
     return SentOn()

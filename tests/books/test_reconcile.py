@@ -27,7 +27,7 @@ from app.domain.payments import OF_CHARGES, OF_PAYOUTS, Movement, MovementKind, 
 from app.domain.wallet import Kind
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-KEY = Key(Matter.CHARGE, "d", "ann", "w")
+KEY = Key(Matter.CHARGE, "d", "ann")
 LATER = NOW + timedelta(seconds=1)
 
 
@@ -37,7 +37,7 @@ def there(kind: MovementKind = MovementKind.CHARGE, amount: int = 500, at: datet
 
 
 def here(posting: int = -500, kind: Kind = Kind.DEPOSIT, at: datetime = NOW, **more: str) -> Moved:
-    named = {"reference": "d", "user_id": "ann", "wallet_id": "w", "currency": "EUR"} | more
+    named = {"reference": "d", "user_id": "ann", "currency": "EUR"} | more
     return moved_here(kind, posting=posting, at=at, **named)
 
 
@@ -85,7 +85,7 @@ def test_a_deposit_and_a_withdrawal_of_one_name_are_two_matters() -> None:
     }
 
 
-def test_a_credit_to_another_wallet_than_was_charged_is_two_findings() -> None:
+def test_a_credit_to_another_player_than_was_charged_is_two_findings() -> None:
     assert differs(there(), here(user_id="bob")) == {
         KEY: Difference.NOT_HERE,
         KEY._replace(user_id="bob"): Difference.NOT_THERE,
@@ -167,7 +167,6 @@ class Both:
                 "kind": "deposit",
                 "reference": moved.key.reference,
                 "player": moved.key.user_id,
-                "wallet": moved.key.wallet_id,
                 "posting": -moved.amount,
                 "currency": moved.currency,
                 "at": iso(moved.at),

@@ -133,6 +133,18 @@ def test_the_bookkeeper_runs_the_current_version_and_waits_as_long_as_its_deposi
     assert setting(longer, wait) == "40"
 
 
+def test_the_bookkeeper_asks_the_provider_that_the_versions_have_with_their_secrets_and_repairs() -> None:
+    url = "BETTING_PROVIDER_URL"
+    arguments = ("--set=sandbox.enabled=false", f"--set=service.settings.{url}=https://psp.example.com",
+                 "--set=service.settings.BETTING_SMTP_HOST=mail", "--set=service.secrets={psp}")  # fmt: skip
+    [usual] = pod_specs(render())["betting-books"]["containers"]
+    [real] = pod_specs(render(*arguments, "--set=books.repair=false"))["betting-books"]["containers"]
+
+    assert (setting(usual, url), setting(usual, "BETTING_BOOKS_REPAIR")) == ("http://betting-sandbox:9090", "true")
+    assert (setting(real, url), setting(real, "BETTING_BOOKS_REPAIR")) == ("https://psp.example.com", "false")
+    assert {"secretRef": {"name": "psp"}} in real["envFrom"]
+
+
 def test_without_a_bookkeeper_nothing_of_it_is_there() -> None:
     objects = render(*WATCHED, "--set=books.enabled=false")
 
