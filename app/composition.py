@@ -84,6 +84,7 @@ def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, co
             payment_methods=frozenset(map(method_name, settings.payment_methods)),
             max_open_bets=settings.max_open_bets,
             max_payout=settings.max_payout,
+            max_payout_per_day=settings.max_payout_per_day,
             cash_out_margin_percent=settings.cash_out_margin_percent,
         ),
         patience=Patience(

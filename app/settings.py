@@ -20,11 +20,13 @@ GONE = {
 """Variables of earlier versions: what they say would be ignored in silence."""
 
 
-def _at_least(least: int) -> Callable[[CurrencyAmounts], CurrencyAmounts]:
-    """A check of a setting that names an amount for one currency or more."""
+def _at_least(least: int, may_be_empty: bool = False) -> Callable[[CurrencyAmounts], CurrencyAmounts]:
+    """A check of a setting that names an amount for one currency or more, or perhaps for none."""
 
     def check(amounts: CurrencyAmounts) -> CurrencyAmounts:
         if amounts.smallest is None:
+            if may_be_empty:
+                return amounts
             raise PydanticCustomError("no_amount", "Input should name an amount")
         if amounts.smallest < least:
             why = "Input should be greater than or equal to {least}"
@@ -87,6 +89,10 @@ class Settings(BaseSettings):
     cash_out_margin_percent: int = Field(5, ge=0, le=100, description="What a cash-out costs, percent")
     max_payout: Annotated[CurrencyAmounts, AfterValidator(_at_least(1)), NoDecode] = Field(
         CurrencyAmounts(bare=100_000_000), description="The most one bet returns, minor units by currency"
+    )
+    max_payout_per_day: Annotated[CurrencyAmounts, AfterValidator(_at_least(1, may_be_empty=True)), NoDecode] = Field(
+        CurrencyAmounts(),
+        description="The most a player's bets return on one UTC day, minor units by currency; empty: no limit",
     )
     max_open_bets: int = Field(200, ge=1, description="The most open bets of one player")
     market_books: int = Field(

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 from app.composition import SERVICES
+from app.domain.currency import CurrencyAmounts
 from app.domain.refusals import HTTP_STATUS
 from app.settings import Settings
 
-METADATA = {"currency", "available", "remaining", "period", "price", "amount"}
+METADATA = {"maxStake", "maxStakePerPlayer", "currency", "available", "remaining", "period", "price", "amount"}
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -18,6 +19,8 @@ def test_every_setting_is_documented_with_its_default_and_unit() -> None:
         value = field.default
         if isinstance(value, tuple | frozenset):
             value = ",".join(map(str, value))
+        if isinstance(value, CurrencyAmounts):
+            value = str(value)
         assert (
             f"| `BETTING_{name.upper()}` | {f'`{value}`' if value != '' else ''} | {field.description} |" in documented
         )

@@ -6,11 +6,12 @@ Returns are never blocked, whatever restriction or debt the player has.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from app.domain.day_limit import most_to_return, returned_by_others, with_return
 from app.domain.exposure import Shape, exposure
 from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire
@@ -19,9 +20,11 @@ from app.domain.player import (
     Bet,
     BetLeg,
     BetStatus,
+    CashOutWish,
     Decision,
     Player,
     Policy,
+    WishStatus,
     book,
     debit_refused,
     funds_short,
@@ -36,6 +39,7 @@ from app.domain.settlement import (
     SelectionOutcome,
     bet_return,
     cash_out_value,
+    least_return,
     leg_factor,
     line_count,
     potential_return,
@@ -121,8 +125,17 @@ class Placement(Wire):
     balance: Balance | None
 
 
+class CashOutView(Wire):
+    """A cash-out in play that waits, or why it was refused; `amount` is what the bet was worth then."""
+
+    status: WishStatus
+    reason: Refusal | None = None
+    message: str | None = None
+    amount: int | None = None
+
+
 class BetView(Wire):
-    """A bet as the player sees it; `returned` is null until it ended."""
+    """A bet as the player sees it; `returned` is null until it ended. `capped` is what a maximum payout withheld."""
 
     bet_id: str
     wallet_id: str
@@ -134,9 +147,11 @@ class BetView(Wire):
     potential_return: int
     legs: list[LegView]
     returned: int | None
+    capped: int | None
     placed_at: Moment
     ended_at: Moment | None
     refused: Refused | None
+    cash_out: CashOutView | None
 
 
 class AllBets(Wire):
@@ -146,11 +161,11 @@ class AllBets(Wire):
 
 
 class CashedOut(Wire):
-    """What `cashOut` answers."""
+    """What `cashOut` answers; `amount` once it is paid, which in play is later."""
 
     bet_id: str
-    status: BetStatus = BetStatus.CASHED_OUT
-    amount: int
+    status: BetStatus
+    amount: int | None = None
 
 
 def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy) -> Decision[Bet]:
@@ -169,6 +184,7 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
         ],
         price_change=request.price_change,
         max_payout=0 if max_payout is None else max_payout,
+        max_payout_per_day=policy.max_payout_per_day.of(currency),
         placed_at=now,
     )
     if (known := player.bets.get(request.bet_id)) is not None:
@@ -331,45 +347,62 @@ def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
 def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:
     """The selections, by market, whose current prices a cash-out needs; none where it will not come to that."""
     bet = player.bets.get(bet_id)
-    if bet is None or _cannot_cash_out(bet) is not None:
+    if bet is None or bet.waits_for_cash_out or _cannot_cash_out(bet) is not None:
         return {}
-    return {leg.market_id: leg.selection_id for leg in _undecided(bet)}
+    return _undecided_selections(bet)
+
+
+def wished_selections(player: Player, bet_id: str) -> dict[str, str]:
+    """The selections, by market, whose current prices decide a cash-out that waits; none where none does."""
+    bet = player.bets.get(bet_id)
+    return _undecided_selections(bet) if bet is not None and bet.waits_for_cash_out else {}
 
 
 def cash_out(
-    player: Player, bet_id: str, prices: Mapping[str, Price], min_amount: int | None, now: datetime, policy: Policy
+    player: Player,
+    bet_id: str,
+    prices: Mapping[str, Price],
+    min_amount: int | None,
+    now: datetime,
+    policy: Policy,
+    delay: timedelta = timedelta(0),
 ) -> Decision[Bet]:
-    """End a bet for what it is worth now. `prices` has the current price in every market that is open.
+    """End a bet for what it is worth now, or in play after a delay. `prices` has the current price in each open market.
 
-    Again, it is answered with what was paid.
+    Again, it is answered with what was paid, or that it waits.
     """
     bet = player.bets.get(bet_id)
     if bet is None:
         return Decision(player, Refused(reason=Refusal.UNKNOWN_BET, message=f"betId: there is no bet {bet_id}"))
-    if bet.status is BetStatus.CASHED_OUT:
+    if bet.status is BetStatus.CASHED_OUT or bet.waits_for_cash_out:
         return Decision(player, bet)
-    if (refused := _cannot_cash_out(bet)) is not None:
-        return Decision(player, refused)
-    undecided = _undecided(bet)
-    if any(leg.market_id not in prices for leg in undecided):
-        return Decision(player, _unavailable("a market of this bet is not open"))
-    value = cash_out_value(
-        bet.stake,
-        [leg_factor(leg.price, leg.outcome) for leg in bet.legs if leg.outcome is not None],
-        [(leg.price, prices[leg.market_id]) for leg in undecided],
-        policy.cash_out_margin_percent,
-        bet.max_payout,
-    )
-    if value == 0:
-        return Decision(player, _unavailable("this bet is worth nothing now"))
-    if min_amount is not None and value < min_amount:
-        changed = Refused(
-            reason=Refusal.CASH_OUT_CHANGED,
-            message=f"this bet is worth {value} now, less than {min_amount}",
-            metadata={"amount": str(value)},
-        )
-        return Decision(player, changed)
+    value = _worth(player, bet, prices, min_amount, now, policy)
+    if isinstance(value, Refused):
+        return Decision(player, value)
+    if delay > timedelta(0):
+        wish = CashOutWish(min_amount=min_amount, decide_at=now + delay)
+        return _with_bet(player, bet_id, bet, cash_out=wish)
     return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now)
+
+
+def decide_cash_out(
+    player: Player, bet_id: str, prices: Mapping[str, Price], now: datetime, policy: Policy
+) -> Decision[Bet]:
+    """Pay a cash-out that has waited at the prices of this moment; if not worth it any more, the bet goes on."""
+    bet = player.bets[bet_id]
+    if bet.cash_out is None or not bet.waits_for_cash_out:
+        return Decision(player, bet)
+    value = _worth(player, bet, prices, bet.cash_out.min_amount, now, policy)
+    if isinstance(value, Refused):
+        return _with_bet(player, bet_id, bet, cash_out=_refused_wish(bet.cash_out, value))
+    return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now)
+
+
+def cashed_out(bet_id: str, bet: Bet) -> CashedOut:
+    """What a player who cashes out is told."""
+    if bet.waits_for_cash_out:
+        return CashedOut(bet_id=bet_id, status=BetStatus.DELAYED)
+    return CashedOut(bet_id=bet_id, status=bet.status, amount=bet.returned)
 
 
 def placement(bet_id: str, bet: Bet) -> Placement | Refused:
@@ -403,9 +436,11 @@ def bet_view(bet_id: str, bet: Bet) -> BetView:
             for leg in bet.legs
         ],
         returned=None if bet.status.holds_stake else bet.returned,
+        capped=bet.withheld or None,
         placed_at=bet.placed_at,
         ended_at=bet.ended_at,
         refused=bet.refused,
+        cash_out=None if bet.cash_out is None else _cash_out_view(bet.cash_out),
     )
 
 
@@ -424,12 +459,14 @@ def _apply_outcome(player: Player, bet_id: str, request: ApplyResult) -> tuple[P
     bet = _recounted(before, bet, counts=amount is None)
     if amount is None:
         return _with_bet(player, bet_id, bet).player, 0
+    full = amount if amount < bet.max_payout else _least_return(bet)
+    amount = _capped(player, bet, full, request.now)
     moved = amount if bet.status is BetStatus.OPEN else amount - bet.returned
     legs = [leg.model_copy(update={"moved": moved}) if _has_outcome(leg, request) else leg for leg in legs]
     bet = bet.model_copy(update={"legs": legs})
     if bet.status is BetStatus.OPEN:
-        return _end(player, bet_id, bet, BetStatus.SETTLED, amount, request.now).player, moved
-    return _correct(player, bet_id, bet, amount, request.now), moved
+        return _end(player, bet_id, bet, BetStatus.SETTLED, full, request.now).player, moved
+    return _correct(player, bet_id, bet, full, request.now), moved
 
 
 def _has_outcome(leg: BetLeg, request: ApplyResult) -> bool:
@@ -443,22 +480,92 @@ def _with_outcome(leg: BetLeg, request: ApplyResult) -> BetLeg:
     return leg.model_copy(update={"result_version": request.version, "outcome": outcome, "moved": 0})
 
 
-def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, amount: int, now: datetime) -> Decision[Bet]:
+def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, now: datetime) -> Decision[Bet]:
+    """Release the stake and pay what a bet returns; `full` is that before any maximum payout."""
     assert bet.status is BetStatus.OPEN, "a stake is released once"
+    amount = _capped(player, bet, full, now)
     kind = Kind.BET_CASHED_OUT if status is BetStatus.CASHED_OUT else Kind.BET_SETTLED
     postings = total([move(Account.LOCKED, Account.HOUSE, bet.total_stake), move(Account.HOUSE, Account.CASH, amount)])
     after = book(player, bet.wallet_id, kind, bet_id, postings, now)
     after = _returned(after, bet, amount, now)
-    return _with_bet(after, bet_id, bet, status=status, returned=amount, ended_at=now)
+    fields = {
+        "status": status,
+        "returned": amount,
+        "withheld": full - amount,
+        "day_returned": returned_by_others(player, bet, now),
+        "ended_at": now,
+        "cash_out": _wish_after(bet, status),
+    }
+    return _with_bet(after, bet_id, bet, **fields)
 
 
-def _correct(player: Player, bet_id: str, bet: Bet, amount: int, now: datetime) -> Player:
+def _wish_after(bet: Bet, status: BetStatus) -> CashOutWish | None:
+    """What becomes of a cash-out when the bet ends: a result that comes first leaves nothing to pay."""
+    if bet.cash_out is None or status is BetStatus.CASHED_OUT:
+        return None
+    if not bet.waits_for_cash_out:
+        return bet.cash_out
+    return _refused_wish(bet.cash_out, Refused(reason=Refusal.BET_NOT_OPEN, message=f"this bet is {status.value}"))
+
+
+def _correct(player: Player, bet_id: str, bet: Bet, full: int, now: datetime) -> Player:
+    amount = _capped(player, bet, full, now)
     difference = amount - bet.returned
     if difference != 0:
         postings = move(Account.HOUSE, Account.CASH, difference)
         player = book(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
         player = _returned(player, bet, difference, now)
-    return _with_bet(player, bet_id, bet, returned=amount).player
+    return _with_bet(player, bet_id, bet, returned=amount, withheld=full - amount).player
+
+
+def _capped(player: Player, bet: Bet, full: int, now: datetime) -> int:
+    """What a bet pays of its return under the maximum payouts. What they withhold stays with the house."""
+    of_day = most_to_return(player, bet, now)
+    of_bet = min(full, bet.max_payout)
+    return of_bet if of_day is None else min(of_bet, of_day)
+
+
+def _worth(
+    player: Player, bet: Bet, prices: Mapping[str, Price], min_amount: int | None, now: datetime, policy: Policy
+) -> int | Refused:
+    """What ending a bet now is worth before any maximum payout, or why it cannot be."""
+    if (refused := _cannot_cash_out(bet)) is not None:
+        return refused
+    undecided = _undecided(bet)
+    if any(leg.market_id not in prices for leg in undecided):
+        return _unavailable("a market of this bet is not open")
+    full = cash_out_value(
+        bet.stake,
+        [leg_factor(leg.price, leg.outcome) for leg in bet.legs if leg.outcome is not None],
+        [(leg.price, prices[leg.market_id]) for leg in undecided],
+        policy.cash_out_margin_percent,
+    )
+    value = _capped(player, bet, full, now)
+    if value == 0:
+        return _unavailable("this bet pays nothing now")
+    if min_amount is not None and value < min_amount:
+        return Refused(
+            reason=Refusal.CASH_OUT_CHANGED,
+            message=f"this bet is worth {value} now, less than {min_amount}",
+            metadata={"amount": str(value)},
+        )
+    return full
+
+
+def _refused_wish(wish: CashOutWish, refused: Refused) -> CashOutWish:
+    return wish.model_copy(update={"status": WishStatus.REFUSED, "refused": refused})
+
+
+def _cash_out_view(wish: CashOutWish) -> CashOutView:
+    if wish.refused is None:
+        return CashOutView(status=wish.status)
+    amount = wish.refused.metadata.get("amount")
+    return CashOutView(
+        status=wish.status,
+        reason=wish.refused.reason,
+        message=wish.refused.message,
+        amount=None if amount is None else int(amount),
+    )
 
 
 def _shape(bet: Bet, leg: BetLeg) -> Shape:
@@ -478,6 +585,14 @@ def _open_stakes(player: Player, but_bet_id: str) -> Counter[tuple[str, str]]:
 
 def _undecided(bet: Bet) -> list[BetLeg]:
     return [leg for leg in bet.legs if leg.outcome is None]
+
+
+def _undecided_selections(bet: Bet) -> dict[str, str]:
+    return {leg.market_id: leg.selection_id for leg in _undecided(bet)}
+
+
+def _least_return(bet: Bet) -> int:
+    return least_return(bet.stake, bet.system_size, [(leg.price, leg.outcome) for leg in bet.legs])
 
 
 def _certain_return(bet: Bet) -> int | None:
@@ -519,8 +634,9 @@ def _counted(player: Player, kind: LimitKind, use: Use) -> Player:
 
 
 def _returned(player: Player, bet: Bet, amount: int, now: datetime) -> Player:
-    """What a bet returns counts against losses in its wallet's currency."""
+    """What a bet returns counts against losses in its wallet's currency, and to the maximum of its day."""
     currency = player.wallets[bet.wallet_id].currency
+    player = with_return(player, bet, amount, now)
     return _counted(player, LimitKind.LOSS, Use(at=now, amount=-amount, currency=currency))
 
 

@@ -40,6 +40,8 @@ class Policy(Wire):
     """What the operator takes, by `method_name`; all where none is named."""
     max_open_bets: int = 200
     max_payout: CurrencyAmounts = CurrencyAmounts(bare=100_000_000)
+    max_payout_per_day: CurrencyAmounts = CurrencyAmounts()
+    """The most that a player's bets return on one UTC day; no limit in a currency that is not named."""
     cash_out_margin_percent: int = 5
 
     @field_validator("*", mode="after")
@@ -169,6 +171,22 @@ class BetLeg(State):
     """What this version of the result moved to the player, less what it took back: a repetition is told the same."""
 
 
+class WishStatus(StrEnum):
+    """Where a cash-out in play stands that has not paid: it waits, or was refused when its time had come."""
+
+    DELAYED = "delayed"
+    REFUSED = "refused"
+
+
+class CashOutWish(State):
+    """A cash-out of a bet in play, which is decided at the prices of a later moment."""
+
+    status: WishStatus = WishStatus.DELAYED
+    min_amount: int | None
+    decide_at: Moment
+    refused: Refused | None = None
+
+
 class Bet(State):
     """A bet that the player placed, under the terms of that moment, and how it ended. `stake` is a line's."""
 
@@ -190,6 +208,17 @@ class Bet(State):
     """Until when a delayed bet waits."""
     exposure_changes: int = 0
     """How often the markets were told that the bet counts otherwise."""
+    max_payout_per_day: int | None = None
+    day_returned: int = 0
+    """What the player's other bets had returned before it on the day it ended, if that day is limited."""
+    withheld: int = 0
+    """What the maximum payouts took off the return."""
+    cash_out: CashOutWish | None = None
+
+    @property
+    def waits_for_cash_out(self) -> bool:
+        """Whether a cash-out in play has still to be decided."""
+        return self.cash_out is not None and self.cash_out.status is WishStatus.DELAYED
 
     @property
     def total_stake(self) -> int:
@@ -208,6 +237,8 @@ class Player(State):
     bets: dict[str, Bet] = Field(default_factory=dict)
     limits: dict[str, Limit] = Field(default_factory=dict)
     uses: dict[LimitKind, list[Use]] = Field(default_factory=dict)
+    returned_on: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """For each currency and UTC day, what bets returned that count against a maximum a day."""
     restriction: Restriction | None = None
     entries: list[Entry] = Field(default_factory=list)
     """The newest movements; older ones are on full pages elsewhere."""

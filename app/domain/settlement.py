@@ -85,19 +85,30 @@ def bet_return(stake: int, system_size: int | None, legs: Sequence[Leg], max_pay
     return least if least == _payout(stake, system_size, best, max_payout) else None
 
 
+def least_return(stake: int, system_size: int | None, legs: Sequence[Leg]) -> int:
+    """What a bet returns at least, as far as its legs are known, if no payout had a maximum."""
+    worst = [Fraction(0) if outcome is None else leg_factor(price, outcome) for price, outcome in legs]
+    return _uncapped(stake, system_size, worst)
+
+
 def potential_return(stake: int, system_size: int | None, prices: Iterable[Price], max_payout: int) -> int:
     """What a bet returns if all its legs win."""
     return _payout(stake, system_size, [price.factor for price in prices], max_payout)
 
 
 def cash_out_value(
-    stake: int, decided: Iterable[Fraction], moved: Iterable[tuple[Price, Price]], margin_percent: int, max_payout: int
+    stake: int,
+    decided: Iterable[Fraction],
+    moved: Iterable[tuple[Price, Price]],
+    margin_percent: int,
+    max_payout: int | None = None,
 ) -> int:
     """What ending a single or multiple now pays: its decided legs' factors, and taken to current price of open ones."""
     fair = stake * prod(decided, start=Fraction(1))
     for price, current in moved:
         fair *= price.factor / current.factor
-    return min(floor(fair * Fraction(100 - margin_percent, 100)), max_payout)
+    value = floor(fair * Fraction(100 - margin_percent, 100))
+    return value if max_payout is None else min(value, max_payout)
 
 
 def _won(price: Price, outcome: SelectionOutcome) -> Fraction:
@@ -106,8 +117,12 @@ def _won(price: Price, outcome: SelectionOutcome) -> Fraction:
 
 
 def _payout(stake: int, system_size: int | None, factors: Sequence[Fraction], max_payout: int) -> int:
+    return min(_uncapped(stake, system_size, factors), max_payout)
+
+
+def _uncapped(stake: int, system_size: int | None, factors: Sequence[Fraction]) -> int:
     size = len(factors) if system_size is None else system_size
-    return min(floor(stake * _sum_over_lines(factors, size)), max_payout)
+    return floor(stake * _sum_over_lines(factors, size))
 
 
 def _sum_over_lines(factors: Iterable[Fraction], size: int) -> Fraction:

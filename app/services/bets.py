@@ -6,7 +6,6 @@ from typing import Annotated
 
 import restate
 from pydantic import Field
-from restate.exceptions import TerminalError
 
 from app.domain import bets
 from app.domain.archive import Operations
@@ -17,11 +16,11 @@ from app.domain.player import Bet, Decision, Player
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
 from app.services import reservations
-from app.services.boundary import Answer, Nothing, clock, clock_started, moment, refuse, takes
+from app.services.boundary import Answer, Nothing, SparseBody, clock, clock_started, moment, refuse, takes
 from app.services.outside import outside
 from app.services.player import carry_out, load, load_with
 from app.services.player import player as player
-from app.services.shield import was_stopped
+from app.services.shield import handed_over
 
 
 class LegRequest(AskedLeg, PublicRequest):
@@ -93,25 +92,39 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
 @player.handler(name="decideBet", ingress_private=True)
 async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
     """Ask the markets again after the delay in play; a refusal now gives the stake back."""
-    try:
+    async with handed_over(lambda: ctx.object_send(decide_bet, ctx.key(), bet_id)):
         await _decide_bet(ctx, bet_id)
-    except TerminalError as error:
-        if was_stopped(error):
-            ctx.object_send(decide_bet, ctx.key(), bet_id)
-        raise
 
 
-@player.handler(name="cashOut", **takes(CashOutRequest))
+@player.handler(name="cashOut", output_serde=SparseBody(CashedOut), **takes(CashOutRequest))
 async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> CashedOut:
-    """End a bet for what it is worth at the current prices."""
+    """End a bet for what it is worth at the current prices; in play, at those after the markets' delay."""
     started, bet_id = clock_started(ctx), request.bet_id
     before = await load_with(ctx, Operations.BETS, bet_id)
     terms = await reservations.current_terms(ctx, ctx.key(), bets.cash_out_selections(before, bet_id))
     now = moment(await started)
-    decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, outside().policy)
-    ended = (await carry_out(ctx, before, decision)).accepted()
+    decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, outside().policy, terms.delay)
+    bet = (await carry_out(ctx, before, decision)).accepted()
     reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
-    return CashedOut(bet_id=bet_id, amount=ended.returned)
+    _go_on(ctx, bet_id, bet, now)
+    return bets.cashed_out(bet_id, bet)
+
+
+@player.handler(name="decideCashOut", ingress_private=True)
+async def decide_cash_out(ctx: restate.ObjectContext, bet_id: str) -> None:
+    """Pay a cash-out that has waited in play, if its bet is still open and worth it."""
+    async with handed_over(lambda: ctx.object_send(decide_cash_out, ctx.key(), bet_id)):
+        before, now = await load(ctx), await clock(ctx)
+        bet = before.bets.get(bet_id)
+        if bet is None or bet.cash_out is None or not bet.waits_for_cash_out:
+            return
+        if now < bet.cash_out.decide_at:
+            _go_on(ctx, bet_id, bet, now)
+            return
+        terms = await reservations.current_terms(ctx, ctx.key(), bets.wished_selections(before, bet_id))
+        decision = bets.decide_cash_out(before, bet_id, terms.prices, now, outside().policy)
+        await carry_out(ctx, before, decision)
+        reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
 
 
 @player.handler(name="applyResult", ingress_private=True)
@@ -186,9 +199,11 @@ async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
 
 
 def _go_on(ctx: restate.ObjectContext, bet_id: str, bet: Bet, now: datetime) -> None:
-    """Have a bet that waits decided when its time has come, in case that what was to do so was stopped."""
+    """Have a bet that waits, or its cash-out, decided when the time has come. Asked twice, it is decided once."""
     if bet.status.can_be_released:
         ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=_rest(bet.decide_at, now))
+    if bet.cash_out is not None and bet.waits_for_cash_out:
+        ctx.object_send(decide_cash_out, ctx.key(), bet_id, send_delay=_rest(bet.cash_out.decide_at, now))
 
 
 def _rest(until: datetime | None, now: datetime) -> timedelta | None:

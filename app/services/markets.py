@@ -6,8 +6,7 @@ market and then tells the books. That way no two exclusive handlers can wait for
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -402,7 +401,7 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
 @market_book.handler(name="release")
 async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
     """Give a leg back whose bet there is not. Twice, late, or where nothing was reserved, it changes nothing."""
-    async with _unless_stopped(lambda: ctx.object_send(release, ctx.key(), request)):
+    async with shield.handed_over(lambda: ctx.object_send(release, ctx.key(), request)):
         book = await ctx.get(BOOK, serde=_BOOK)
         if book is None:
             return
@@ -432,7 +431,7 @@ async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
 @market_book.handler(name="count")
 async def count(ctx: restate.ObjectContext, request: CountLeg) -> None:
     """Count a bet otherwise from now on: its return has become certain, or a correction has made it open again."""
-    async with _unless_stopped(lambda: ctx.object_send(count, ctx.key(), request)):
+    async with shield.handed_over(lambda: ctx.object_send(count, ctx.key(), request)):
         book = await _known(ctx)
         for number in [request.page] if request.page is not None else range(book.full_pages, -1, -1):
             page = await _page(ctx, book, number)
@@ -503,17 +502,6 @@ async def _turned(ctx: restate.ObjectContext, book: Book, request: ReserveLeg) -
     if not rules.may_be_on_turned_page(book, request):
         return BetPage()
     return await _page(ctx, book, book.full_pages - 1)
-
-
-@asynccontextmanager
-async def _unless_stopped(hand_over: Callable[[], object]) -> AsyncIterator[None]:
-    """Hand what must be done over to another invocation when this one is stopped."""
-    try:
-        yield
-    except TerminalError as error:
-        if shield.was_stopped(error):
-            hand_over()
-        raise
 
 
 def _store(ctx: restate.ObjectContext, before: Book, after: Book, number: int, page: BetPage) -> None:

@@ -6,7 +6,8 @@ So what is half done outside of a handler is either learned and given back, or h
 interrupt, to a handler that can be repeated.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -38,6 +39,17 @@ async def all_ended(*futures: Awaitable[Any]) -> None:
                 raise
         else:
             return
+
+
+@asynccontextmanager
+async def handed_over(hand_over: Callable[[], object]) -> AsyncIterator[None]:
+    """Hand work that can be repeated over to another invocation, by a send, when this one is stopped."""
+    try:
+        yield
+    except TerminalError as error:
+        if was_stopped(error):
+            hand_over()
+        raise
 
 
 async def insist(call: Callable[[], Awaitable[T]], started: Awaitable[T] | None = None) -> T:

@@ -17,11 +17,16 @@ from app.domain.bets import (
     bet_view,
     cash_out,
     cash_out_selections,
+    decide_cash_out,
+    decide_restricted,
     delay_bet,
     hold_stake,
+    holds_leg,
     placement,
     release_stake,
+    wished_selections,
 )
+from app.domain.bets import cashed_out as cashed_out_answer
 from app.domain.odds import Price
 from app.domain.player import Bet, BetStatus, Decision, Player, Policy, account_view
 from app.domain.protection import SetLimit, limit_usages, set_limit, take_break
@@ -352,6 +357,101 @@ def test_a_cash_out_that_cannot_be_changes_nothing(
     assert isinstance(decision.outcome, Refused)
     assert decision.outcome.reason is reason
     assert decision.player is before
+
+
+IN_PLAY = timedelta(seconds=5)
+
+
+def asked_in_play(document: Player, min_amount: int | None = None) -> Player:
+    asked = cash_out(document, "b-1", {"m-1": Price.of("2.00")}, min_amount, START, POLICY, IN_PLAY)
+    assert isinstance(asked.outcome, Bet)
+    return asked.player
+
+
+def decided(document: Player, price: str | None) -> Player:
+    prices = {} if price is None else {"m-1": Price.of(price)}
+    return decide_cash_out(document, "b-1", prices, START + IN_PLAY, POLICY).player
+
+
+def cash_out_shown(document: Player) -> dict[str, Any] | None:
+    shown: dict[str, Any] | None = bet_view("b-1", document.bets["b-1"]).model_dump(mode="json")["cashOut"]
+    return shown
+
+
+def test_a_cash_out_in_play_waits_and_is_paid_at_the_price_of_that_moment() -> None:
+    waiting = asked_in_play(placed(rich(), legs="m-1 4.00"), 1_500)
+
+    assert cashed_out_answer("b-1", waiting.bets["b-1"]).model_dump(exclude_none=True) == {
+        "betId": "b-1",
+        "status": "delayed",
+    }
+    assert balance(waiting) == (99_000, 1_000, 0)
+    assert cash_out_shown(waiting) == {"status": "delayed", "reason": None, "message": None, "amount": None}
+    assert asked_in_play(waiting, 99_999) is waiting
+    assert cash_out_selections(waiting, "b-1") == {}
+    assert wished_selections(waiting, "b-1") == {"m-1": "home"}
+
+    paid = decided(waiting, "2.50")
+    assert balance(paid) == (99_000 + 1_520, 0, -520)
+    assert (cash_out_shown(paid), cashed_out_answer("b-1", paid.bets["b-1"]).amount) == (None, 1_520)
+    assert decided(paid, "1.10") is paid
+
+
+@pytest.mark.parametrize(
+    ("price", "reason", "amount"),
+    [("2.60", "cash_out_changed", 1_461), (None, "cash_out_unavailable", None)],
+)
+def test_a_cash_out_in_play_that_cannot_be_paid_any_more_leaves_the_bet_open_and_says_so(
+    price: str | None, reason: str, amount: int | None
+) -> None:
+    waiting = asked_in_play(placed(rich(), legs="m-1 4.00"), 1_500)
+
+    refused = decided(waiting, price)
+
+    assert refused.bets["b-1"].status is BetStatus.OPEN
+    shown = cash_out_shown(refused)
+    assert shown is not None
+    assert (shown["status"], shown["reason"], shown["amount"]) == ("refused", reason, amount)
+    assert decided(refused, "2.00") is refused
+    assert asked_in_play(refused).bets["b-1"].waits_for_cash_out, "it can be asked for again"
+
+
+def test_a_result_that_comes_while_a_cash_out_waits_is_what_pays() -> None:
+    waiting = asked_in_play(placed(rich(), legs="m-1 4.00"))
+
+    won = settled(waiting, "m-1", "won")
+
+    assert balance(won) == (103_000, 0, -3_000)
+    assert decided(won, "2.00") is won
+    shown = cash_out_shown(won)
+    assert shown is not None
+    assert (shown["status"], shown["reason"]) == ("refused", "bet_not_open")
+
+
+def test_a_bet_that_waits_is_given_back_to_a_player_who_stopped_meanwhile() -> None:
+    document = delay_bet(hold_stake(rich(), place(), START, POLICY).player, "b-1").player
+    assert decide_restricted(document, "b-1", START) is None
+
+    stopped = decide_restricted(take_break(document, 1, START).player, "b-1", START)
+
+    assert stopped is not None
+    assert balance(stopped.player) == (100_000, 0, 0)
+    assert isinstance(stopped.outcome, Bet)
+    assert stopped.outcome.refused is not None
+    assert stopped.outcome.refused.reason is Refusal.ON_A_BREAK
+
+
+@pytest.mark.parametrize(("page", "held"), [(3, True), (2, False)])
+def test_a_leg_is_held_by_a_bet_that_was_accepted_with_it(page: int, held: bool) -> None:
+    pending = hold_stake(rich(), place(), START, POLICY).player
+    accepted = accept_bet(pending, "b-1", {"m-1": Price.of("2.50")}, {"m-1": 3}).player
+
+    assert holds_leg(accepted, "b-1", "m-1", page) is held
+    assert holds_leg(settled(accepted, "m-1", "won"), "b-1", "m-1", page) is held
+    assert not holds_leg(accepted, "b-2", "m-1", page)
+    assert not holds_leg(accepted, "b-1", "m-2", page)
+    assert not holds_leg(release_stake(pending, "b-1", NO, START).player, "b-1", "m-1", page)
+    assert not holds_leg(delay_bet(pending, "b-1").player, "b-1", "m-1", page)
 
 
 def test_a_win_counts_against_later_losses_for_as_long_as_the_window() -> None:
