@@ -449,3 +449,112 @@ def test_bets_that_left_the_document_are_remembered_and_corrected(betting: Syste
     assert customer.money == (8_790, 10)
     assert customer.bet(placed[0])["returned"] == 0
     assert customer.bet(later)["status"] == "open"
+
+
+def liability(game: Game) -> int:
+    return game.does("get")["liability"]["home"]  # type: ignore[no-any-return]
+
+
+def test_the_price_asked_does_not_switch_a_limit_off(betting: System) -> None:
+    first, second = (Game(betting, home="10.00", maxLiability=20_000) for _ in range(2))
+    customer = Customer(betting)
+
+    double = [first.home("1.001"), second.home("1.001")]
+    assert refused(customer.bets(*double, priceChange="higher", status=422)) == "liability_limit"
+    assert (liability(first), liability(second)) == (0, 0)
+    assert customer.bets(*double, stake=100, priceChange="higher")["potentialReturn"] == 10_000
+    assert (liability(first), liability(second)) == (9_900, 9_900)
+    assert customer.money == (9_900, 100)
+
+
+def test_a_cash_out_and_a_decisive_leg_free_what_the_bet_counted_with_elsewhere(betting: System) -> None:
+    games, customer = [Game(betting) for _ in range(2)], Customer(betting)
+    first = customer.bets(*(game.home() for game in games))
+    customer.bets(*(game.home() for game in games))
+    assert [liability(game) for game in games] == [10_500, 10_500]
+
+    customer.does("cashOut", {"betId": first["betId"]})
+    betting.eventually(lambda: [liability(game) for game in games] == [5_250, 5_250])
+    games[0].ends("lost", "won")
+    betting.eventually(lambda: liability(games[1]) == 0)
+    games[0].ends("won", version=2)
+    betting.eventually(lambda: liability(games[1]) == 5_250)
+    assert games[1].ends("won") == {"bets": 2, "settled": 2, "paid": 6_250, "done": True}
+
+
+def test_the_stakes_of_a_player_on_a_selection_are_limited_together(betting: System) -> None:
+    game, customer, another = Game(betting, maxStakePerPlayer=1_500), Customer(betting), Customer(betting)
+    first = customer.bets(game.home())
+
+    high = customer.bets(game.home(), stake=501, status=422)
+    assert high["metadata"] == {"reason": "stake_too_high", "maxStakePerPlayer": "1500"}
+    customer.bets(game.home(), stake=500)
+    another.bets(game.home(), stake=1_500)
+    customer.bets(f"{game.market_id} away 1.80", stake=1_500)
+    customer.does("cashOut", {"betId": first["betId"]})
+    customer.bets(game.home())
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_two_legs_of_one_event_are_related(betting: System, delay: int) -> None:
+    winner, score = Game(betting, eventId="e-1"), Game(betting, eventId="e-1", betDelaySeconds=delay)
+    elsewhere, customer = Game(betting, eventId="e-2"), Customer(betting)
+
+    assert refused(customer.bets(winner.home(), score.home(), elsewhere.home(), status=422)) == "related_legs"
+
+    assert [game.does("get")["bets"] for game in (winner, score, elsewhere)] == [0, 0, 0]
+    assert customer.money == (10_000, 0)
+    customer.bets(winner.home(), elsewhere.home())
+
+
+def test_a_cash_out_in_play_is_paid_at_the_price_of_a_moment_later(betting: System) -> None:
+    game, customer = Game(betting, home="4.00", betDelaySeconds=1), Customer(betting)
+    placed = customer.bets(game.home("4.00"))
+    which = {"betId": placed["betId"]}
+    betting.eventually(lambda: customer.bet(placed)["status"] == "open")
+
+    delayed = {**which, "status": "delayed"}
+    assert customer.does("cashOut", {**which, "minAmount": 900}) == delayed
+    assert customer.does("cashOut", which) == delayed
+    assert customer.bet(placed)["cashOut"]["status"] == "delayed"
+    game.does("setPrices", {"prices": {"home": "5.00"}})
+    betting.eventually(lambda: customer.bet(placed)["cashOut"]["status"] == "refused")
+    shown = customer.bet(placed)
+    assert (shown["status"], shown["cashOut"]["reason"], shown["cashOut"]["amount"]) == (
+        "open",
+        "cash_out_changed",
+        760,
+    )
+    assert customer.money == (9_000, 1_000)
+
+    assert customer.does("cashOut", which) == delayed
+    game.does("setPrices", {"prices": {"home": "2.00"}})
+    betting.eventually(lambda: customer.bet(placed)["status"] == "cashedOut")
+    assert customer.does("cashOut", which) == {**which, "status": "cashedOut", "amount": 1_900}
+    assert customer.money == (10_900, 0)
+    betting.eventually(lambda: liability(game) == 0)
+
+
+def test_a_result_that_comes_while_a_cash_out_waits_pays_alone(betting: System) -> None:
+    game, customer = Game(betting, betDelaySeconds=2), Customer(betting)
+    placed = customer.bets(game.home())
+    betting.eventually(lambda: customer.bet(placed)["status"] == "open")
+
+    assert customer.does("cashOut", {"betId": placed["betId"]})["status"] == "delayed"
+    game.ends("won")
+
+    assert customer.bet(placed)["cashOut"]["reason"] == "bet_not_open"
+    assert customer.money == (11_500, 0)
+    assert refused(customer.does("cashOut", {"betId": placed["betId"]}, 409)) == "bet_not_open"
+
+
+def test_a_bet_that_waits_in_play_is_given_back_to_a_player_who_excludes_themselves(betting: System) -> None:
+    game, customer = Game(betting, betDelaySeconds=1), Customer(betting)
+    placed = customer.bets(game.home())
+
+    customer.does("selfExclude", {"months": 6, "confirm": True})
+
+    betting.eventually(lambda: customer.bet(placed)["status"] == "refused")
+    assert customer.bet(placed)["refused"]["reason"] == "self_excluded"
+    assert customer.money == (10_000, 0)
+    assert game.does("get")["bets"] == 0
