@@ -68,6 +68,10 @@ def _no_dots(text: str) -> str:
 KnownId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
 """An id that somebody may have got before dots alone were refused."""
 Id = Annotated[KnownId, AfterValidator(_no_dots)]
+Email = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\x00-\x1f<>,;:\"()]+@[^@\s\x00-\x1f<>,;:\"()]+$"),
+]
 Amount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(known_currency)]
 """What requests may name. Stored documents take any text: what an earlier version stored must load."""

@@ -226,11 +226,23 @@ class Bet(State):
         return self.stake * self.lines
 
 
+class EmailChange(State):
+    """A new address that waits for the code that was sent to it, of which only a hash is kept."""
+
+    email: str
+    code_hash: str
+    asked_at: Moment
+    wrong_codes: int = 0
+
+
 class Player(State):
     """The document. `deposits`, `withdrawals` and `bets` hold what is under way and what ended last."""
 
     user_id: str
     email: str | None = None
+    email_change: EmailChange | None = None
+    email_changes: int = 0
+    """How often a change was asked for: each has messages and a code of its own."""
     wallets: dict[str, Wallet] = Field(default_factory=dict)
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)

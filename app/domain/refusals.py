@@ -17,6 +17,7 @@ class Refusal(StrEnum):
     ON_A_BREAK = "on_a_break"
     IN_DEBT = "in_debt"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    WRONG_CODE = "wrong_code"
     UNKNOWN_WALLET = "unknown_wallet"
     UNKNOWN_BET = "unknown_bet"
     UNKNOWN_MARKET = "unknown_market"
@@ -59,7 +60,7 @@ HTTP_STATUS = {
     400: {Refusal.INVALID_REQUEST},
     401: {Refusal.BAD_SIGNATURE},
     402: {Refusal.PAYMENT_DECLINED},
-    403: {Refusal.SELF_EXCLUDED, Refusal.ON_A_BREAK, Refusal.IN_DEBT, Refusal.METHOD_NOT_ALLOWED},
+    403: {Refusal.SELF_EXCLUDED, Refusal.ON_A_BREAK, Refusal.IN_DEBT, Refusal.METHOD_NOT_ALLOWED, Refusal.WRONG_CODE},
     404: {
         Refusal.UNKNOWN_WALLET,
         Refusal.UNKNOWN_BET,

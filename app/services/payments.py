@@ -10,7 +10,7 @@ from restate.serde import BytesSerde
 
 from app.domain.deposits import EndDeposit, ReserveDeposit
 from app.domain.follow_up import Watch, WhoseDeposit, watch_of
-from app.domain.model import Amount, Currency, Id, PublicRequest, Wire
+from app.domain.model import Amount, Currency, Email, Id, PublicRequest, Wire
 from app.domain.payments import ChargeRequest, PaymentEvent, PaymentOutcome, PaymentStatus
 from app.domain.player import Deposit
 from app.domain.provider_events import is_of_payout, of_payout
@@ -27,10 +27,6 @@ from app.services.withdrawals import Whose
 
 payments = restate.Service("PaymentService", invocation_context_managers=[observed, requests_checked])
 
-Email = Annotated[
-    str,
-    StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\x00-\x1f<>,;:\"()]+@[^@\s\x00-\x1f<>,;:\"()]+$"),
-]
 Word = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@/ -]{1,64}$")]
 
 

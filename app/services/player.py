@@ -1,16 +1,18 @@
 """PlayerService: all money and rules of one player. Each handler loads the document, lets a rule decide, and stores."""
 
+import secrets
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 import restate
-from pydantic import AfterValidator, Field, StrictBool
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
-from app.domain import deposits, protection, withdrawals
+from app.domain import deposits, email_change, protection, withdrawals
 from app.domain.activity import activity
 from app.domain.archive import Operations
+from app.domain.email_change import EmailChangeView, EmailView
 from app.domain.follow_up import WhoseDeposit
-from app.domain.model import Currency, PublicRequest
+from app.domain.model import Currency, Email, PublicRequest
 from app.domain.player import AccountView, Decision, Deposit, Player, Withdrawal, account_view
 from app.domain.protection import AllLimits, Standing
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
@@ -41,6 +43,10 @@ player = restate.VirtualObject(
 DEPOSIT_FOLLOW_UP = "DepositFollowUp"
 """What lies above is sent to by name."""
 
+CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""Without what is read as something else."""
+CODE_CHARACTERS = 10
+
 STATE = "player"
 _PLAYER = Json(Player)
 
@@ -63,6 +69,18 @@ class SetLimitRequest(WhichLimitRequest):
     """A limit in minor units, or its removal (null)."""
 
     amount: LimitAmount | None
+
+
+class EmailRequest(PublicRequest):
+    """A new e-mail address."""
+
+    email: Email
+
+
+class CodeRequest(PublicRequest):
+    """The code that was sent to a new address."""
+
+    code: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64)]
 
 
 class BreakRequest(PublicRequest):
@@ -266,6 +284,26 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
     which = protection.WhichLimit(**request.model_dump(by_alias=False))
     decision = protection.cancel_limit_change(before, which, now, outside().policy)
     return (await carry_out(ctx, before, decision)).accepted()
+
+
+@player.handler(name="changeEmail", **takes(EmailRequest))
+async def change_email(ctx: restate.ObjectContext, request: EmailRequest) -> EmailChangeView:
+    """Send a code to a new address, and a notice to the old one."""
+    before, now = await load(ctx), await clock(ctx)
+    # Not the context's own random: whoever knows the invocation's id, which is no secret, could work it out.
+    code = await ctx.run_typed("code", _new_code)
+    return (await carry_out(ctx, before, email_change.change_email(before, request.email, code, now))).accepted()
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARACTERS))
+
+
+@player.handler(name="confirmEmail", **takes(CodeRequest))
+async def confirm_email(ctx: restate.ObjectContext, request: CodeRequest) -> EmailView:
+    """Set the new address, by the code that was sent there."""
+    before, now = await load(ctx), await clock(ctx)
+    return (await carry_out(ctx, before, email_change.confirm_email(before, request.code, now))).accepted()
 
 
 @player.handler(name="takeBreak", **takes(BreakRequest))

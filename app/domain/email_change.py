@@ -1,0 +1,73 @@
+"""A new e-mail address of a player: it is theirs once they repeat the code that was sent to it."""
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+from app.domain.messages import Message
+from app.domain.model import Moment, Wire
+from app.domain.player import Decision, EmailChange, Player, message
+from app.domain.refusals import Refusal, Refused
+
+EXPIRES_AFTER = timedelta(hours=24)
+MAX_WRONG_CODES = 5
+"""Then the change is forgotten: nobody finds a code by trying."""
+
+
+class EmailChangeView(Wire):
+    """What a player is told of a change that waits; never the code, nor whether the address exists."""
+
+    email: str
+    expires_at: Moment
+
+
+class EmailView(Wire):
+    """The address that a player has now."""
+
+    email: str
+
+
+def change_email(player: Player, email: str, code: str, now: datetime) -> Decision[EmailChangeView]:
+    """Send a code to the new address and a notice to the old one; a change that waited is replaced, with its code."""
+    number = player.email_changes + 1
+    change = EmailChange(email=email, code_hash=_hash(player, number, code), asked_at=now)
+    after = player.changed(email_change=change, email_changes=number)
+    reader = player.changed(email=email)
+    text = f"Your code is {code}. It holds for 24 hours. If you have asked for nothing, ignore this message."
+    told = message(reader, ("email", str(number), "code"), "Confirm your e-mail address", text)
+    return Decision(
+        after, EmailChangeView(email=email, expires_at=now + EXPIRES_AFTER), (*told, *_notice(player, number))
+    )
+
+
+def _notice(player: Player, number: int) -> tuple[Message, ...]:
+    text = "Somebody asked to send your messages to another address. If it was not you, contact us at once."
+    return message(player, ("email", str(number), "notice"), "Your e-mail address is about to change", text)
+
+
+def confirm_email(player: Player, code: str, now: datetime) -> Decision[EmailView]:
+    """Set the new address for the one who has read the code there. A wrong code changes something, too: it counts."""
+    change = player.email_change
+    if change is None:
+        return Decision(
+            player, Refused(reason=Refusal.NO_PENDING_CHANGE, message="no change of the address is pending")
+        )
+    if now > change.asked_at + EXPIRES_AFTER:
+        refused = Refused(reason=Refusal.CHANGE_EXPIRED, message="this code has expired; ask for another")
+        return Decision(player, refused)
+    if not hmac.compare_digest(change.code_hash, _hash(player, player.email_changes, code)):
+        return _wrong(player, change)
+    return Decision(player.changed(email=change.email, email_change=None), EmailView(email=change.email))
+
+
+def _wrong(player: Player, change: EmailChange) -> Decision[EmailView]:
+    wrong = change.wrong_codes + 1
+    left = change.model_copy(update={"wrong_codes": wrong}) if wrong < MAX_WRONG_CODES else None
+    more = f"{MAX_WRONG_CODES - wrong} tries are left" if left is not None else "ask for another"
+    refused = Refused(reason=Refusal.WRONG_CODE, message=f"code: not the one that was sent; {more}")
+    return Decision(player.changed(email_change=left), refused)
+
+
+def _hash(player: Player, number: int, code: str) -> str:
+    """What is stored in the place of a code, so that the document does not tell it."""
+    return hashlib.sha256(f"{player.user_id}/{number}/{code.upper()}".encode()).hexdigest()
