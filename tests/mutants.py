@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 DEPOSITS, DEPOSIT_TESTS = "app/domain/deposits.py", "tests/domain/test_deposits.py"
+FOLLOW_UP, FOLLOW_UP_TESTS = "app/domain/follow_up.py", "tests/domain/test_follow_up.py"
 CURRENCY_TESTS = "tests/domain/test_player_currencies.py"
 WITHDRAWALS, WITHDRAWAL_TESTS = "app/domain/withdrawals.py", "tests/domain/test_withdrawals.py"
 BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
@@ -45,7 +46,7 @@ MUTANTS = [
         "app/services/payments.py",
         """\
 -    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
-+    early = EndDeposit(deposit_id=charge.reference, now=reserved.reserved_at)
++    early = EndDeposit(deposit_id=charge.reference, now=watch.reserved_at)
 +    await ctx.object_call(player.credit_deposit, charge.user_id, early)
 +    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
 """,
@@ -68,6 +69,73 @@ MUTANTS = [
 +    if status in (PaymentStatus.DECLINED, PaymentStatus.CONFLICT, PaymentStatus.UNKNOWN):
 """,
         "tests/domain/test_follow_up.py::test_what_the_providers_word_means",
+    ),
+    Mutant(
+        "a stale declined event ends a charge that we know nothing of",
+        FOLLOW_UP,
+        """\
+-    return Step.DECLINE if follow_up.waits_for_customer else Step.LOOK_UP
++    return Step.DECLINE
+""",
+        f"{FOLLOW_UP_TESTS}::test_a_declined_event_alone_never_ends_a_charge_that_we_know_nothing_of",
+    ),
+    Mutant(
+        "the last early event overwrites a done one",
+        FOLLOW_UP,
+        """\
+-    kept = sorted([*known, event], key=lambda one: one.status is EventStatus.DECLINED)[:MAX_EARLY_EVENTS]
++    kept = [event]
+""",
+        f"{FOLLOW_UP_TESTS}::test_a_done_event_is_never_overwritten",
+    ),
+    Mutant(
+        "asking for a look-up puts off the one that is due",
+        FOLLOW_UP,
+        """\
+-    at = now + pause if planned is None or planned <= now else min(now + pause, planned)
++    at = now + pause
+""",
+        f"{FOLLOW_UP_TESTS}::test_asking_for_a_look_up_never_puts_off_the_one_that_is_due",
+    ),
+    Mutant(
+        "a chargeback that is told twice takes the money twice",
+        DEPOSITS,
+        """\
+-    if deposit.status != "credited" or (wanted is None) == (deposit.taken_back is None):
++    if deposit.status != "credited" or (wanted is None and deposit.taken_back is None):
+
+-    if _name(request) in deposit.events:
+-        return Decision(player, deposit)
+
+-    assert abs(sum(moved)) <= deposit.amount, f"deposit {deposit_id} moved {moved}"
+""",
+        f"{DEPOSIT_TESTS}::test_events_in_any_order_and_however_often_come_to_the_same_end",
+    ),
+    Mutant(
+        "late money makes a wallet of two currencies",
+        DEPOSITS,
+        """\
+-    while (wallet := player.wallets.get(wallet_id)) is not None and wallet.currency != deposit.currency:
++    while (wallet := player.wallets.get(wallet_id)) is not None and wallet.currency == "none":
+""",
+        f"{DEPOSIT_TESTS}::test_no_wallet_ever_has_two_currencies",
+    ),
+    Mutant(
+        "a declined deposit moves the mail to its address",
+        DEPOSITS,
+        """\
+-    return deposit.email if player.email is None else player.email
++    return deposit.email
+""",
+        f"{DEPOSIT_TESTS}::test_the_address_is_that_of_the_first_credited_deposit",
+    ),
+    Mutant(
+        "an event with a field twice is read by its last",
+        "app/domain/provider_events.py",
+        """\
+-        json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
+""",
+        "tests/domain/test_provider_events.py::test_bytes_that_are_no_event_are_refused",
     ),
     Mutant(
         "a deposit counts when it is credited, not when it is reserved",

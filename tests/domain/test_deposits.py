@@ -156,7 +156,8 @@ def test_a_deposit_is_credited_to_a_player_in_debt() -> None:
     before = reserved()
     before = before.changed(wallets={**before.wallets, "w-2": debt})
 
-    assert credit_deposit(before, end()).player.wallets["w-1"].cash == 100
+    wallets = credit_deposit(before, end()).player.wallets
+    assert {name: wallet.cash for name, wallet in wallets.items()} == {"w-1": 100, "w-2": -1}
 
 
 @given(st.lists(st.tuples(amounts, moments, st.sampled_from([credit_deposit, decline_deposit, None])), max_size=60))

@@ -82,8 +82,7 @@ def test_a_done_event_is_never_overwritten(events: list[PaymentEvent]) -> None:
         follow_up = with_early(follow_up, event)
 
     kept = early_events(follow_up)
-    assert kept[0] == told("done")
-    assert sorted(map(repr, kept)) == sorted(map(repr, events))
+    assert (kept[0], sorted(map(repr, kept))) == (told("done"), sorted(map(repr, events)))
 
 
 def test_what_says_that_money_moved_is_kept_when_there_is_too_much() -> None:

@@ -39,6 +39,7 @@ LOOKS = {
     "PlayerService/getStatement",
     "PlayerService/audit",
     "PlayerService/depositStatus",
+    "PlayerService/findDeposit",
     "PlayerService/withdrawal",
     "DepositFollowUp/status",
     "WithdrawalWorkflow/status",

@@ -27,6 +27,32 @@ def a_deposit(betting: System) -> Iterator[None]:
     assert moved(betting, body) == [100]
 
 
+def a_deposit_with_a_silent_provider(betting: System) -> Iterator[None]:
+    """A deposit whose provider never answers ends with the charge that it made credited, once."""
+    body = request("timeoutCharged")
+    yield
+
+    assert deposit(betting, body)["status"] in ("pending", "credited")
+
+    betting.eventually(lambda: deposit(betting, body)["status"] == "credited")
+    assert subjects(betting, body, 1) == ["Your deposit has arrived"]
+    assert balance(betting, body) == (100, 0)
+    assert moved(betting, body) == [100]
+
+
+def a_deposit_with_three_d_secure(betting: System) -> Iterator[None]:
+    """A deposit that its webhooks complete is credited once."""
+    body = request("threeDSecure")
+    yield
+
+    assert deposit(betting, body)["status"] in ("pending", "actionRequired", "credited")
+    betting.eventually(lambda: betting.complete_three_d_secure(str(body["depositId"])).is_success)
+
+    betting.eventually(lambda: deposit(betting, body)["status"] == "credited")
+    assert balance(betting, body) == (100, 0)
+    assert moved(betting, body) == [100]
+
+
 def a_withdrawal(betting: System) -> Iterator[None]:
     """A withdrawal ends with one payout, the rest in the wallet, one message and a balanced book."""
     body = request()
@@ -50,5 +76,30 @@ def test_a_kill_at_any_step_changes_nothing_about_the_end(
     table, ends = matrix(crashing, flow)
 
     assert ends > 30
+    with capsys.disabled():
+        Console(width=150).print(table)
+
+
+FOLLOWED = ("DepositFollowUp/(goOn|lookUp|hear|webhook)", "PaymentService/deposit . (Run|RunResult|Call|OneWayCall)")
+"""Where a deposit that is followed up differs from one that is not."""
+
+
+@pytest.mark.parametrize("flow", [a_deposit_with_a_silent_provider, a_deposit_with_three_d_secure])
+def test_a_deposit_that_is_followed_up_ends_the_same_whatever_is_killed(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: Flow
+) -> None:
+    table, ends = matrix(crashing, flow, FOLLOWED, ("cancel", "kill"))
+
+    assert ends > 10
+    with capsys.disabled():
+        Console(width=150).print(table)
+
+
+def test_a_deposit_that_is_cancelled_or_killed_at_any_step_ends_the_same(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, ends = matrix(crashing, a_deposit, columns=("cancel", "kill"))
+
+    assert ends > 20
     with capsys.disabled():
         Console(width=150).print(table)

@@ -1,0 +1,64 @@
+"""Deposits whose invocation is cancelled or killed: nothing is lost, and the same request finishes them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.running import System
+from tests.services.test_deposits import cash, deposit, moved, request, status
+
+
+def unfinished(betting: System, service: str, handler: str) -> list[str]:
+    sql = (
+        f"select id from sys_invocation where target_service_name = '{service}'"
+        f" and target_handler_name = '{handler}' and status <> 'completed'"
+    )
+    return [row["id"] for row in betting.query(sql)]
+
+
+@contextmanager
+def asked(betting: System, body: dict[str, object]) -> Iterator[None]:
+    """Ask for a deposit in the background."""
+    answers: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: answers.append(betting.call("PaymentService", "deposit", body)))
+    asking.start()
+    try:
+        yield
+    finally:
+        asking.join()
+
+
+def end(betting: System, how: str, invocation: str) -> None:
+    httpx.patch(f"{betting.admin}/invocations/{invocation}/{how}").raise_for_status()
+
+
+@pytest.mark.parametrize("how", ["cancel", "kill"])
+def test_a_deposit_that_is_stopped_while_the_provider_is_silent_is_credited(betting: System, how: str) -> None:
+    body = request("timeoutCharged")
+    with asked(betting, body):
+        betting.eventually(lambda: moved(betting, body))
+        for invocation in unfinished(betting, "PaymentService", "deposit"):
+            end(betting, how, invocation)
+
+    if how == "kill":  # nothing can run then: the same request goes on
+        assert deposit(betting, body)["status"] in ("pending", "credited")
+    betting.eventually(lambda: status(betting, body) == "credited")
+    assert cash(betting, body) == 100
+    assert moved(betting, body) == [100]
+    assert deposit(betting, body)["status"] == "credited"
+
+
+@pytest.mark.parametrize("how", ["cancel", "kill"])
+def test_look_ups_that_are_gone_before_they_began_go_on_when_the_deposit_is_repeated(betting: System, how: str) -> None:
+    body = request("threeDSecure")
+    deposit(betting, body)
+
+    for invocation in betting.eventually(lambda: unfinished(betting, "DepositFollowUp", "lookUp")):
+        end(betting, how, invocation)
+    assert deposit(betting, body)["status"] == "actionRequired"
+
+    betting.eventually(lambda: status(betting, body) == "failed")
+    assert deposit(betting, body)["status"] == "failed"
