@@ -8,6 +8,7 @@ from rich.console import Console
 from tests.running import System
 from tests.services.crash_matrix import BACK, PROCESSES, Crashing, Flow, Steps, matrix
 from tests.services.test_deposits import deposit, request, subjects
+from tests.services.test_payout_events import at_the_provider
 from tests.services.test_stopped_withdrawals import stop
 from tests.services.test_withdrawals import balance, paid_out, status, withdraw
 
@@ -98,6 +99,33 @@ def a_withdrawal_that_is_taken_over(betting: System) -> Steps:
 
     assert money_is_right(betting, body, 60, name, destination="threeDSecure")
     return None
+
+
+def a_payout_that_is_sent_back(betting: System) -> Steps:
+    """The provider tells twice, days later, that the money came back."""
+    body, name = prepared(betting)
+    withdraw(betting, body, amount=60, withdrawalId=name)
+    assert money_is_right(betting, body, 60, name)
+    yield
+
+    at_the_provider(betting, name, "sendBack")
+
+    betting.eventually(lambda: status(betting, name) == "sentBack")
+    assert balance(betting, body) == (100, 0)
+    assert "Your withdrawal was sent back" in subjects(betting, body, 3)
+    return None
+
+
+@pytest.mark.parametrize(("column", "of"), [("cancel", ""), ("kill", " [0-9]+ (?!SetState)")])
+def test_a_payout_that_is_sent_back_is_back_whatever_is_stopped(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], column: str, of: str
+) -> None:
+    handlers = f"(PaymentService/webhook|WithdrawalFollowUp/.*|PlayerService/sendBackWithdrawal){of}"
+    table, ends = matrix(crashing, a_payout_that_is_sent_back, [handlers], [column])
+
+    assert ends > 10
+    with capsys.disabled():
+        Console(width=150).print(table)
 
 
 @pytest.mark.parametrize(("column", "of"), [("cancel", ""), ("kill", " [0-9]+ (?!SetState)")])

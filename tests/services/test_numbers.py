@@ -11,6 +11,7 @@ import pytest
 from tests.running import REPLAYING, System, clean_environment, free_port_base, running
 from tests.services.test_bets import Customer, Game
 from tests.services.test_deposits import deposit, request
+from tests.services.test_payout_events import at_the_provider
 from tests.services.test_withdrawals import status, withdraw
 
 BUSINESS = (
@@ -85,6 +86,9 @@ def test_a_withdrawal_is_counted_when_it_is_held_and_when_it_is_paid(own: System
         own.eventually(lambda: status(own, f"x-{body['depositId']}") == "paid")
     with counting(own, withdrawals__refused__insufficient_funds=1):
         withdraw(own, body, amount=60, status=422)
+    with counting(own, withdrawals__sentBack=1, sent_back_minor_units__EUR=60):
+        at_the_provider(own, f"x-{body['depositId']}", "sendBack")
+        own.eventually(lambda: status(own, f"x-{body['depositId']}") == "sentBack")
 
 
 def test_a_bet_is_counted_when_it_is_accepted_and_when_its_market_settles(own: System) -> None:
