@@ -5,6 +5,7 @@ A record that cannot be applied is sent to the market's quarantine, and the feed
 as a market that does not answer, is an error that Restate repeats.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,11 +16,21 @@ from restate.serde import BytesSerde
 from app.domain import feed as rules
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, Requests
 from app.domain.model import PublicRequest, Wire, is_id
-from app.domain.quarantine import NO_MARKET, record_to_park
+from app.domain.quarantine import NO_MARKET, Parked, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.services import markets
-from app.services.boundary import ANY, FORGET_AT_ONCE, Json, Nothing, SparseBody, clock, requests_checked
+from app.services.boundary import (
+    ANY,
+    FORGET_AT_ONCE,
+    Json,
+    Nothing,
+    SparseBody,
+    clock_started,
+    moment,
+    requests_checked,
+)
 from app.services.observed import observed
+from app.services.shield import insist
 
 market_feed = restate.VirtualObject(
     "MarketFeed",
@@ -32,6 +43,7 @@ QUARANTINE = "MarketQuarantine"
 STATE = "feed"
 CANCELLED = "cancelled"
 _FEED = Json(Feed)
+_log = logging.getLogger(__name__)
 
 _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awaitable[Any]]]] = {
     RecordType.OPEN: (markets.OpenRequest, markets.open_market),
@@ -69,20 +81,22 @@ class Tried(Wire):
 
 @market_feed.handler(name="take", accept=ANY, input_serde=BytesSerde(), output_serde=SparseBody(Taken))
 async def take(ctx: restate.ObjectContext, body: bytes) -> Taken:
-    """Apply a record to its market, or have it parked; it is no error either way."""
-    origin = rules.origin_of(ctx.request().headers)
-    if not is_id(ctx.key()):
-        no_market = Rejection(reason=Refusal.INVALID_REQUEST.value, message="key: is not the id of a market")
-        return await _park(ctx, body, 0, no_market, origin)
-    before = await _load(ctx)
-    if rules.was_read(before, origin):
-        return Taken(status="repeated")
-    counted = rules.arrived(before, origin)
-    after, rejection = await _apply(ctx, counted, body, counted.records)
-    ctx.set(STATE, after, serde=_FEED)
-    if rejection is not None:
-        return await _park(ctx, body, counted.records, rejection, origin)
-    return Taken(status="applied")
+    """Apply a record to its market, or have it parked; it is no error either way.
+
+    Anybody can call this and set any header, so that it believes none: a place in Kafka that somebody made up would
+    make real records look repeated.
+    """
+    if rules.origin_of(ctx.request().headers) is not None:
+        _log.warning("a record came to MarketFeed/take as if from Kafka: subscribe MarketFeed/takeFromKafka instead")
+    return await _take(ctx, body, None)
+
+
+@market_feed.handler(
+    name="takeFromKafka", accept=ANY, ingress_private=True, input_serde=BytesSerde(), output_serde=SparseBody(Taken)
+)
+async def take_from_kafka(ctx: restate.ObjectContext, body: bytes) -> Taken:
+    """Apply a record of a subscription, unless it came before; HTTP does not get here, so that its headers are true."""
+    return await _take(ctx, body, rules.origin_of(ctx.request().headers))
 
 
 @market_feed.handler(name="tryAgain", ingress_private=True)
@@ -95,8 +109,27 @@ async def try_again(ctx: restate.ObjectContext, attempt: Attempt) -> Tried:
     return Tried(rejection=rejection)
 
 
+async def _take(ctx: restate.ObjectContext, body: bytes, origin: Origin | None) -> Taken:
+    """A cancel ends none of this half-way: nobody would bring the record again."""
+    if not is_id(ctx.key()):
+        no_market = Rejection(reason=Refusal.INVALID_REQUEST.value, message="key: is not the id of a market")
+        return _park(ctx, await _to_park(ctx, body, 0, no_market, origin))
+    before = await _load(ctx)
+    if rules.was_read(before, origin):
+        return Taken(status="repeated")
+    counted = rules.arrived(before, origin)
+    number = counted.records
+    after, rejection = await _apply(ctx, counted, body, number)
+    if rejection is None:
+        ctx.set(STATE, after, serde=_FEED)
+        return Taken(status="applied")
+    to_park = await _to_park(ctx, body, number, rejection, origin)
+    ctx.set(STATE, after, serde=_FEED)  # and no wait from here on
+    return _park(ctx, to_park)
+
+
 async def _load(ctx: restate.ObjectContext) -> Feed:
-    return await ctx.get(STATE, serde=_FEED) or Feed()
+    return await insist(lambda: ctx.get(STATE, serde=_FEED)) or Feed()
 
 
 async def _apply(ctx: restate.ObjectContext, feed: Feed, body: bytes, number: int) -> tuple[Feed, Rejection | None]:
@@ -119,13 +152,17 @@ async def _ask_market(ctx: restate.ObjectContext, record: Record) -> Rejection |
     return None
 
 
-async def _park(
+async def _to_park(
     ctx: restate.ObjectContext, body: bytes, number: int, rejection: Rejection, origin: Origin | None
-) -> Taken:
-    parked = record_to_park(ctx.key(), body, number, rejection, origin, await clock(ctx))
-    where = NO_MARKET if number == 0 else ctx.key()
+) -> Parked:
+    now = moment(await insist(lambda: clock_started(ctx)))
+    return record_to_park(ctx.key(), body, number, rejection, origin, now)
+
+
+def _park(ctx: restate.ObjectContext, parked: Parked) -> Taken:
+    where = NO_MARKET if parked.number == 0 else ctx.key()
     ctx.generic_send(QUARANTINE, "park", parked.model_dump_json().encode(), key=where)
-    return Taken(status="parked", reason=rejection.reason, message=parked.message)
+    return Taken(status="parked", reason=parked.reason, message=parked.message)
 
 
 def _rejection(refused: Refused) -> Rejection:

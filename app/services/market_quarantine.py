@@ -13,6 +13,7 @@ from app.services import market_feed
 from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, SparseBody, key_is, refuse, takes
 from app.services.market_feed import QUARANTINE, Attempt
 from app.services.observed import observed
+from app.services.shield import all_ended, insist
 
 market_quarantine = restate.VirtualObject(
     QUARANTINE,
@@ -58,8 +59,9 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
     record = _found(before, record_id)
     rejection = rules.cannot_be_tried(record)
     if rejection is None:
-        tried = await ctx.object_call(market_feed.try_again, ctx.key(), _attempt(record))
-        rejection = tried.rejection
+        asked = ctx.object_call(market_feed.try_again, ctx.key(), _attempt(record))
+        await all_ended(asked)  # a cancel must not leave a record here that is applied
+        rejection = (await asked).rejection
     ctx.set(STATE, rules.tried(before, record_id, rejection), serde=_QUARANTINE)
     if rejection is None:
         return Retried(record_id=record_id, applied=True)
@@ -77,8 +79,8 @@ async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Di
 
 @market_quarantine.handler(name="park", ingress_private=True)
 async def park(ctx: restate.ObjectContext, record: Parked) -> None:
-    """Take in a record that the feed could not apply."""
-    before = await _load(ctx)
+    """Take in a record that the feed could not apply; a cancel does not lose it."""
+    before = await insist(lambda: ctx.get(STATE, serde=_QUARANTINE)) or Quarantine()
     after = rules.park(before, record)
     if after is not before:
         ctx.set(STATE, after, serde=_QUARANTINE)

@@ -36,7 +36,7 @@ class Topic:
     def subscribed(self) -> Iterator[None]:
         """Have Restate read it, from its beginning."""
         source, options = f"kafka://{self.name}/{self.name}", {"auto.offset.reset": "earliest"}
-        subscription = {"source": source, "sink": "service://MarketFeed/take", "options": options}
+        subscription = {"source": source, "sink": "service://MarketFeed/takeFromKafka", "options": options}
         name = self._admin("POST", "subscriptions", subscription).json()["id"]
         yield
         self._admin("DELETE", f"subscriptions/{name}")
