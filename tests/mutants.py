@@ -371,7 +371,7 @@ MUTANTS = [
         "a market takes an older result for a correction",
         MARKETS,
         """\
--    if request.version <= market.result_version:
+-    if request.version < market.result_version:
 -        return market
 """,
         f"{MARKET_TESTS}::test_a_higher_version_corrects_and_any_other_changes_nothing",
@@ -480,6 +480,51 @@ MUTANTS = [
 +    if record.type is RecordType.SET_PRICES or not newer:
 """,
         f"{FEED_TESTS}::test_a_record_tried_again_never_undoes_a_newer_one",
+    ),
+    Mutant(
+        "a version stands for two results",
+        MARKETS,
+        """\
+-        return market if outcomes == market.outcomes else id_reused("version", str(request.version))
++        return market
+""",
+        f"{MARKET_TESTS}::test_a_version_stands_for_one_result_for_ever",
+    ),
+    Mutant(
+        "a market takes bets after the moment it closes at",
+        MARKETS,
+        """\
+-    price = _acceptable(book.terms.at(now), request)
++    price = _acceptable(book.terms, request)
+""",
+        f"{MARKET_TESTS}::test_a_market_takes_no_bet_from_the_moment_it_closes_at",
+    ),
+    Mutant(
+        "a deduction is taken off bets that were struck after the withdrawal",
+        MARKETS,
+        """\
+-    later = sum(one.deduction for one in withdrawn[known:])
++    later = sum(one.deduction for one in withdrawn)
+""",
+        f"{MARKET_TESTS}::test_a_bet_before_a_withdrawal_bears_its_deduction_and_a_later_one_has_its_price",
+    ),
+    Mutant(
+        "the feed lifts a trader's suspension",
+        MARKETS,
+        """\
+-    return _held(market, market.holders - {by} if by is Holder.FEED else set())
++    return _held(market, set())
+""",
+        f"{MARKET_TESTS}::test_the_feed_lifts_its_own_suspension_only",
+    ),
+    Mutant(
+        "a run that is repeated tells that nothing was paid",
+        BETS,
+        """\
+-        return player, sum(leg.moved for leg in bet.legs if _has_outcome(leg, request))
++        return player, 0
+""",
+        f"{BET_TESTS}::test_a_result_that_comes_twice_is_told_what_it_moved_the_first_time",
     ),
     # Numbers and spans.
     Mutant(
