@@ -13,6 +13,7 @@ FOLLOW_UP, FOLLOW_UP_TESTS = "app/domain/follow_up.py", "tests/domain/test_follo
 CURRENCY_TESTS = "tests/domain/test_player_currencies.py"
 WITHDRAWALS, WITHDRAWAL_TESTS = "app/domain/withdrawals.py", "tests/domain/test_withdrawals.py"
 BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
+EXPOSURE_TESTS = "tests/domain/test_exposure.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets.py", "tests/services/test_no_deadlock.py"
@@ -259,9 +260,8 @@ MUTANTS = [
         "a stake is stored before the markets are asked, and stays there when they refuse",
         "app/services/bets.py",
         """\
--    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
-+    await carry_out(ctx, before, held)
-+    answer = await reservations.taken(ctx, asked or _ask(ctx, bet_id, bet))
+-        assert isinstance(held.outcome, Bet), "what was asked of the markets is held"
++        await carry_out(ctx, before, held)
 """,
         "tests/services/test_bets.py::test_if_one_market_refuses_no_leg_stays_reserved[plain]",
     ),
@@ -330,9 +330,9 @@ MUTANTS = [
         "each line is rounded by itself",
         RETURNS,
         """\
--    return min(floor(stake * _sum_over_lines(factors, size)), max_payout)
+-    return floor(stake * _sum_over_lines(factors, size))
 +    from itertools import combinations
-+    return min(sum(floor(stake * prod(line)) for line in combinations(factors, size)), max_payout)
++    return sum(floor(stake * prod(line)) for line in combinations(factors, size))
 """,
         CONTRACT,
     ),
@@ -340,10 +340,56 @@ MUTANTS = [
         "a return is rounded up",
         RETURNS,
         """\
--    return min(floor(stake * _sum_over_lines(factors, size)), max_payout)
-+    return min(-floor(-stake * _sum_over_lines(factors, size)), max_payout)
+-    return floor(stake * _sum_over_lines(factors, size))
++    return -floor(-stake * _sum_over_lines(factors, size))
 """,
         CONTRACT,
+    ),
+    # What the house risks.
+    Mutant(
+        "a bet counts at the prices asked of its other markets, whatever they took",
+        BETS,
+        """\
+-        if leg.exposure != exact
++        if leg.exposure is None
+""",
+        f"{EXPOSURE_TESTS}::test_the_price_asked_does_not_switch_a_limit_off",
+    ),
+    Mutant(
+        "a cash-out goes on counting",
+        BETS,
+        """\
+-    if not _undecided(bet) or _counts(before) == counts:
++    if not counts or _counts(before) == counts:
+""",
+        f"{EXPOSURE_TESTS}::test_a_cash_out_frees_what_the_bet_counted_with_in_every_market",
+    ),
+    Mutant(
+        "what a killed attempt reserved is taken for the bet that is asked for now",
+        MARKETS,
+        """\
+-    if known is not None and not _is_for(known, request):
++    if known is not None and known.price == request.price and not request.user_id:
+""",
+        f"{EXPOSURE_TESTS}::test_what_a_killed_attempt_left_is_not_counted_twice_nor_taken_for_another_bet",
+    ),
+    Mutant(
+        "a day that has paid its maximum pays on",
+        BETS,
+        """\
+-    return of_bet if of_day is None else min(of_bet, of_day)
++    return of_bet
+""",
+        "tests/domain/test_day_limit.py::test_a_day_pays_no_more_than_its_maximum_and_the_bet_tells_what_was_withheld",
+    ),
+    Mutant(
+        "a cash-out in play is paid at the price of the moment that it is asked for",
+        BETS,
+        """\
+-    if delay > timedelta(0):
++    if delay < timedelta(0):
+""",
+        f"{BET_TESTS}::test_a_cash_out_in_play_waits_and_is_paid_at_the_price_of_that_moment",
     ),
     # Results and their corrections.
     Mutant(
@@ -448,8 +494,8 @@ MUTANTS = [
         "a book waits for somebody whom its source does not name",
         SHELL,
         """\
--    market_id, number = _market_and_number(ctx.key())
-+    market_id, number = _market_and_number(ctx.key())
+-    before, left = rules.without_remains(book, turned, request)
++    before, left = rules.without_remains(book, turned, request)
 +    await ctx.generic_call("MarketService", "suspend", b"", key=market_id)
 """,
         f"{DEADLOCK_TESTS}::test_every_wait_in_the_source_has_been_looked_at",
