@@ -673,4 +673,41 @@ MUTANTS = [
 """,
         f"{DEPOSIT_TESTS}::test_only_payment_methods_of_the_list_are_taken_however_they_are_written",
     ),
+    # Borders.
+    Mutant(
+        "a code for a new address can be guessed for ever",
+        "app/domain/email_change.py",
+        """\
+-    wrong = change.wrong_codes + 1
++    wrong = change.wrong_codes
+""",
+        "tests/domain/test_email_change.py::test_nobody_finds_a_code_by_trying",
+    ),
+    Mutant(
+        "an address that the mail server cannot take is tried for ever",
+        "app/providers/messages.py",
+        """\
+-        raise UndeliverableError(f"the mail server cannot take this address: {error}") from error
++        raise
+""",
+        "tests/providers/test_messages.py::test_an_address_that_the_mail_server_cannot_take_is_given_up_on",
+    ),
+    Mutant(
+        "two dots are an id",
+        "app/domain/model.py",
+        """\
+-    if text in DOTS:
++    if text in ():
+""",
+        "tests/domain/test_refusals.py::test_a_dot_and_two_dots_are_no_ids_since_proxies_take_them_away",
+    ),
+    Mutant(
+        "the service starts without a webhook secret",
+        "app/settings.py",
+        """\
+-        if not self.webhook_secret:
++        if False:
+""",
+        "tests/dev/test_commands.py::test_the_service_does_not_start_without_what_keeps_strangers_out",
+    ),
 ]

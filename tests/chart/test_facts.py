@@ -123,6 +123,12 @@ def test_without_the_sandbox_an_install_whose_secrets_have_no_webhook_secret_is_
     assert secrets(pod_specs(objects)["betting-v1"]) == ["betting-secrets"]
 
 
+def test_whoever_reads_the_secrets_is_told_how_mail_is_encrypted() -> None:
+    specs = pod_specs(environment("prod"))
+
+    assert {env(specs[name]).get("BETTING_SMTP_SECURITY") for name in ("betting-v1", "betting-books")} == {"starttls"}
+
+
 def test_restate_takes_no_large_request() -> None:
     limit = "RESTATE_INGRESS__REQUEST_SIZE_LIMIT"
 

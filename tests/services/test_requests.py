@@ -51,6 +51,18 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
         for bad in (False, "true", 1, None)
     ],
     *[("PlayerService/u-bad", "getStatement", {"page": 1}, "page", bad) for bad in (0, -1, "1", 1.5)],
+    *[("PlayerService/u-bad", name, {"betId": "b"}, "betId", bad) for name in ("getBet", "cashOut") for bad in BAD_IDS],
+    *[
+        ("PlayerService/u-bad", "cashOut", {"betId": "b", "minAmount": 1}, "minAmount", bad)
+        for bad in (-1, 1.5, "1", True)
+    ],
+    *[("PlayerService/u-bad", "changeEmail", {"email": "a@example.com"}, "email", bad) for bad in BAD_EMAILS],
+    *[("PlayerService/u-bad", "confirmEmail", {"code": "c"}, "code", bad) for bad in ("", "x" * 65, 5, None, [])],
+    *[
+        ("MarketQuarantine/m-bad", name, {"recordId": "1"}, "recordId", bad)
+        for name in ("retry", "discard")
+        for bad in (5, None, [])
+    ],
     *[("WithdrawalWorkflow/x-bad", "approve", {"operator": "ann"}, "operator", bad) for bad in ("", " ", 5, None)],
     *[
         ("WithdrawalWorkflow/x-bad", "reject", {"operator": "ann", "reason": "r"}, "reason", bad)
@@ -89,11 +101,21 @@ def test_each_bad_field_is_named_and_nothing_changes(system: System) -> None:
 def test_bodies_that_are_no_such_object_are_refused(
     system: System, service: str, handler: str, good: dict[str, object]
 ) -> None:
-    for content in (b"{", b"[]", b'"x"', b"5", b"null", b"\xff\xfe", b"[" * 10_000):
+    for content in (
+        b"{",
+        b"[]",
+        b'"x"',
+        b"5",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 10_000,
+        b'{"a": "\\ud800"}',
+        b'{"a": ' + b"9" * 9_999,
+    ):
         assert refused(system, service, handler, content).startswith("body:")
     assert refused(system, service, handler, json.dumps({**good, "stake": 1}).encode()).startswith("stake:")
     for field in good:
-        if field not in ("depositId", "currency", "withdrawalId", "page"):
+        if field not in ("depositId", "currency", "withdrawalId", "page", "minAmount"):
             rest = {name: value for name, value in good.items() if name != field}
             assert refused(system, service, handler, json.dumps(rest).encode()).startswith(f"{field}:")
 
