@@ -369,9 +369,9 @@ MUTANTS = [
         MARKETS,
         """\
 -    if known is not None and not _is_for(known, request):
-+    if known is not None and known.price == request.price and not request.user_id:
++    if known is not None and known.bet_id != request.bet_id:
 """,
-        f"{EXPOSURE_TESTS}::test_what_a_killed_attempt_left_is_not_counted_twice_nor_taken_for_another_bet",
+        f"{MARKET_TESTS}::test_what_a_killed_attempt_reserved_is_not_taken_for_another_bet_of_its_name",
     ),
     Mutant(
         "a day that has paid its maximum pays on",

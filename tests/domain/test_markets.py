@@ -41,6 +41,7 @@ from app.domain.markets import (
     turn_page,
     with_lease,
     withdraw,
+    without_remains,
 )
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
@@ -446,6 +447,16 @@ def test_a_bet_reserved_again_is_answered_as_before_and_counts_once() -> None:
     assert reserve(suspended, leg()) == (suspended, first)
     other, _ = reserve(book, leg(user_id="u-2"))
     assert (other.bets, other.used) == (2, {"home": 3_000})
+
+
+def test_what_a_killed_attempt_reserved_is_not_taken_for_another_bet_of_its_name() -> None:
+    left_over, _ = reserve(book_of(opened()), leg())
+
+    same, _ = without_remains(left_over, BetPage(), leg())
+    assert same is left_over
+    other, _ = without_remains(left_over, BetPage(), leg(selection_id="away"))
+    book, _ = reserve(other, leg(selection_id="away"))
+    assert (book.bets, book.used) == (1, {"home": 0, "away": 1_500})
 
 
 def test_a_market_in_play_is_asked_twice() -> None:
