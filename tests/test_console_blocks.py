@@ -1,8 +1,8 @@
 """The console blocks of README and docs print what they say: each is run, on a system of its own page.
 
 A block that cannot be run has a comment before it that says why: `<!-- not run: needs a cluster -->`. After
-`<!-- numbers vary -->` numbers are not compared; `<!-- first: COMMAND -->` is run before the block. A line `...` stands for
-any lines.
+`<!-- numbers vary -->` numbers are not compared; `<!-- first: COMMAND -->` is run before the block. A line `...` stands
+for any lines.
 """
 
 import difflib

@@ -64,3 +64,26 @@ def test_the_components_of_the_architecture_are_those_served_with_their_kinds() 
     assert documented == {
         service.name: (KINDS[service.service_tag.kind], bool(service.ingress_private)) for service in SERVICES
     }
+
+
+def architecture(heading: str) -> str:
+    """A part of the page, up to the next heading of its level."""
+    page = (DOCS / "architecture.md").read_text()
+    return page.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_what_is_private_is_listed_and_nothing_else() -> None:
+    rows = re.findall(r"^\| (\w+) \| (.+) \|$", architecture("What is private"), re.MULTILINE)
+
+    documented = {name: set(re.findall(r"`(\w+)`", handlers)) for name, handlers in rows if name != "of"}
+    assert documented == {
+        service.name: private
+        for service in SERVICES
+        if (
+            private := {
+                handler.name
+                for handler in service.handlers.values()
+                if service.ingress_private or handler.ingress_private
+            }
+        )
+    }
