@@ -57,11 +57,14 @@ CASES: list[tuple[str, str, dict[str, Any], str, Any]] = [
         for bad in (-1, 1.5, "1", True)
     ],
     *[("PlayerService/u-bad", "changeEmail", {"email": "a@example.com"}, "email", bad) for bad in BAD_EMAILS],
-    *[("PlayerService/u-bad", "confirmEmail", {"code": "c"}, "code", bad) for bad in ("", "x" * 65, 5, None, [])],
+    *[
+        ("PlayerService/u-bad", "confirmEmail", {"code": "c"}, "code", bad)
+        for bad in ("", "x" * 65, 5, None, list[object]())
+    ],
     *[
         ("MarketQuarantine/m-bad", name, {"recordId": "1"}, "recordId", bad)
         for name in ("retry", "discard")
-        for bad in (5, None, [])
+        for bad in (5, None, list[object]())
     ],
     *[("WithdrawalWorkflow/x-bad", "approve", {"operator": "ann"}, "operator", bad) for bad in ("", " ", 5, None)],
     *[
