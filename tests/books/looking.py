@@ -76,3 +76,8 @@ class Kept:
         """End what is under way at this object."""
         for running in self.system.query(UNFINISHED.format(service=service, key=key)):
             httpx.patch(f"{self.system.admin}/invocations/{running['id']}/kill", trust_env=False).raise_for_status()
+
+    def ended(self, service: str, key: str) -> bool:
+        """End what is under way at this object, and tell whether nothing is."""
+        self.kill(service, key)
+        return not self.system.query(UNFINISHED.format(service=service, key=key))

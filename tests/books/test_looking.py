@@ -11,7 +11,7 @@ from app.books.books import Waiting
 from app.books.restate import Restate, UnknownError
 from app.domain.player import Player
 from app.domain.wallet import Account, Wallet
-from tests.books.looking import EVERYBODY, UNFINISHED, Kept, looks
+from tests.books.looking import EVERYBODY, Kept, looks
 from tests.running import free_port_base
 
 ACCOUNTS = {Account.CASH: 100, Account.PROVIDER: -100}
@@ -184,18 +184,20 @@ def test_a_settlement_counts_until_every_bet_knows_the_result_or_a_newer_one(kep
         assert running.count == 1
         assert running.oldest is not None
         assert abs((running.oldest - started).total_seconds()) < 60
-        kept.kill("MarketBookPage", page["service_key"])
-        kept.system.eventually(
-            lambda: not kept.system.query(UNFINISHED.format(service="SettlementWorkflow", key="cut:1"))
-        )
+        for service, key in (
+            ("SettlementWorkflow", "cut:1"),
+            ("SettlementRun", "cut:1"),
+            ("MarketBookPage", page["service_key"]),
+        ):
+            kept.system.eventually(lambda service=service, key=key: kept.ended(service, key))
 
-    assert (kept.look().settlements, kept.look().settlement_bets_left) == (running, 50)
+    assert (kept.look().settlements.count, kept.look().settlement_bets_left) == (1, 50)
 
     settle(kept, "cut", 2, AWAY_WON)
     kept.system.eventually(lambda: kept.look().settlements == Waiting(0, None))
     assert (kept.look().settlement_bets_left, kept.look().balanced) == (0, True)
 
-    with kept.stored("SettlementWorkflow", "cut:2", {}):  # as before its run has said anything
+    with kept.stored("SettlementWorkflow", "cut:2", {}), kept.stored("SettlementRun", "cut:2", {}):  # nothing said yet
         assert kept.look().settlements.count == 1
 
 
