@@ -75,7 +75,10 @@ class Kept:
     def kill(self, service: str, key: str) -> None:
         """End what is under way at this object."""
         for running in self.system.query(UNFINISHED.format(service=service, key=key)):
-            httpx.patch(f"{self.system.admin}/invocations/{running['id']}/kill", trust_env=False).raise_for_status()
+            answer = httpx.patch(f"{self.system.admin}/invocations/{running['id']}/kill", trust_env=False)
+            assert answer.is_success or answer.status_code == httpx.codes.NOT_FOUND, (
+                answer.text
+            )  # it may just have ended
 
     def ended(self, service: str, key: str) -> bool:
         """End what is under way at this object, and tell whether nothing is."""
