@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ def test_a_settlement_counts_until_every_bet_knows_the_result_or_a_newer_one(kep
             ("SettlementRun", "cut:1"),
             ("MarketBookPage", page["service_key"]),
         ):
-            kept.system.eventually(lambda service=service, key=key: kept.ended(service, key))
+            kept.system.eventually(partial(kept.ended, service, key))
 
     assert (kept.look().settlements.count, kept.look().settlement_bets_left) == (1, 50)
 
