@@ -227,25 +227,13 @@ MUTANTS = [
         f"{WITHDRAWAL_TESTS}::test_the_reason_of_a_rejection_is_kept_for_the_file_and_never_told",
     ),
     Mutant(
-        "a run that is cancelled hands nothing over",
-        "app/services/withdrawals.py",
-        """\
--    except TerminalError:
--        _send_up(ctx, "takeOver", order)
--        raise
-+    except TerminalError:
-+        raise
-""",
-        "tests/services/test_stopped_withdrawals.py::test_a_payout_whose_run_is_stopped_goes_on_without_being_asked[plain]",
-    ),
-    Mutant(
         "a review whose run is gone is decided as if it lived",
         "app/services/withdrawals.py",
         """\
 -    if decided is None and await run_has_ended(ctx, order):
 +    if False:
 """,
-        "tests/services/test_stopped_withdrawals.py::test_a_review_that_is_killed_gives_the_money_back_when_it_is_repeated_or_repaired[resume-plain]",
+        "tests/services/test_stopped_withdrawals.py::test_a_review_that_is_killed_gives_the_money_back_when_it_is_repeated_or_repaired[plain-resume]",
     ),
     # Stakes.
     Mutant(
