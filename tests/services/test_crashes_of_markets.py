@@ -1,0 +1,77 @@
+"""The crash matrix of markets: whatever is cancelled or killed, a result is carried out, and no record is lost."""
+
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from tests.running import System
+from tests.services.crash_matrix import Crashing, Flow, matrix
+from tests.services.test_bets import Customer, ask
+from tests.services.test_crashes_of_bets import a_correction, a_settlement, a_suspension
+from tests.services.test_feed import Feed, offer
+
+
+def a_record_of_the_feed(betting: System) -> Iterator[None]:
+    feed, customer = Feed(betting), Customer(betting)
+    feed.brings("open", offer())
+    customer.bets(f"{feed.market_id} home 2.50", stake=10)
+    yield
+
+    answer = feed.brings("setPrices", {"prices": {"home": "3.00"}})
+
+    if answer["status"] == "parked":
+        assert answer["reason"] == "cancelled"
+        (record,) = feed.parked(1)
+        assert feed.quarantine("retry", record["recordId"])["applied"]
+    assert feed.market["prices"]["home"] == "3.00"
+    betting.eventually(lambda: is_told(betting, feed))
+
+
+def is_told(betting: System, feed: Feed) -> bool:
+    """Whether every book in use has the price."""
+    sql = f"""select count(*) as old from state where service_name = 'MarketBook' and key = 'book'
+      and service_key like '{feed.market_id}:%' and value_utf8 not like '%"home":"3.00"%'"""
+    return betting.query(sql)[0]["old"] == 0  # type: ignore[no-any-return]
+
+
+def a_retry_of_a_parked_record(betting: System) -> Iterator[None]:
+    feed = Feed(betting)
+    feed.brings("setPrices", {"prices": {"home": "3.00"}})
+    (record,) = feed.parked(1)
+    ask(betting, "MarketService", feed.market_id, "open", offer())
+    yield
+
+    def is_applied() -> bool:
+        answer = betting.call("MarketQuarantine", "retry", {"recordId": record["recordId"]}, key=feed.market_id)
+        return answer.status_code == 404 or answer.json()["applied"]
+
+    betting.eventually(is_applied)
+    assert feed.market["prices"]["home"] == "3.00"
+    assert feed.parked(0) == []
+
+
+FLOWS: dict[Flow, tuple[str, ...]] = {
+    a_suspension: ("MarketService/suspend", "MarketService/change", "MarketBook/hear"),
+    a_settlement: (
+        "MarketService/settle",
+        "SettlementWorkflow/",
+        "SettlementRun/carryOut",
+        "SettlementService/",
+        "PlayerService/applyResult",
+    ),
+    a_correction: ("MarketService/settle", "SettlementRun/carryOut .* (Call|SetState)"),
+    a_record_of_the_feed: ("MarketFeed/take", "MarketService/setPrices"),
+    a_retry_of_a_parked_record: ("MarketQuarantine/retry", "MarketFeed/tryAgain"),
+}
+
+
+@pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.__name__)
+def test_a_cancel_or_a_kill_at_any_step_changes_nothing_about_the_end(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: Flow
+) -> None:
+    table, ends = matrix(crashing, flow, FLOWS[flow], ("cancel", "kill"))
+
+    assert ends > len(FLOWS[flow])
+    with capsys.disabled():
+        Console(width=150).print(table)
