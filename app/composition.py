@@ -21,21 +21,21 @@ from app.domain.follow_up import Patience
 from app.domain.player import Policy, method_name
 from app.providers.messages import Access, Mailer, SmtpMailer
 from app.providers.payments import HttpPaymentProvider, PaymentProvider, credentials
-from app.services.archive import archive_bucket
-from app.services.bet_pages import bet_pages
-from app.services.bets import player
 from app.services.comms import comms
-from app.services.deposit_follow_up import deposit_follow_up
-from app.services.market_feed import market_feed
-from app.services.market_quarantine import market_quarantine
-from app.services.markets import market, market_book
-from app.services.outside import Outside, connect
-from app.services.payments import payments
+from app.services.markets.feed import market_feed
+from app.services.markets.markets import market, market_book
+from app.services.markets.pages import bet_pages
+from app.services.markets.quarantine import market_quarantine
+from app.services.payments.follow_up import deposit_follow_up
+from app.services.payments.payments import payments
+from app.services.payments.withdrawal_follow_up import withdrawal_follow_up
+from app.services.payments.withdrawals import withdrawal_workflow
+from app.services.player import player
+from app.services.player.archive import archive_bucket
+from app.services.player.statements import statements
 from app.services.repair import repair
 from app.services.settlement import settlement, settlement_run, settlement_workflow
-from app.services.statements import statements
-from app.services.withdrawal_follow_up import withdrawal_follow_up
-from app.services.withdrawals import withdrawal_workflow
+from app.services.shell.dependencies import Dependencies, connect
 from app.settings import Settings
 from app.telemetry import metrics, traces
 from app.telemetry.counts import Counts
@@ -62,15 +62,15 @@ SERVICES = (
     comms,
 )
 
-NEVER = 2**31
+UNLIMITED = 2**31
 """Hypercorn closes a connection after 1,000 requests by default, which fails whatever is in flight on it."""
 STREAMS_PER_CONNECTION = 128
 """Restate opens another connection when one is full, so that load reaches other pods too."""
 
 
-def outside_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, counts: Counts) -> Outside:
+def dependencies_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, counts: Counts) -> Dependencies:
     """What the services reach outside, and the operator's decisions."""
-    return Outside(
+    return Dependencies(
         provider=provider,
         mailer=mailer,
         counts=counts,
@@ -122,7 +122,7 @@ def server_config(settings: Settings) -> Config:
     """How the application is served: HTTP/2 with prior knowledge, on connections that live long."""
     config = Config()
     config.bind = [f"{settings.host}:{settings.port}"]
-    config.keep_alive_max_requests = NEVER
+    config.keep_alive_max_requests = UNLIMITED
     config.keep_alive_timeout = 3600
     config.h2_max_concurrent_streams = STREAMS_PER_CONNECTION
     config.graceful_timeout = settings.shutdown_grace_seconds
@@ -160,7 +160,7 @@ async def serve(settings: Settings) -> None:
         mailer_of(settings) as mailer,
     ):
         with telemetry(settings) as counts:
-            connect(outside_of(settings, provider, mailer, counts))
+            connect(dependencies_of(settings, provider, mailer, counts))
             await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")
 
 

@@ -16,7 +16,7 @@ BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
 EXPOSURE_TESTS = "tests/domain/test_exposure.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
-SHELL, DEADLOCK_TESTS = "app/services/markets.py", "tests/services/test_no_deadlock.py"
+SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
 RETURNS = "app/domain/settlement.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
 
@@ -44,12 +44,12 @@ MUTANTS = [
     # Money in and out.
     Mutant(
         "a deposit is credited before the charge is known",
-        "app/services/payments.py",
+        "app/services/payments/payments.py",
         """\
--    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
+-    outcome = await provider_calls.charge(ctx, charge, window_end, dependencies().charge_wait)
 +    early = EndDeposit(deposit_id=charge.reference, now=watch.reserved_at)
 +    await ctx.object_call(player.credit_deposit, charge.user_id, early)
-+    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
++    outcome = await provider_calls.charge(ctx, charge, window_end, dependencies().charge_wait)
 """,
         "tests/services/test_deposits.py::test_a_decline_is_a_402_and_gives_the_limit_back[plain]",
     ),
@@ -228,7 +228,7 @@ MUTANTS = [
     ),
     Mutant(
         "a review whose run is gone is decided as if it lived",
-        "app/services/withdrawals.py",
+        "app/services/payments/withdrawals.py",
         """\
 -    if decided is None and await run_has_ended(ctx, order):
 +    if False:
@@ -246,10 +246,10 @@ MUTANTS = [
     ),
     Mutant(
         "a stake is stored before the markets are asked, and stays there when they refuse",
-        "app/services/bets.py",
+        "app/services/player/bets.py",
         """\
 -        assert isinstance(held.outcome, Bet), "what was asked of the markets is held"
-+        await carry_out(ctx, before, held)
++        await commit(ctx, before, held)
 """,
         "tests/services/test_bets.py::test_if_one_market_refuses_no_leg_stays_reserved[plain]",
     ),
@@ -463,8 +463,8 @@ MUTANTS = [
         "a market that suspends is exclusive while it waits for its books",
         SHELL,
         """\
--@market.handler(name="suspend", kind="shared", **takes(Nothing))
-+@market.handler(name="suspend", **takes(Nothing))
+-@market.handler(name="suspend", kind="shared", **takes(EmptyRequest))
++@market.handler(name="suspend", **takes(EmptyRequest))
 """,
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),
@@ -581,7 +581,7 @@ MUTANTS = [
     ),
     Mutant(
         "a handler that suspends has a span for each attempt",
-        "app/services/observed.py",
+        "app/services/shell/observed.py",
         """\
 -        _count_attempt(attempt, "suspended")
 +        _finish(attempt, "suspended")

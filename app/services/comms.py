@@ -7,9 +7,10 @@ from opentelemetry.trace import SpanKind
 
 from app.domain.messages import Message
 from app.providers.messages import UndeliverableError
-from app.services.boundary import FORGET_AT_ONCE, requests_checked
-from app.services.observed import observed
-from app.services.outside import outside
+from app.services.shell.dependencies import dependencies
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.wire import FORGET_AT_ONCE
 from app.telemetry import metrics, traces
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ async def send(ctx: restate.Context, message: Message) -> None:
 async def _hand_over(message: Message) -> str:
     try:
         with traces.span("hand over to the mail server", SpanKind.CLIENT):
-            await outside().mailer.send(message)
+            await dependencies().mailer.send(message)
     except UndeliverableError as error:  # for good: trying again would hold this up for ever and help nobody
         metrics.MESSAGES.labels("undeliverable").inc()
         logger.warning("undeliverable: %s", error)

@@ -12,11 +12,15 @@ from pydantic import Field
 from app.domain.follow_up import WhoseDeposit
 from app.domain.markets import MAX_BOOKS
 from app.domain.model import Id, PublicRequest, Wire
-from app.services import bets, deposit_follow_up, markets, withdrawal_follow_up
-from app.services.bets import WhichBet, WhichLeg
-from app.services.boundary import FORGET_AT_ONCE, requests_checked, takes
-from app.services.observed import observed
-from app.services.withdrawals import Whose
+from app.services.markets import markets
+from app.services.payments import follow_up as deposit_follow_up
+from app.services.payments import withdrawal_follow_up
+from app.services.payments.withdrawals import Whose
+from app.services.player import bets
+from app.services.player.bets import WhichBet, WhichLeg
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.wire import FORGET_AT_ONCE, takes
 
 repair = restate.Service(
     "RepairService", journal_retention=FORGET_AT_ONCE, invocation_context_managers=[observed, requests_checked]

@@ -20,12 +20,14 @@ from app.domain.markets import BetPage, Extent, Reserved, Withdrawn, outcome_for
 from app.domain.model import Wire, is_id
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
-from app.services import markets
-from app.services.bets import apply_result
-from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, refuse, requests_checked, takes
-from app.services.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_book
-from app.services.observed import observed
-from app.services.shield import insist
+from app.services.markets import markets
+from app.services.markets.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_book
+from app.services.player.bets import apply_result
+from app.services.shell.clock import clock
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.shield import insist
+from app.services.shell.wire import FORGET_AT_ONCE, EmptyRequest, Json, Reply, refuse, takes
 
 PAGES_AT_ONCE = 10
 """Pages of bets under way at the same time, so that a large market leaves room for other work."""
@@ -91,8 +93,8 @@ async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
     return await insist(lambda: ctx.object_call(carry_out, ctx.key(), order))
 
 
-@settlement_workflow.handler(name="progress", **takes(Nothing))
-async def progress(ctx: restate.WorkflowSharedContext, request: Nothing) -> Progress:
+@settlement_workflow.handler(name="progress", **takes(EmptyRequest))
+async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> Progress:
     """How far a result's run is; nothing yet for one that has not begun."""
     known = (await ctx.object_call(progress_of_run, ctx.key(), None)).value
     if known is None:  # one that an older version carried out is told by the workflow itself
@@ -132,10 +134,10 @@ async def carry_out(ctx: restate.ObjectContext, order: SettlementOrder) -> Progr
 
 
 @settlement_run.handler(name="progress", kind="shared")
-async def progress_of_run(ctx: restate.ObjectSharedContext) -> Answer[Progress]:
+async def progress_of_run(ctx: restate.ObjectSharedContext) -> Reply[Progress]:
     """How far the run is, once it has begun."""
     known = await ctx.get(PROGRESS, serde=_PROGRESS)
-    return Answer.of(_unknown_settlement(ctx.key()) if known is None else known)
+    return Reply.of(_unknown_settlement(ctx.key()) if known is None else known)
 
 
 @settlement.handler(name="settlePage")

@@ -30,8 +30,8 @@ from app.domain.odds import Price, PriceChange
 from app.domain.player import Player, Policy
 from app.domain.settlement import SelectionOutcome
 from app.domain.statement import KEPT_ENDED, MAX_ENDED, archive_ended, without_full_pages
-from app.services.archive import BUCKET, FILTER, INDEX, bucket_key
-from app.services.player import STATE as PLAYER
+from app.services.player.archive import BUCKET, FILTER, INDEX, bucket_key
+from app.services.player.document import STATE as PLAYER
 
 NOW = datetime.now(UTC)
 RICH = Policy(default_weekly_deposit_limit=10**9)

@@ -10,7 +10,7 @@ from hypercorn.asyncio import serve
 from restate.server import install_shutdown_hook
 
 from app.composition import server_config
-from app.services.boundary import FORGET_AT_ONCE
+from app.services.shell.wire import FORGET_AT_ONCE
 from app.settings import Settings
 
 floor = restate.VirtualObject("BenchFloor", journal_retention=FORGET_AT_ONCE)

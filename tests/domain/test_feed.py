@@ -23,7 +23,7 @@ from app.domain.feed import (
     was_read,
 )
 from app.domain.refusals import Refusal, Refused
-from app.services.market_feed import REQUESTS
+from app.services.markets.feed import REQUESTS
 from tests.strategies import START
 
 OFFER: dict[str, object] = {"name": "A game", "selections": [{"selectionId": "home", "name": "Home", "price": 2.5}]}

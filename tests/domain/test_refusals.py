@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.domain.markets import SelectionOffer, SettleMarket
 from app.domain.model import Id, PublicRequest, is_id
 from app.domain.refusals import MOST_CHARACTERS, MOST_FIELDS, invalid_request
-from app.services.markets import SelectionRequest
+from app.services.markets.markets import SelectionRequest
 
 
 class Asked(PublicRequest):

@@ -47,7 +47,7 @@ from app.domain.withdrawals import (
     hold_withdrawal,
     pay_withdrawal,
 )
-from app.services.markets import PricesRequest
+from app.services.markets.markets import PricesRequest
 from tests.strategies import START, hold, outcome, place, player
 from tests.strategies import reserve as reserve_request
 

@@ -18,19 +18,12 @@ from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, Request
 from app.domain.model import PublicRequest, Wire, is_id
 from app.domain.quarantine import NO_MARKET, Parked, record_to_park
 from app.domain.refusals import Refusal, Refused
-from app.services import markets
-from app.services.boundary import (
-    ANY,
-    FORGET_AT_ONCE,
-    Json,
-    Nothing,
-    SparseBody,
-    clock_started,
-    moment,
-    requests_checked,
-)
-from app.services.observed import observed
-from app.services.shield import insist
+from app.services.markets import markets
+from app.services.shell.clock import clock_started, moment
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.shield import insist
+from app.services.shell.wire import ANY, FORGET_AT_ONCE, EmptyRequest, Json, SparseBody
 
 market_feed = restate.VirtualObject(
     "MarketFeed",
@@ -48,9 +41,9 @@ _log = logging.getLogger(__name__)
 _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awaitable[Any]]]] = {
     RecordType.OPEN: (markets.OpenRequest, markets.open_market),
     RecordType.SET_PRICES: (markets.PricesRequest, markets.set_prices),
-    RecordType.SUSPEND: (Nothing, markets.suspend_by_feed),
-    RecordType.RESUME: (Nothing, markets.resume_by_feed),
-    RecordType.CLOSE: (Nothing, markets.close),
+    RecordType.SUSPEND: (EmptyRequest, markets.suspend_by_feed),
+    RecordType.RESUME: (EmptyRequest, markets.resume_by_feed),
+    RecordType.CLOSE: (EmptyRequest, markets.close),
     RecordType.WITHDRAW: (markets.WithdrawRequest, markets.withdraw),
     RecordType.SETTLE: (markets.SettleRequest, markets.settle),
 }

@@ -10,7 +10,7 @@ from restate.server_context import ServerInvocationContext, restate_context_is_r
 
 from app.domain.activity import Event, Happened
 from app.domain.refusals import Refusal
-from app.services.outside import outside
+from app.services.shell.dependencies import dependencies
 from app.telemetry import metrics, traces
 from app.telemetry.attempts import Attempt, count, current
 from app.telemetry.counts import Count, Counter
@@ -87,7 +87,7 @@ def _finish(attempt: Attempt, outcome: str, reason: str = "", error: TerminalErr
     if refusing is not None and reason and reason != Refusal.PAYMENT_DECLINED:
         count(Count(refusing, ("refused", reason)))
     if attempt.counts:
-        outside().counts.add(attempt.invocation, attempt.counts)
+        dependencies().counts.add(attempt.invocation, attempt.counts)
     _count_attempt(attempt, outcome)
     metrics.DURATION.labels(attempt.service, attempt.handler).observe(attempt.seconds)
     traces.finish(attempt, outcome, reason)

@@ -34,24 +34,15 @@ from app.domain.model import Wire
 from app.domain.payments import CHARGE_EVENTS, PaymentEvent, PaymentOutcome, PaymentStatus
 from app.domain.player import Deposit
 from app.domain.refusals import Refusal, Refused
-from app.services import player, provider_calls
-from app.services.boundary import (
-    ANY,
-    FORGET_AT_ONCE,
-    Answer,
-    Json,
-    Nothing,
-    SparseBody,
-    clock,
-    invalid,
-    key_is,
-    refuse,
-    takes,
-)
-from app.services.observed import observed
-from app.services.outside import outside
-from app.services.provider_events import Received, verified
-from app.services.shield import was_stopped
+from app.services.payments import provider_calls
+from app.services.payments.provider_events import Received, verified
+from app.services.player import payments as player
+from app.services.shell.clock import clock
+from app.services.shell.dependencies import dependencies
+from app.services.shell.observed import observed
+from app.services.shell.requests import key_is
+from app.services.shell.shield import was_stopped
+from app.services.shell.wire import ANY, FORGET_AT_ONCE, EmptyRequest, Json, Reply, SparseBody, invalid, refuse, takes
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +151,7 @@ async def look_up(ctx: restate.ObjectContext, which: LookUp | None) -> None:
         if follow_up.phase is Phase.LOOKING_UP:
             tries = follow_up.tries + 1
             follow_up = follow_up.model_copy(update={"tries": tries, "next_look_up_at": None})
-            follow_up = _schedule(ctx, follow_up, now, outside().patience.pause(tries))
+            follow_up = _schedule(ctx, follow_up, now, dependencies().patience.pause(tries))
         _store(ctx, follow_up)
 
 
@@ -177,7 +168,7 @@ async def refund(ctx: restate.ObjectContext, tries: LookUp) -> None:
                 logger.error("the provider refuses to refund %s: %s", ctx.key(), outcome.detail)
             _store(ctx, follow_up.model_copy(update={"refunded": True}))
         else:
-            pause = outside().patience.pause(tries.number)
+            pause = dependencies().patience.pause(tries.number)
             ctx.object_send(refund, ctx.key(), LookUp(number=tries.number + 1), send_delay=pause)
 
 
@@ -193,13 +184,13 @@ async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
 
 
 @deposit_follow_up.handler(name="hear", ingress_private=True)
-async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Answer[Received]:
+async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Received]:
     """Take an event of this deposit whose signature has been verified."""
     return await _hear(ctx, event)
 
 
-@deposit_follow_up.handler(name="cancel", output_serde=SparseBody(DepositStatus), **takes(Nothing))
-async def cancel(ctx: restate.ObjectContext, request: Nothing) -> DepositStatus:
+@deposit_follow_up.handler(name="cancel", output_serde=SparseBody(DepositStatus), **takes(EmptyRequest))
+async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositStatus:
     """The customer does not want to go on with a charge that waits for them: it ends once the provider says so."""
     follow_up = await _load(ctx)
     if follow_up.charge is None:
@@ -220,8 +211,8 @@ async def cancel(ctx: restate.ObjectContext, request: Nothing) -> DepositStatus:
         return DepositStatus(deposit_id=ctx.key(), status=await _public_status(ctx, follow_up))
 
 
-@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositStatus), **takes(Nothing))
-async def status(ctx: restate.ObjectSharedContext, request: Nothing) -> DepositStatus:
+@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositStatus), **takes(EmptyRequest))
+async def status(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> DepositStatus:
     """Where the deposit stands, as the player's own book knows it."""
     follow_up = await ctx.get(STATE, serde=_FOLLOW_UP) or FollowUp()
     known = await _public_status(ctx, follow_up)
@@ -259,7 +250,7 @@ def _handed_over(send: Callable[[], object]) -> Iterator[None]:
 
 
 def _first_pause() -> timedelta:
-    return outside().patience.pause(0)
+    return dependencies().patience.pause(0)
 
 
 def _pause(follow_up: FollowUp) -> timedelta:
@@ -285,19 +276,19 @@ async def _find(ctx: restate.ObjectContext, whose: WhoseDeposit) -> tuple[Follow
     return follow_up, deposit
 
 
-async def _hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Answer[Received]:
+async def _hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Received]:
     with _handed_over(lambda: ctx.object_send(hear, ctx.key(), event)):
         follow_up = await _load(ctx)
         if follow_up.charge is None:  # the deposit may have been stopped before it told us
             follow_up = (await _find(ctx, WhoseDeposit(user_id=event.user_id)))[0] or FollowUp()
         if follow_up.charge is None:
             _store(ctx, with_early(follow_up, event))
-            return Answer(value=Received())
+            return Reply(value=Received())
         if not about_this_charge(follow_up, event):
             message = "the event tells of another charge than the one that we asked for"
-            return Answer(refused=Refused(reason=Refusal.INVALID_REQUEST, message=message))
+            return Reply(refused=Refused(reason=Refusal.INVALID_REQUEST, message=message))
         _store(ctx, await _act_on(ctx, follow_up, event))
-        return Answer(value=Received())
+        return Reply(value=Received())
 
 
 async def _hear_early(ctx: restate.ObjectContext, follow_up: FollowUp) -> FollowUp:
@@ -334,10 +325,10 @@ async def _looked_up(ctx: restate.ObjectContext, follow_up: FollowUp, now: datet
         follow_up = await _voided(ctx, follow_up, now)
         if follow_up.phase is Phase.ENDED:
             return follow_up
-    patience, may_charge = outside().patience, not (follow_up.void_wanted or follow_up.released)
+    patience, may_charge = dependencies().patience, not (follow_up.void_wanted or follow_up.released)
     outcome = await provider_calls.find_charge(ctx, charge)
     if next_step(outcome.status, reserved_at, now, patience, may_charge) is Step.CHARGE_AGAIN:
-        outcome = await provider_calls.charge(ctx, charge, reserved_at + patience.window, outside().charge_wait)
+        outcome = await provider_calls.charge(ctx, charge, reserved_at + patience.window, dependencies().charge_wait)
     return await _take(ctx, follow_up, outcome, now)
 
 
@@ -354,7 +345,7 @@ async def _take(ctx: restate.ObjectContext, follow_up: FollowUp, outcome: Paymen
     """Do at the player what the provider's answer to us means, if it means anything yet."""
     assert follow_up.reserved_at is not None
     at = outcome.at or now
-    step = next_step(outcome.status, follow_up.reserved_at, at, outside().patience)
+    step = next_step(outcome.status, follow_up.reserved_at, at, dependencies().patience)
     if outcome.redirect_url is not None:
         follow_up = follow_up.model_copy(update={"redirect_url": outcome.redirect_url})
     return await _end(ctx, follow_up, step, at)

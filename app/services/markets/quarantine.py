@@ -9,11 +9,12 @@ from app.domain import quarantine as rules
 from app.domain.model import PublicRequest, Wire
 from app.domain.quarantine import NO_MARKET, Parked, Quarantine, QuarantineView
 from app.domain.refusals import Refused
-from app.services import market_feed
-from app.services.boundary import FORGET_AT_ONCE, Json, Nothing, SparseBody, key_is, refuse, takes
-from app.services.market_feed import QUARANTINE, Attempt
-from app.services.observed import observed
-from app.services.shield import all_ended, insist
+from app.services.markets import feed as market_feed
+from app.services.markets.feed import QUARANTINE, Attempt
+from app.services.shell.observed import observed
+from app.services.shell.requests import key_is
+from app.services.shell.shield import all_ended, insist
+from app.services.shell.wire import FORGET_AT_ONCE, EmptyRequest, Json, SparseBody, refuse, takes
 
 market_quarantine = restate.VirtualObject(
     QUARANTINE,
@@ -46,8 +47,8 @@ class Discarded(Wire):
     record_id: str
 
 
-@market_quarantine.handler(name="list", kind="shared", **takes(Nothing))
-async def list_records(ctx: restate.ObjectSharedContext, request: Nothing) -> QuarantineView:
+@market_quarantine.handler(name="list", kind="shared", **takes(EmptyRequest))
+async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> QuarantineView:
     """All parked records, in the order they came."""
     return rules.quarantine_view(await _load(ctx))
 

@@ -19,11 +19,14 @@ from app.domain.withdrawals import (
     public_status,
     told_of,
 )
-from app.services import player, provider_calls
-from app.services.boundary import Json, Nothing, clock, key_is, refuse, takes
-from app.services.observed import observed
-from app.services.outside import outside
-from app.services.shield import has_ended, was_stopped
+from app.services.payments import provider_calls
+from app.services.player import payments as player
+from app.services.shell.clock import clock
+from app.services.shell.dependencies import dependencies
+from app.services.shell.observed import observed
+from app.services.shell.requests import key_is
+from app.services.shell.shield import has_ended, was_stopped
+from app.services.shell.wire import EmptyRequest, Json, refuse, takes
 
 RETENTION = timedelta(days=90)
 """How long `status` can tell of a withdrawal after its end; the player's book knows it for ever."""
@@ -117,8 +120,8 @@ async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> 
     return await _decide(ctx, Review(verdict=Verdict.REJECTED, **words))
 
 
-@withdrawal_workflow.handler(name="status", **takes(Nothing))
-async def status(ctx: restate.WorkflowSharedContext, request: Nothing) -> WithdrawalStatus:
+@withdrawal_workflow.handler(name="status", **takes(EmptyRequest))
+async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalStatus:
     """Where the withdrawal stands, as the player's own book knows it."""
     order = await _known_order(ctx)
     review = await ctx.promise("review", serde=_REVIEW).peek()
@@ -174,7 +177,7 @@ async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Rev
     if (not_needed := _without_review(order)) is not None:
         await _first_to_decide(ctx, not_needed)
     else:
-        timeout = ctx.sleep(outside().review_timeout, name="review timeout")
+        timeout = ctx.sleep(dependencies().review_timeout, name="review timeout")
         match await restate.select(review=promise.value(), timeout=timeout):
             case ["timeout", _]:
                 await _first_to_decide(ctx, Review(verdict=Verdict.TIMED_OUT, reason="it was not reviewed in time"))
@@ -183,7 +186,7 @@ async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Rev
 
 async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> PayoutStep:
     """Pay out, and look an unknown outcome up for as long as it takes."""
-    patience, wait, now = outside().patience, outside().charge_wait, await clock(ctx)
+    patience, wait, now = dependencies().patience, dependencies().charge_wait, await clock(ctx)
     search = Search(window_end=now + patience.window)
     outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, wait)
     search, step = next_payout_step(search, outcome.status, outcome.at or now, patience)
@@ -195,13 +198,13 @@ async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Pay
 
 async def look_once(ctx: restate.Context, order: WithdrawalOrder, search: Search) -> tuple[Search, PayoutStep]:
     """Ask the provider what became of a payout, and repeat the payout where it is missing and may be repeated."""
-    patience = outside().patience
+    patience = dependencies().patience
     outcome = await provider_calls.find_payout(ctx, order.payout)
     assert outcome.at is not None
     search, step = next_payout_step(search.tried(), outcome.status, outcome.at, patience)
     if step is PayoutStep.PAY_AGAIN:
         found_at = outcome.at
-        outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, outside().charge_wait)
+        outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, dependencies().charge_wait)
         search, step = next_payout_step(search, outcome.status, outcome.at or found_at, patience)
     return search, step
 

@@ -10,8 +10,8 @@ import restate
 from opentelemetry.trace import SpanKind
 
 from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus, PayoutRequest
-from app.services.boundary import wall_clock
-from app.services.outside import outside
+from app.services.shell.clock import wall_clock
+from app.services.shell.dependencies import dependencies
 from app.telemetry import metrics, traces
 
 logger = logging.getLogger(__name__)
@@ -24,37 +24,37 @@ _OPTIONS: restate.RunOptions[PaymentOutcome] = restate.RunOptions(type_hint=Paym
 
 async def charge(ctx: restate.Context, request: ChargeRequest, until: datetime, wait: timedelta) -> PaymentOutcome:
     """Charge, repeating under the same reference while the outcome is unknown: for `wait`, and never after `until`."""
-    ask = _Asked("charge", lambda: outside().provider.charge(request))
+    ask = _Asked("charge", lambda: dependencies().provider.charge(request))
     return await ctx.run_typed("charge", _repeat, _OPTIONS, ask, until, wait)
 
 
 async def pay_out(ctx: restate.Context, request: PayoutRequest, until: datetime, wait: timedelta) -> PaymentOutcome:
     """Pay out, repeating under the same reference while the outcome is unknown: for `wait`, and never after `until`."""
-    ask = _Asked("pay_out", lambda: outside().provider.pay_out(request))
+    ask = _Asked("pay_out", lambda: dependencies().provider.pay_out(request))
     return await ctx.run_typed("pay out", _repeat, _OPTIONS, ask, until, wait)
 
 
 async def find_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
     """Ask what became of a charge."""
-    ask = _Asked("find_charge", lambda: outside().provider.find_charge(request))
+    ask = _Asked("find_charge", lambda: dependencies().provider.find_charge(request))
     return await ctx.run_typed("look up charge", _once, _OPTIONS, ask)
 
 
 async def void_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
     """Ask that a charge which waits for its customer is made void."""
-    ask = _Asked("void_charge", lambda: outside().provider.void_charge(request))
+    ask = _Asked("void_charge", lambda: dependencies().provider.void_charge(request))
     return await ctx.run_typed("void charge", _once, _OPTIONS, ask)
 
 
 async def refund_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
     """Ask that the money of a charge is given back."""
-    ask = _Asked("refund_charge", lambda: outside().provider.refund_charge(request))
+    ask = _Asked("refund_charge", lambda: dependencies().provider.refund_charge(request))
     return await ctx.run_typed("refund charge", _once, _OPTIONS, ask)
 
 
 async def find_payout(ctx: restate.Context, request: PayoutRequest) -> PaymentOutcome:
     """Ask what became of a payout."""
-    ask = _Asked("find_payout", lambda: outside().provider.find_payout(request))
+    ask = _Asked("find_payout", lambda: dependencies().provider.find_payout(request))
     return await ctx.run_typed("look up payout", _once, _OPTIONS, ask)
 
 

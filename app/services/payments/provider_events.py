@@ -9,8 +9,9 @@ from app.domain.payments import PaymentEvent
 from app.domain.provider_events import UnknownEvent, read_event
 from app.domain.refusals import Refusal, Refused
 from app.providers import webhooks
-from app.services.boundary import clock, refuse
-from app.services.outside import outside
+from app.services.shell.clock import clock
+from app.services.shell.dependencies import dependencies
+from app.services.shell.wire import refuse
 from app.telemetry import metrics
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ async def verified(ctx: restate.Context, body: bytes) -> PaymentEvent | None:
     """The event that the provider signed; none where its kind is unknown to us. Anything else is refused."""
     now = await clock(ctx)
     signature = ctx.request().headers.get(webhooks.HEADER.lower(), "")
-    if not webhooks.verify(outside().webhook_secrets, body, signature, now, outside().webhook_tolerance):
+    if not webhooks.verify(dependencies().webhook_secrets, body, signature, now, dependencies().webhook_tolerance):
         refuse(Refused(reason=Refusal.BAD_SIGNATURE, message=f"{webhooks.HEADER}: missing, forged or too old"))
     event = read_event(body)
     if isinstance(event, Refused):

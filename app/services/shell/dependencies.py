@@ -11,7 +11,7 @@ from app.telemetry.counts import Counts
 
 
 @dataclass(frozen=True)
-class Outside:
+class Dependencies:
     """The real provider and mail server, and what the operator decided."""
 
     provider: PaymentProvider
@@ -26,15 +26,15 @@ class Outside:
     webhook_tolerance: timedelta
 
 
-_connected: list[Outside] = []
+_connected: list[Dependencies] = []
 
 
-def connect(outside: Outside) -> None:
+def connect(connected: Dependencies) -> None:
     """Say what the services of this process reach outside."""
-    _connected[:] = [outside]
+    _connected[:] = [connected]
 
 
-def outside() -> Outside:
+def dependencies() -> Dependencies:
     """What the composition root connected."""
     assert _connected, "the composition root has not connected the outside world"
     return _connected[0]

@@ -17,13 +17,17 @@ from app.domain.provider_events import is_of_payout, of_payout
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.wallet import Balance
 from app.domain.withdrawals import HoldWithdrawal, WithdrawalOrder
-from app.services import deposit_follow_up, player, provider_calls, withdrawal_follow_up, withdrawals
-from app.services.boundary import ANY, SparseBody, clock, refuse, requests_checked, takes
-from app.services.observed import observed
-from app.services.outside import outside
-from app.services.provider_events import Received, verified
-from app.services.shield import all_ended, was_stopped
-from app.services.withdrawals import Whose
+from app.services.payments import follow_up as deposit_follow_up
+from app.services.payments import provider_calls, withdrawal_follow_up, withdrawals
+from app.services.payments.provider_events import Received, verified
+from app.services.payments.withdrawals import Whose
+from app.services.player import payments as player
+from app.services.shell.clock import clock
+from app.services.shell.dependencies import dependencies
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.shield import all_ended, was_stopped
+from app.services.shell.wire import ANY, SparseBody, refuse, takes
 
 payments = restate.Service("PaymentService", invocation_context_managers=[observed, requests_checked])
 
@@ -97,8 +101,8 @@ async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswe
 async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> DepositAnswer:
     charge = watch.charge
     ctx.object_send(deposit_follow_up.begin, charge.reference, watch)
-    window_end = watch.reserved_at + outside().patience.window
-    outcome = await provider_calls.charge(ctx, charge, window_end, outside().charge_wait)
+    window_end = watch.reserved_at + dependencies().patience.window
+    outcome = await provider_calls.charge(ctx, charge, window_end, dependencies().charge_wait)
     if outcome.status in (PaymentStatus.UNKNOWN, PaymentStatus.ACTION_REQUIRED):
         watch = watch.model_copy(update={"redirect_url": outcome.redirect_url})
         answer = DepositAnswer(
@@ -122,9 +126,9 @@ async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> Deposit
 async def conclude_alone(ctx: restate.Context, watch: Watch) -> None:
     """Look a charge up for as long as it takes: its id is another player's deposit, which alone is followed up."""
     try:
-        tries, window_end = 0, watch.reserved_at + outside().patience.window
+        tries, window_end = 0, watch.reserved_at + dependencies().patience.window
         while not _is_last_word(outcome := await provider_calls.find_charge(ctx, watch.charge), window_end):
-            await ctx.sleep(outside().patience.pause(tries), name="before the next look-up")
+            await ctx.sleep(dependencies().patience.pause(tries), name="before the next look-up")
             tries += 1
         await _conclude(ctx, watch.charge, outcome, waited=True)
     except TerminalError as error:

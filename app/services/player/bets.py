@@ -15,12 +15,13 @@ from app.domain.model import Amount, Id, PublicRequest, Wire
 from app.domain.player import Bet, Decision, Player
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
-from app.services import reservations
-from app.services.boundary import Answer, Nothing, SparseBody, clock, clock_started, moment, refuse, takes
-from app.services.outside import outside
-from app.services.player import carry_out, load, load_with
-from app.services.player import player as player
-from app.services.shield import handed_over
+from app.services.player import reservations
+from app.services.player.document import commit, load, load_with
+from app.services.player.document import player as player
+from app.services.shell.clock import clock, clock_started, moment
+from app.services.shell.dependencies import dependencies
+from app.services.shell.shield import handed_over
+from app.services.shell.wire import EmptyRequest, Reply, SparseBody, refuse, takes
 
 
 class LegRequest(AskedLeg, PublicRequest):
@@ -61,13 +62,13 @@ class WhichLeg(WhichBet):
 @player.handler(name="placeBet", **takes(PlaceBetRequest))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg; a refusal leaves nothing held and nothing reserved."""
-    started, bet_id, policy = clock_started(ctx), request.bet_id, outside().policy
+    started, bet_id, policy = clock_started(ctx), request.bet_id, dependencies().policy
     before = await load_with(ctx, Operations.BETS, bet_id)
     sure = bets.sure_to_be_held(before, request, policy)
     if sure is None:
         now = moment(await started)
         held = bets.hold_stake(before, request, now, policy)
-        bet = Answer.of(held.outcome).accepted()
+        bet = Reply.of(held.outcome).accepted()
         if held.player is before:
             _go_on(ctx, bet_id, bet, now)
             return _told(bet_id, bet)
@@ -83,7 +84,7 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
             decision = bets.delay_bet(held.player, bet_id, now + answer.pause)
         else:
             decision = _accepted(held.player, bet_id, answer)
-        placed = (await carry_out(ctx, before, decision)).accepted()
+        placed = (await commit(ctx, before, decision)).accepted()
     if isinstance(answer, Delayed):
         ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=answer.pause)
     return _told(bet_id, placed)
@@ -103,8 +104,8 @@ async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> Cashe
     before = await load_with(ctx, Operations.BETS, bet_id)
     terms = await reservations.current_terms(ctx, ctx.key(), bets.cash_out_selections(before, bet_id))
     now = moment(await started)
-    decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, outside().policy, terms.delay)
-    bet = (await carry_out(ctx, before, decision)).accepted()
+    decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, dependencies().policy, terms.delay)
+    bet = (await commit(ctx, before, decision)).accepted()
     reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
     _go_on(ctx, bet_id, bet, now)
     return bets.cashed_out(bet_id, bet)
@@ -122,17 +123,17 @@ async def decide_cash_out(ctx: restate.ObjectContext, bet_id: str) -> None:
             _go_on(ctx, bet_id, bet, now)
             return
         terms = await reservations.current_terms(ctx, ctx.key(), bets.wished_selections(before, bet_id))
-        decision = bets.decide_cash_out(before, bet_id, terms.prices, now, outside().policy)
-        await carry_out(ctx, before, decision)
+        decision = bets.decide_cash_out(before, bet_id, terms.prices, now, dependencies().policy)
+        await commit(ctx, before, decision)
         reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
 
 
 @player.handler(name="applyResult", ingress_private=True)
-async def apply_result(ctx: restate.ObjectContext, request: ApplyResult) -> Answer[Applied]:
+async def apply_result(ctx: restate.ObjectContext, request: ApplyResult) -> Reply[Applied]:
     """Enter a market's result into bets of the player."""
     before = await load_with(ctx, Operations.BETS, *request.bet_ids)
     decision = bets.apply_result(before, request)
-    applied = await carry_out(ctx, before, decision)
+    applied = await commit(ctx, before, decision)
     reservations.count(ctx, bets.legs_to_count(before, decision.player, request.bet_ids))
     return applied
 
@@ -169,8 +170,8 @@ async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) ->
     return bets.bet_view(request.bet_id, bet)
 
 
-@player.handler(name="listBets", kind="shared", **takes(Nothing))
-async def list_bets(ctx: restate.ObjectSharedContext, request: Nothing) -> AllBets:
+@player.handler(name="listBets", kind="shared", **takes(EmptyRequest))
+async def list_bets(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllBets:
     """Bets that are open, and those that ended last; older ones are asked for by `getBet`."""
     document = await load(ctx)
     return AllBets(bets=[bets.bet_view(bet_id, bet) for bet_id, bet in document.bets.items()])
@@ -185,7 +186,7 @@ async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
         _go_on(ctx, bet_id, bet, now)
         return
     if (restricted := bets.decide_restricted(before, bet_id, now)) is not None:
-        await carry_out(ctx, before, restricted)
+        await commit(ctx, before, restricted)
         return
     asked = reservations.ask(ctx, before, bet_id, bet)
     async with reservations.none_left_behind(ctx, asked):
@@ -195,7 +196,7 @@ async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
             decision = bets.release_stake(before, bet_id, answer, now)
         else:
             decision = _accepted(before, bet_id, answer)
-        await carry_out(ctx, before, decision)
+        await commit(ctx, before, decision)
 
 
 def _go_on(ctx: restate.ObjectContext, bet_id: str, bet: Bet, now: datetime) -> None:
@@ -216,4 +217,4 @@ def _accepted(held: Player, bet_id: str, answers: Mapping[str, Accepted]) -> Dec
 
 
 def _told(bet_id: str, bet: Bet) -> Placement:
-    return Answer.of(bets.placement(bet_id, bet)).accepted()
+    return Reply.of(bets.placement(bet_id, bet)).accepted()

@@ -21,12 +21,14 @@ from app.domain.withdrawals import (
     step_of_event,
     told_of,
 )
-from app.services import player, provider_calls, withdrawals
-from app.services.boundary import FORGET_AT_ONCE, Json, key_is
-from app.services.observed import observed
-from app.services.outside import outside
-from app.services.shield import was_stopped
-from app.services.withdrawals import Whose
+from app.services.payments import provider_calls, withdrawals
+from app.services.payments.withdrawals import Whose
+from app.services.player import payments as player
+from app.services.shell.dependencies import dependencies
+from app.services.shell.observed import observed
+from app.services.shell.requests import key_is
+from app.services.shell.shield import was_stopped
+from app.services.shell.wire import FORGET_AT_ONCE, Json
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ async def look_up(ctx: restate.ObjectContext, turn: int) -> None:
             await withdrawals.conclude(ctx, followed.order, step, followed.review)
             return
     ctx.set(STATE, followed.model_copy(update={"search": search}), serde=_STATE)
-    ctx.object_send(look_up, ctx.key(), turn, send_delay=outside().patience.pause(search.tries))
+    ctx.object_send(look_up, ctx.key(), turn, send_delay=dependencies().patience.pause(search.tries))
 
 
 @withdrawal_follow_up.handler(name="hear")
@@ -95,7 +97,8 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> None:
         if step is PayoutStep.WAIT and _is_held(known):
             outcome = await provider_calls.find_payout(ctx, order.payout)
             assert outcome.at is not None
-            _, step = next_payout_step(Search(window_end=known.held_at), outcome.status, outcome.at, outside().patience)
+            search = Search(window_end=known.held_at)
+            _, step = next_payout_step(search, outcome.status, outcome.at, dependencies().patience)
         if step.is_end:
             await withdrawals.conclude(ctx, order, step)
 
@@ -114,7 +117,7 @@ async def _resumed(ctx: restate.ObjectContext, order: WithdrawalOrder) -> bool:
         await withdrawals.give_back(ctx, owner, told_of(review), review)
         return True
     # It may have been sent already, at the earliest when it was held: the window is counted from there.
-    search = Search(window_end=owner.withdrawal.held_at + outside().patience.window)
+    search = Search(window_end=owner.withdrawal.held_at + dependencies().patience.window)
     before = await ctx.get(STATE, serde=_STATE)
     if before is not None:
         search = before.search

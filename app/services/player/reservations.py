@@ -14,8 +14,9 @@ from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLe
 from app.domain.odds import Price
 from app.domain.player import Bet, Player
 from app.domain.refusals import Refused
-from app.services import markets, shield
-from app.services.markets import ReleaseLeg, Reservation, book_key
+from app.services.markets import markets
+from app.services.markets.markets import ReleaseLeg, Reservation, book_key
+from app.services.shell import shield
 
 
 @dataclass(frozen=True)

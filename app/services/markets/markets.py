@@ -42,11 +42,14 @@ from app.domain.model import Id, KnownId, PublicRequest, Wire
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
-from app.services import bet_pages, shield
-from app.services.boundary import FORGET_AT_ONCE, Answer, Json, Nothing, clock, key_is, refuse, requests_checked, takes
-from app.services.observed import observed
-from app.services.outside import outside
-from app.services.shield import insist, was_stopped
+from app.services.markets import pages as bet_pages
+from app.services.shell import shield
+from app.services.shell.clock import clock
+from app.services.shell.dependencies import dependencies
+from app.services.shell.observed import observed
+from app.services.shell.requests import key_is, requests_checked
+from app.services.shell.shield import insist, was_stopped
+from app.services.shell.wire import FORGET_AT_ONCE, EmptyRequest, Json, Reply, refuse, takes
 
 market = restate.VirtualObject(
     "MarketService",
@@ -167,12 +170,12 @@ class Orphan(Wire):
     page: int
 
 
-Reservation = Answer[Accepted | Delayed]
+Reservation = Reply[Accepted | Delayed]
 
 
 def book_key(market_id: str, user_id: str) -> str:
     """The book in which a player bets on a market, always the same."""
-    return numbered_book(market_id, rules.book_of(user_id, outside().market_books))
+    return numbered_book(market_id, rules.book_of(user_id, dependencies().market_books))
 
 
 def numbered_book(market_id: str, book: int) -> str:
@@ -187,8 +190,8 @@ def numbered_book(market_id: str, book: int) -> str:
 async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Standing:
     """Offer a market. The same again changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
-    currency = outside().policy.default_currency
-    opened = Answer.of(rules.open_market(before, ctx.key(), request, currency)).accepted()
+    currency = dependencies().policy.default_currency
+    opened = Reply.of(rules.open_market(before, ctx.key(), request, currency)).accepted()
     if opened is not before:
         ctx.set(STATE, opened, serde=_MARKET)
     return _standing(ctx.key(), opened)
@@ -200,32 +203,32 @@ async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -
     return _standing(ctx.key(), await _change(ctx, Change(prices=request.prices)))
 
 
-@market.handler(name="suspend", kind="shared", **takes(Nothing))
-async def suspend(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+@market.handler(name="suspend", kind="shared", **takes(EmptyRequest))
+async def suspend(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
     """Take no bets for now; when it answers, no book does."""
     return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
 
 
-@market.handler(name="resume", kind="shared", **takes(Nothing))
-async def resume(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+@market.handler(name="resume", kind="shared", **takes(EmptyRequest))
+async def resume(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
     """Take bets again."""
     return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
 
 
-@market.handler(name="close", kind="shared", **takes(Nothing))
-async def close(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+@market.handler(name="close", kind="shared", **takes(EmptyRequest))
+async def close(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
     """Take no bets any more; when it answers, no book does."""
     return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
 
 
 @market.handler(name="suspendByFeed", kind="shared", ingress_private=True)
-async def suspend_by_feed(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+async def suspend_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
     """Take no bets until the feed says so, or a trader."""
     return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED, by=Holder.FEED)))
 
 
 @market.handler(name="resumeByFeed", kind="shared", ingress_private=True)
-async def resume_by_feed(ctx: restate.ObjectSharedContext, request: Nothing) -> Standing:
+async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
     """Lift the feed's suspension; one of a trader's stays."""
     return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
 
@@ -244,8 +247,8 @@ async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Se
     return _carried_out(ctx, await _change(ctx, Change(result=result)))
 
 
-@market.handler(name="get", kind="shared", **takes(Nothing))
-async def get(ctx: restate.ObjectSharedContext, request: Nothing) -> MarketView:
+@market.handler(name="get", kind="shared", **takes(EmptyRequest))
+async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
     """The market, and what its books have taken."""
     known = await ctx.get(STATE, serde=_MARKET)
     if known is None:
@@ -334,25 +337,25 @@ async def result_version(ctx: restate.ObjectSharedContext) -> int:
 
 
 @market.handler(name="change", ingress_private=True)
-async def change_market(ctx: restate.ObjectContext, change: Change) -> Answer[Market]:
+async def change_market(ctx: restate.ObjectContext, change: Change) -> Reply[Market]:
     """Change status, prices or result."""
     before = await ctx.get(STATE, serde=_MARKET)
     after = _unknown_market(ctx.key()) if before is None else _changed(before, change)
     if after is not before and isinstance(after, Market):
         ctx.set(STATE, after, serde=_MARKET)
-    return Answer.of(after)
+    return Reply.of(after)
 
 
 @market.handler(name="join", ingress_private=True)
-async def join(ctx: restate.ObjectContext, book: int) -> Answer[Terms]:
+async def join(ctx: restate.ObjectContext, book: int) -> Reply[Terms]:
     """A book takes its first bet and from now on hears of every change."""
     before = await ctx.get(STATE, serde=_MARKET)
     if before is None:
-        return Answer.of(_unknown_market(ctx.key()))
+        return Reply.of(_unknown_market(ctx.key()))
     after = rules.join(before, book)
     if after is not before:
         ctx.set(STATE, after, serde=_MARKET)
-    return Answer.of(after.terms)
+    return Reply.of(after.terms)
 
 
 @market.handler(name="lease", ingress_private=True)
@@ -377,7 +380,7 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
     if book is None:
         terms = await ctx.object_call(join, market_id, number)
         if terms.refused is not None:
-            return Answer.of(terms.refused)
+            return Reply.of(terms.refused)
         book = rules.hear(None, terms.accepted())
         ctx.set(BOOK, book, serde=_BOOK)
     turned = await _turned(ctx, book, request)
@@ -395,7 +398,7 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages), full_page)
     if after is not book:
         ctx.set(BOOK, after, serde=_BOOK)
-    return Answer.of(outcome)
+    return Reply.of(outcome)
 
 
 @market_book.handler(name="release")
@@ -425,7 +428,7 @@ async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
         before = rules.with_lease(book, wanted.selection_id, held)
     after, left, outcome = rules.expose(before, page, request)
     _store(ctx, book, after, request.page, left)
-    return Answer.of(outcome)
+    return Reply.of(outcome)
 
 
 @market_book.handler(name="count")

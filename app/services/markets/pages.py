@@ -3,8 +3,9 @@
 import restate
 
 from app.domain.markets import BetPage
-from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
-from app.services.observed import observed
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.wire import FORGET_AT_ONCE, Json
 
 bet_pages = restate.VirtualObject(
     "MarketBookPage",

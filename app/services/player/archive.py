@@ -15,9 +15,10 @@ from app.domain.archive import ArchiveFilter, ArchiveIndex, Bucket, Operations, 
 from app.domain.model import Wire
 from app.domain.player import Bet, Deposit, Withdrawal
 from app.domain.statement import ArchivePage
-from app.services import statements
-from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
-from app.services.observed import observed
+from app.services.player import statements
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.wire import FORGET_AT_ONCE, Json
 
 archive_bucket = restate.VirtualObject(
     "ArchiveBucket",

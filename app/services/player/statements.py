@@ -3,8 +3,9 @@
 import restate
 
 from app.domain.statement import ArchivePage, StatementPage
-from app.services.boundary import FORGET_AT_ONCE, Json, requests_checked
-from app.services.observed import observed
+from app.services.shell.observed import observed
+from app.services.shell.requests import requests_checked
+from app.services.shell.wire import FORGET_AT_ONCE, Json
 
 statements = restate.VirtualObject(
     "StatementService",

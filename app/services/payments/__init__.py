@@ -1,0 +1,1 @@
+"""Money in and out: the flows that talk to the payment provider."""

@@ -1,0 +1,94 @@
+"""What players see of their account, and the address that they are written to."""
+
+import secrets
+from typing import Annotated
+
+import restate
+from pydantic import Field, StringConstraints
+
+from app.domain import email_change
+from app.domain.email_change import EmailChangeView, EmailView
+from app.domain.model import Email, PublicRequest
+from app.domain.player import AccountView, account_view
+from app.domain.statement import (
+    Audit,
+    StatementView,
+    audit,
+    entries_on,
+    pages,
+    statement_view,
+)
+from app.services.player import statements
+from app.services.player.document import commit, load, player
+from app.services.shell.clock import clock, wall_clock
+from app.services.shell.wire import EmptyRequest, invalid, takes
+
+CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+"""Without what is read as something else."""
+CODE_CHARACTERS = 10
+
+
+class StatementRequest(PublicRequest):
+    """Which page of the statement; the newest without."""
+
+    page: Annotated[int, Field(strict=True, ge=1)] | None = None
+
+
+class EmailRequest(PublicRequest):
+    """A new e-mail address."""
+
+    email: Email
+
+
+class CodeRequest(PublicRequest):
+    """The code that was sent to a new address."""
+
+    code: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64)]
+
+
+# What players see and set.
+
+
+@player.handler(name="getAccount", kind="shared", **takes(EmptyRequest))
+async def get_account(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AccountView:
+    """Wallets, restriction and standing of the player."""
+    return account_view(await load(ctx), wall_clock())
+
+
+@player.handler(name="getStatement", kind="shared", **takes(StatementRequest))
+async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
+    """A page of the player's movements."""
+    document = await load(ctx)
+    page = pages(document) if request.page is None else request.page
+    if page > pages(document):
+        invalid(f"page: this statement has {pages(document)}")
+    entries = entries_on(document, page)
+    if entries is None:
+        entries = (await ctx.object_call(statements.read, statements.page_key(ctx.key(), page), None)).entries
+    return statement_view(document, page, entries)
+
+
+@player.handler(name="audit", kind="shared", **takes(EmptyRequest))
+async def audit_player(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Audit:
+    """Add the player's books up again from the postings."""
+    return audit(await load(ctx))
+
+
+@player.handler(name="changeEmail", **takes(EmailRequest))
+async def change_email(ctx: restate.ObjectContext, request: EmailRequest) -> EmailChangeView:
+    """Send a code to a new address, and a notice to the old one."""
+    before, now = await load(ctx), await clock(ctx)
+    # Not the context's own random: whoever knows the invocation's id, which is no secret, could work it out.
+    code = await ctx.run_typed("code", _new_code)
+    return (await commit(ctx, before, email_change.change_email(before, request.email, code, now))).accepted()
+
+
+def _new_code() -> str:
+    return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARACTERS))
+
+
+@player.handler(name="confirmEmail", **takes(CodeRequest))
+async def confirm_email(ctx: restate.ObjectContext, request: CodeRequest) -> EmailView:
+    """Set the new address, by the code that was sent there."""
+    before, now = await load(ctx), await clock(ctx)
+    return (await commit(ctx, before, email_change.confirm_email(before, request.code, now))).accepted()

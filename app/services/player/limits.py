@@ -1,0 +1,116 @@
+"""The limits and restrictions that players set themselves."""
+
+from typing import Annotated
+
+import restate
+from pydantic import AfterValidator, Field, StrictBool
+
+from app.domain import protection
+from app.domain.follow_up import WhoseDeposit
+from app.domain.model import Currency, PublicRequest
+from app.domain.player import Player
+from app.domain.protection import AllLimits, Standing
+from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
+from app.services.player.document import commit, load, player
+from app.services.shell.clock import clock, wall_clock
+from app.services.shell.dependencies import dependencies
+from app.services.shell.wire import EmptyRequest, Reply, takes
+
+DEPOSIT_FOLLOW_UP = "DepositFollowUp"
+"""What lies above is sent to by name."""
+
+
+class WhichLimitRequest(PublicRequest):
+    """A limit by what it counts, its window and its currency, the house's default one where none is named."""
+
+    kind: LimitKind
+    period: Period
+    currency: Currency | None = None
+
+
+class SetLimitRequest(WhichLimitRequest):
+    """A limit in minor units, or its removal (null)."""
+
+    amount: LimitAmount | None
+
+
+class BreakRequest(PublicRequest):
+    """A break in days."""
+
+    days: Annotated[int, Field(strict=True, ge=1, le=42)]
+
+
+def _meant(confirm: bool) -> bool:
+    if not confirm:
+        raise ValueError("must be true")
+    return confirm
+
+
+class SelfExclusionRequest(PublicRequest):
+    """A self-exclusion in months, meant seriously."""
+
+    months: Annotated[int, Field(strict=True, ge=6, le=1200)]
+    confirm: Annotated[StrictBool, AfterValidator(_meant)]
+
+
+@player.handler(name="getLimits", kind="shared", **takes(EmptyRequest))
+async def get_limits(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllLimits:
+    """Every limit with what is used of it."""
+    return AllLimits(limits=protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy))
+
+
+@player.handler(name="setLimit", **takes(SetLimitRequest))
+async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
+    """Cut a limit at once, or ask for a raise."""
+    before, now = await load(ctx), await clock(ctx)
+    wanted = protection.SetLimit(**request.model_dump(by_alias=False))
+    return (await commit(ctx, before, protection.set_limit(before, wanted, now, dependencies().policy))).accepted()
+
+
+@player.handler(name="confirmLimit", **takes(WhichLimitRequest))
+async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
+    """Put a raise into force that has cooled off."""
+    before, now = await load(ctx), await clock(ctx)
+    which = protection.WhichLimit(**request.model_dump(by_alias=False))
+    return (await commit(ctx, before, protection.confirm_limit(before, which, now, dependencies().policy))).accepted()
+
+
+@player.handler(name="cancelLimitChange", **takes(WhichLimitRequest))
+async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
+    """Take back a raise that waits."""
+    before, now = await load(ctx), await clock(ctx)
+    which = protection.WhichLimit(**request.model_dump(by_alias=False))
+    decision = protection.cancel_limit_change(before, which, now, dependencies().policy)
+    return (await commit(ctx, before, decision)).accepted()
+
+
+@player.handler(name="takeBreak", **takes(BreakRequest))
+async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
+    """Stop the player for some days."""
+    before, now = await load(ctx), await clock(ctx)
+    return _stopped(ctx, before, await commit(ctx, before, protection.take_break(before, request.days, now)))
+
+
+@player.handler(name="selfExclude", **takes(SelfExclusionRequest))
+async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
+    """Stop the player for some months, and then until reinstated."""
+    before, now = await load(ctx), await clock(ctx)
+    return _stopped(ctx, before, await commit(ctx, before, protection.self_exclude(before, request.months, now)))
+
+
+@player.handler(name="reinstate", **takes(EmptyRequest))
+async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Standing:
+    """Let the player back in after a self-exclusion has ended."""
+    before, now = await load(ctx), await clock(ctx)
+    decision = protection.reinstate_player(before, now, dependencies().policy)
+    return (await commit(ctx, before, decision)).accepted()
+
+
+def _stopped(ctx: restate.ObjectContext, player: Player, answer: Reply[RestrictionView]) -> RestrictionView:
+    """A player who is stopped does not want the deposits either that are under way: those that can be, become void."""
+    restriction = answer.accepted()
+    for deposit_id, deposit in player.deposits.items():
+        if deposit.status == "reserved":
+            whose = WhoseDeposit(user_id=ctx.key()).model_dump_json().encode()
+            ctx.generic_send(DEPOSIT_FOLLOW_UP, "stop", whose, key=deposit_id)
+    return restriction

@@ -1,0 +1,1 @@
+"""What every component needs: requests and answers, the clock, observation, dependencies, and the shield."""
