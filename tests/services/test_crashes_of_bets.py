@@ -6,6 +6,7 @@ again those that it shares with a flow before it, so that the whole takes a minu
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from rich.console import Console
@@ -156,6 +157,64 @@ def a_double_refused_on_a_page_that_it_filled(betting: System) -> Iterator[None]
     assert customer.does("getStatement")["pages"] == -(-(1 + 2 * PAGE_SIZE) // 50)
 
 
+def a_double(betting: System) -> Iterator[None]:
+    games, customer = [Game(betting, maxLiability=100_000) for _ in range(2)], Customer(betting)
+    yield
+
+    placed = customer.bets(*(game.home("1.50") for game in games), priceChange="any")
+
+    assert customer.bet(placed)["status"] == "open"
+    assert customer.money == (9_000, 1_000)
+    betting.eventually(lambda: [taken(game) for game in games] == [(1, 5_250), (1, 5_250)])
+
+
+def a_bet_in_play_that_is_asked_for_again(betting: System) -> Iterator[None]:
+    game, customer = Game(betting, betDelaySeconds=1), Customer(betting)
+    bet = {"betId": f"b-{uuid4().hex}"}
+    yield
+
+    def decided() -> bool:
+        customer.bets(game.home(), betId=bet["betId"])
+        return bool(customer.bet(bet)["status"] == "open")
+
+    betting.eventually(decided)
+    assert movements(customer) == [("stakeHeld", -1_000)]
+    assert customer.money == (9_000, 1_000)
+    betting.eventually(lambda: taken(game) == (1, 1_500))
+
+
+def a_cash_out_that_is_asked_for_again(betting: System) -> Iterator[None]:
+    game, customer = Game(betting, home="4.00"), Customer(betting)
+    quiet = Game(betting)
+    placed = customer.bets(game.home("4.00"), quiet.home())
+    game.does("setPrices", {"prices": {"home": "2.00"}})
+    yield
+
+    def freed() -> bool:
+        paid = customer.does("cashOut", {"betId": placed["betId"]})
+        return (paid["amount"], taken(game), taken(quiet)) == (1_900, (1, 0), (1, 0))
+
+    betting.eventually(freed)
+    assert movements(customer) == [("stakeHeld", -1_000), ("betCashedOut", 1_900)]
+    assert customer.money == (10_900, 0)
+
+
+def a_cash_out_in_play(betting: System) -> Iterator[None]:
+    game, customer = Game(betting, home="4.00", betDelaySeconds=1), Customer(betting)
+    placed = customer.bets(game.home("4.00"))
+    betting.eventually(lambda: customer.bet(placed)["status"] == "open")
+    game.does("setPrices", {"prices": {"home": "2.00"}})
+    yield
+
+    def paid() -> bool:
+        answer = customer.does("cashOut", {"betId": placed["betId"]})
+        return answer["status"] == "cashedOut" and taken(game) == (1, 0)
+
+    betting.eventually(paid)
+    assert movements(customer) == [("stakeHeld", -1_000), ("betCashedOut", 1_900)]
+    assert customer.money == (10_900, 0)
+
+
 FLOWS: dict[Flow, tuple[str, ...]] = {
     a_single: ("PlayerService/placeBet", "MarketBook/reserve", "MarketService/"),
     a_double_that_one_market_refuses: ("PlayerService/placeBet", "MarketBook/release"),
@@ -190,3 +249,26 @@ def test_a_kill_at_any_step_changes_nothing_about_the_end(
     assert ends > len(FLOWS[flow])
     with capsys.disabled():
         Console(width=150).print(table)
+
+
+STOPPED: dict[Flow, tuple[str, ...]] = {
+    a_single: ("PlayerService/placeBet", "MarketBook/reserve", "MarketService/"),
+    a_double: ("PlayerService/placeBet", "MarketBook/"),
+    a_double_that_one_market_refuses: ("PlayerService/placeBet", "MarketBook/"),
+    a_bet_in_play_that_is_asked_for_again: ("PlayerService/", "MarketBook/"),
+    a_cash_out_that_is_asked_for_again: ("PlayerService/", "MarketBook/"),
+    a_cash_out_in_play: ("PlayerService/", "MarketBook/"),
+}
+"""The flows that are cancelled and killed, by the steps; what was sent and killed is sent on when it is asked again."""
+
+
+@pytest.mark.parametrize("column", ["cancel", "kill"])
+@pytest.mark.parametrize("flow", STOPPED, ids=lambda flow: flow.__name__)
+def test_a_bet_that_is_stopped_at_any_step_ends_the_same_once_it_is_asked_for_again(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str], flow: Flow, column: str
+) -> None:
+    table, ends = matrix(crashing, flow, STOPPED[flow], [column])
+
+    assert ends > len(STOPPED[flow])
+    with capsys.disabled():
+        Console(width=130).print(table)
