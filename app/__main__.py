@@ -196,9 +196,10 @@ def simulate(
 ) -> None:
     """Play a season against a running system, and check every penny of it.
 
-    Markets open, move, and are settled and corrected; players deposit, bet, cash out and withdraw. In the end every
-    player's books, the house's total and what the sandbox really moved are compared with an independent model. The
-    exit code is 1 if anything does not agree. What the operator of the system decided (weekly deposit limit, cash-out
+    Markets open, move, and are settled and corrected; players deposit, bet, cash out and withdraw; deposits are
+    refunded and charged back, payouts sent back, selections withdrawn. In the end every player's books, the house's
+    total and what the sandbox really moved are compared with an independent model. The exit code is 1 if anything
+    does not agree. What the operator of the system decided (weekly deposit limit, cash-out
     margin, maximum payout) is read from the same variables as there; where amounts are not set, they are those of
     `betting dev`. A second currency that these name is played in too.
     """
@@ -207,6 +208,7 @@ def simulate(
 
     from rich.console import Console
 
+    from app.providers.payments import credentials
     from app.simulation.client import UnreachableError
     from app.simulation.model import Terms
     from app.simulation.plan import Purse, Size
@@ -217,7 +219,8 @@ def simulate(
     house, *others = _played_in(settings)
     size = Size(players, markets, bets, house[1], Purse(*others[0][:2]) if others else None)
     terms = [Terms(settings.cash_out_margin_percent, max_payout) for _, _, max_payout in (house, *others)]
-    target = Target(ingress, sandbox, *terms[:2])
+    known_by = credentials(settings.provider_key, settings.provider_key_header)
+    target = Target(ingress, sandbox, terms[0], terms[1] if others else None, known_by)
     chosen = secrets.randbelow(10_000) if seed is None else seed
     try:
         report = asyncio.run(play(target, size, chosen, clients))

@@ -1,15 +1,17 @@
 """What the operator of the markets knows of them: prices over time, results, and whether a market surely is settled."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import inf
 
-from app.simulation.model import Leg, leg_factor
+from app.simulation.model import Leg, Moments, Withdrawn, leg_factor
 from app.simulation.plan import Offer, Outcome
 
 THOUSAND = 1_000
+CLOCKS_APART_SECONDS = 1.0
+"""How far the clock of a market's book may be from ours."""
 LOWEST, HIGHEST = 1_010, 100_000
 """Prices stay within these thousandths, whatever moves them."""
 
@@ -31,6 +33,10 @@ class Market:
     quotes: dict[str, list[Quote]]
     results: list[tuple[float, dict[str, Outcome]]] = field(default_factory=list)
     """Every result, with the moment it was sent."""
+    withdrawn: list[Withdrawn] = field(default_factory=list)
+    """Selections that were withdrawn, in the order of that."""
+    closes_at: float = inf
+    """When it stops taking bets by itself."""
     settled_at: float = inf
     """When the first result was answered: from then on no price can be had."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -62,14 +68,26 @@ class Market:
             if quote.in_force_at <= start:
                 return
 
-    def factors_between(self, leg: Leg, start: float, end: float) -> list[Fraction]:
-        """Everything that a leg may have been worth in a cash-out that was asked and answered at these moments."""
+    def factors(self, leg: Leg, deductions: Sequence[int], cashed: Moments) -> list[Fraction]:
+        """Everything that a leg may have been worth in a cash-out."""
         decided = [
-            leg_factor(leg.price, outcomes[leg.selection]) for sent_at, outcomes in self.results if sent_at <= end
+            leg_factor(leg.price, outcomes[leg.selection], later)
+            for sent_at, outcomes in self.results
+            for later in deductions
+            if sent_at <= cashed.end
         ]
-        if self.settled_at <= start:
+        if self.settled_at <= cashed.start or not self.is_offered(leg.selection, cashed):
             return decided
-        return decided + [leg.price / price for price in self.prices_between(leg.selection, start, end)]
+        return decided + [leg.price / price for price in self.prices_between(leg.selection, cashed.start, cashed.end)]
+
+    def is_offered(self, selection: str, when: Moments) -> bool:
+        """Whether a selection may have been on offer at some moment: it was not withdrawn, and the time not over."""
+        gone = any(one.selection == selection and one.answered_at <= when.start for one in self.withdrawn)
+        return not gone and when.start < self.closes_at + CLOCKS_APART_SECONDS
+
+    def is_going(self, selection: str) -> bool:
+        """Whether the withdrawal of a selection has been sent."""
+        return any(one.selection == selection for one in self.withdrawn)
 
 
 def text(thousandths: int) -> str:

@@ -3,14 +3,19 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from fractions import Fraction
+from datetime import timedelta
 from typing import Any
 
 from app.simulation.client import Client
-from app.simulation.model import ACCOUNTS, Bet
+from app.simulation.model import ACCOUNTS, Bet, deducted
 from app.simulation.play import WALLET, Play, eventually
 
-WITHDRAWAL_ENDED = {"paid", "failed", "rejected", "timedOut"}
+CHARGED = {"credited", "refunded", "chargedBack"}
+"""Deposits that the provider has charged, whatever has become of the money since."""
+TO_CUSTOMERS = {"refund", "chargeback", "payout"}
+CLOCKS_APART = timedelta(minutes=5)
+"""How far the sandbox's clock may be from ours."""
+PAID_OUT = {"paid", "sentBack"}
 
 
 class Checks:
@@ -20,6 +25,7 @@ class Checks:
         self._client = client
         self._play = play
         self._gate = asyncio.Semaphore(at_once)
+        self._came_in: Counter[tuple[str, str]] = Counter()
         self.house: Counter[str | None] = Counter()
         """What the house has won in all in each currency (none: its own), by the books, in minor units."""
 
@@ -31,7 +37,7 @@ class Checks:
             2 * len(model.bets)
             + len(model.settlements)
             + 2 * len(model.withdrawals)
-            + len(model.deposits)
+            + 2 * len(model.deposits)
             + len(self._play.season.players)
         )
 
@@ -41,6 +47,8 @@ class Checks:
         await self._each(self._bet_is_decided, model.bets, done)
         await self._each(self._settlement_is_done, model.settlements, done)
         await self._each(self._withdrawal_has_ended, model.withdrawals, done)
+        await self._each(self._deposit_is_known, model.deposits, done)
+        await self._learn_movements()
         await self._each(self._bet_agrees, model.bets, done)
         await self._each(self._charge_agrees, model.deposits, done)
         await self._each(self._payout_agrees, model.withdrawals, done)
@@ -64,25 +72,9 @@ class Checks:
                 group.create_task(one(name))
 
     async def _bet_is_decided(self, name: str) -> None:
-        """A bet on a market in play was delayed; it has been accepted or refused since."""
         bet = self._play.model.bets[name]
-        if bet.status != "delayed":
-            return
-
-        async def look() -> bool:
-            status: str = (await self._bet(name, bet))["status"]
-            return status != "delayed"
-
-        if not await eventually(look):
-            self._play.wrong.append(f"{name}: still delayed")
-            return
-        told = await self._bet(name, bet)
-        bet.status = "refused" if told["status"] == "refused" else "open"
-        self._play.tally.count("bet after its delay", told["refused"] and told["refused"]["reason"])
-        for leg, taken in zip(bet.legs, told["legs"], strict=True):
-            leg.price = Fraction(taken["price"])
-        if bet.status == "open":
-            self._play.wrong += self._play.unfair(name, bet)
+        if bet.status == "delayed":
+            await self._play.bet_decided(name, bet)
 
     async def _settlement_is_done(self, name: str) -> None:
         progress: Mapping[str, Any] = {}
@@ -97,35 +89,68 @@ class Checks:
 
     async def _withdrawal_has_ended(self, name: str) -> None:
         withdrawal = self._play.model.withdrawals[name]
-        if withdrawal.status == "refused":
+        if withdrawal.status != "refused":
+            await self._play.withdrawal_ended(name, withdrawal)
+
+    async def _deposit_is_known(self, name: str) -> None:
+        """What the provider has told of a charge is heard: the money is where it said."""
+        deposit = self._play.model.deposits[name]
+        if deposit.status not in CHARGED:
             return
+        status = ""
 
         async def look() -> bool:
-            answer = await self._client.ask(f"WithdrawalWorkflow/{self._play.id(name)}/status")
-            withdrawal.status = answer.body["status"]
-            return withdrawal.status in WITHDRAWAL_ENDED
+            nonlocal status
+            status = (await self._client.ask(f"DepositFollowUp/{self._play.id(name)}/status")).body["status"]
+            return bool(status == deposit.status)
 
-        self._expect(await eventually(look), f"{name}: the withdrawal is still {withdrawal.status}")
+        self._expect(await eventually(look), f"{name}: {status}, not {deposit.status}")
+
+    async def _learn_movements(self) -> None:
+        """What has come to the house at the provider under each reference of the season, there and back."""
+        for what in ("charges", "payouts"):
+            for moved in await self._client.movements(what, self._play.started - CLOCKS_APART):
+                sign = -1 if moved["kind"] in TO_CUSTOMERS else 1
+                self._came_in[what, moved["reference"]] += sign * moved["amount"]
 
     async def _bet_agrees(self, name: str) -> None:
         bet = self._play.model.bets[name]
-        told = await self._bet(name, bet)
+        told = await self._play.bet(name, bet)
+        self._learn_deductions(name, bet, told)
         returned = self._play.model.returned(bet)
         status = "settled" if bet.status == "open" and returned is not None else bet.status
         agrees = told["status"] == status and (status == "refused" or told["returned"] == returned)
         self._expect(agrees, f"{name}: {status} with {returned}, not {told}")
 
+    def _learn_deductions(self, name: str, bet: Bet, told: Mapping[str, Any]) -> None:
+        """What withdrawals take off a bet: for one struck during a withdrawal, it is what the bet shows.
+
+        That has to be what it is for a bet struck just before, or just after.
+        """
+        model = self._play.model
+        for leg, shown in zip(bet.legs, told["legs"], strict=True):
+            may_be, outcome = model.deductions(leg, bet.struck), model.outcome(leg)
+            leg.later = may_be[0]
+            if len(may_be) > 1 and outcome is not None and shown["outcome"] is not None:
+                fitting = [later for later in may_be if deducted(outcome, later) == shown["outcome"]["deduction"]]
+                self._expect(bool(fitting), f"{name}: {may_be} off {leg.selection} of {leg.market}, not {shown}")
+                leg.later = fitting[0] if fitting else leg.later
+
     async def _charge_agrees(self, name: str) -> None:
         deposit = self._play.model.deposits[name]
         charges = [charge["amount"] for charge in await self._client.moved("charges", self._play.id(name))]
-        wanted = [deposit.amount] if deposit.status == "credited" else []
+        wanted = [deposit.amount] if deposit.status in CHARGED else []
         self._expect(charges == wanted, f"{name}: {deposit.status}, and charged {charges}")
+        came, should = self._came_in["charges", self._play.id(name)], deposit.amount * (deposit.status == "credited")
+        self._expect(came == should, f"{name}: {deposit.status}, and the provider has {came}, not {should}")
 
     async def _payout_agrees(self, name: str) -> None:
         withdrawal = self._play.model.withdrawals[name]
         payouts = [payout["amount"] for payout in await self._client.moved("payouts", self._play.id(name))]
-        wanted = [withdrawal.amount] if withdrawal.status == "paid" else []
+        wanted = [withdrawal.amount] if withdrawal.status in PAID_OUT else []
         self._expect(payouts == wanted, f"{name}: {withdrawal.status}, and paid out {payouts}")
+        came, should = self._came_in["payouts", self._play.id(name)], -withdrawal.amount * (withdrawal.status == "paid")
+        self._expect(came == should, f"{name}: {withdrawal.status}, and the provider has {came}, not {should}")
 
     async def _books_agree(self, player: str) -> None:
         audit = (await self._client.ask(f"PlayerService/{self._play.id(player)}/audit")).body
@@ -140,10 +165,6 @@ class Checks:
         is_theirs = currency is None or wallet.get("currency", currency) == currency
         self._expect(is_theirs, f"{player}: a wallet in {wallet.get('currency')}, not in {currency}")
         self.house[currency] += book["house"]
-
-    async def _bet(self, name: str, bet: Bet) -> Mapping[str, Any]:
-        path = f"PlayerService/{self._play.id(bet.player)}/getBet"
-        return (await self._client.ask(path, {"betId": self._play.id(name)})).body
 
     def _currency(self, player: str) -> str | None:
         return self._play.season.currencies.get(player)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,11 +39,19 @@ class Answer:
 class Client(AbstractAsyncContextManager["Client"]):
     """Asks the ingress and the sandbox. What gets no definite answer is asked again, unchanged, for a while."""
 
-    def __init__(self, ingress: str, sandbox: str, at_once: int, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        ingress: str,
+        sandbox: str,
+        at_once: int,
+        patience_seconds: float,
+        credentials: Mapping[str, str] | None = None,
+    ) -> None:
         self.repeated = 0
         self._ingress = ingress.rstrip("/")
         self._sandbox = sandbox.rstrip("/")
         self._patience = patience_seconds
+        self._credentials = dict(credentials or {})
         limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
         self._http = httpx.AsyncClient(timeout=ATTEMPT_SECONDS, limits=limits, trust_env=False)
 
@@ -70,6 +79,22 @@ class Client(AbstractAsyncContextManager["Client"]):
         response, _ = await self._answered("GET", f"{self._sandbox}/{what}", {}, params={"reference": reference})
         found: list[dict[str, Any]] = response.json()
         return found
+
+    async def move_back(self, what: str, reference: str, how: str) -> None:
+        """Have the sandbox move the money of a charge or payout back, or again, which it then tells the service."""
+        await self._answered("POST", f"{self._sandbox}/{what}/{reference}/{how}", self._credentials)
+
+    async def movements(self, what: str, since: datetime) -> list[dict[str, Any]]:
+        """All that moved at the sandbox since a moment of charges or payouts, there and back."""
+        found: list[dict[str, Any]] = []
+        query = {"of": what, "since": since.isoformat(), "limit": "1000"}
+        while True:
+            response, _ = await self._answered("GET", f"{self._sandbox}/movements", self._credentials, params=query)
+            page = response.json()
+            found += page["movements"]
+            if page["next"] is None:
+                return found
+            query["after"] = page["next"]
 
     async def confirm(self, reference: str) -> None:
         """Do as the customer whom 3-D Secure asks."""

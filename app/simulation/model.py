@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import combinations
-from math import floor, prod
+from math import floor, inf, prod
 
 from app.simulation.plan import Outcome
 
+MAX_DEDUCTION = 90
 ACCOUNTS = ("cash", "locked", "pendingOut", "provider", "house", "adjustment")
 
 
@@ -23,10 +24,10 @@ class Terms:
     max_payout: int
 
 
-def leg_factor(price: Fraction, outcome: Outcome) -> Fraction:
-    """What 1 on a selection at this price returns."""
+def leg_factor(price: Fraction, outcome: Outcome, later: int = 0) -> Fraction:
+    """What 1 on a selection at this price returns; `later` is the deduction of withdrawals after that."""
     share = Fraction(*outcome.dead_heat) if outcome.dead_heat else Fraction(1)
-    won = share * (1 + (price - 1) * (1 - Fraction(outcome.deduction, 100)))
+    won = share * (1 + (price - 1) * (1 - Fraction(deducted(outcome, later), 100)))
     return {
         "won": won,
         "halfWon": (1 + won) / 2,
@@ -34,6 +35,11 @@ def leg_factor(price: Fraction, outcome: Outcome) -> Fraction:
         "halfLost": Fraction(1, 2),
         "lost": Fraction(0),
     }[outcome.result]
+
+
+def deducted(outcome: Outcome, later: int) -> int:
+    """What is taken off the winnings in all, in percent: withdrawals add to the result's own, up to a limit."""
+    return min(outcome.deduction + later, MAX_DEDUCTION)
 
 
 def bet_return(stake: int, system_size: int | None, factors: Sequence[Fraction], max_payout: int) -> int:
@@ -63,6 +69,26 @@ class Leg:
     selection: str
     asked: Fraction
     price: Fraction
+    later: int = 0
+    """The deduction of withdrawals after it was struck, once that is sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Something happened at some moment between two."""
+
+    start: float
+    end: float
+
+
+@dataclass(slots=True)
+class Withdrawn:
+    """A selection that was withdrawn: it was sent at one moment, and answered at another."""
+
+    selection: str
+    deduction: int
+    sent_at: float
+    answered_at: float = inf
 
 
 @dataclass(slots=True)
@@ -77,6 +103,8 @@ class Bet:
     total_stake: int
     status: str
     cashed_out: int = 0
+    struck: Moments = Moments(-inf, inf)
+    """When its markets took it."""
 
 
 @dataclass(slots=True)
@@ -86,6 +114,8 @@ class Payment:
     player: str
     amount: int
     status: str
+    sent_back: bool = False
+    """Whether the customer's bank does not take a withdrawal."""
 
 
 @dataclass
@@ -98,6 +128,8 @@ class Model:
     bets: dict[str, Bet] = field(default_factory=dict)
     deposits: dict[str, Payment] = field(default_factory=dict)
     withdrawals: dict[str, Payment] = field(default_factory=dict)
+    withdrawn: dict[str, list[Withdrawn]] = field(default_factory=dict)
+    """Selections of each market that were withdrawn, in the order of that."""
     results: dict[str, dict[int, dict[str, Outcome]]] = field(default_factory=dict)
     """Every version of each market's result that was sent; the highest counts."""
     settlements: set[str] = field(default_factory=set)
@@ -112,6 +144,13 @@ class Model:
         versions = self.results.get(leg.market)
         return versions[max(versions)][leg.selection] if versions else None
 
+    def deductions(self, leg: Leg, struck: Moments) -> list[int]:
+        """What withdrawals may take off a leg's winnings; more than one where it was struck during a withdrawal."""
+        withdrawn = self.withdrawn.get(leg.market, [])
+        least = sum(one.answered_at <= struck.start for one in withdrawn)
+        most = sum(one.sent_at <= struck.end for one in withdrawn)
+        return [sum(one.deduction for one in withdrawn[known:]) for known in range(least, most + 1)]
+
     def returned(self, bet: Bet) -> int | None:
         """What a bet brought back: its cash-out, its stake if it was refused, its return when all legs have ended."""
         if bet.status == "cashedOut":
@@ -121,7 +160,11 @@ class Model:
         outcomes = [self.outcome(leg) for leg in bet.legs]
         if bet.status == "delayed" or None in outcomes:
             return None
-        factors = [leg_factor(leg.price, outcome) for leg, outcome in zip(bet.legs, outcomes, strict=True) if outcome]
+        factors = [
+            leg_factor(leg.price, outcome, leg.later)
+            for leg, outcome in zip(bet.legs, outcomes, strict=True)
+            if outcome is not None
+        ]
         return bet_return(bet.stake, bet.system_size, factors, self.terms_of(bet.player).max_payout)
 
     @staticmethod

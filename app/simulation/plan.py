@@ -5,11 +5,13 @@ Prices are in thousandths, amounts in minor units. Names are unique in a season;
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from math import comb, prod
 
 MARKETS_A_ROUND = 10
+RACE = 8
+"""So many selections run against each other in a race."""
 NEXT_OPEN = 0.6
 """The next round's markets open when so much of a round is over."""
 MAX_POTENTIAL = 5_000_000
@@ -82,6 +84,21 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeBack:
+    """The provider moves a deposit's money back, or again: `refund`, `chargeback` or `chargebackReversed`."""
+
+    deposit: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendBack:
+    """The customer's bank does not take a payout."""
+
+    withdrawal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A player limits stakes or losses."""
 
@@ -102,14 +119,20 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A market opens with the first price of each selection."""
+    """A market opens with the first price of each selection. Those with the same `event` are about the same match.
+
+    `closes_in` is how many seconds after that it takes bets, whatever else becomes of it.
+    """
 
     market: str
     prices: dict[str, int]
     max_stake: int | None = None
+    max_stake_per_player: int | None = None
     max_liability: int | None = None
     bet_delay_seconds: int | None = None
     currency: str | None = None
+    event: str | None = None
+    closes_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +149,15 @@ class Turn:
 
     market: str
     handler: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """A selection does not take part, which takes so many percent off the winnings of bets struck before."""
+
+    market: str
+    selection: str
+    deduction: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +211,23 @@ class Reuse:
     bet: str
 
 
-Action = Deposit | Withdrawal | Limit | Break | Offer | Move | Turn | Result | Bet | CashOut | Repeat | Reuse
+Action = (
+    Deposit
+    | Withdrawal
+    | TakeBack
+    | SendBack
+    | Limit
+    | Break
+    | Offer
+    | Move
+    | Turn
+    | Withdraw
+    | Result
+    | Bet
+    | CashOut
+    | Repeat
+    | Reuse
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +278,9 @@ def _payments(rng: random.Random, currencies: Mapping[str, str | None], rounds: 
     for player, currency in currencies.items():
         limit = size.limit_in(currency)
         first = max(1, limit * 7 // 10)
-        yield -1, Deposit(f"d{next(deposits)}", player, first, "creditCard", currency)
+        deposit = Deposit(f"d{next(deposits)}", player, first, "creditCard", currency)
+        yield -1, deposit
+        yield from _taken_back(rng, rng.uniform(0.3, rounds), deposit)
         if rng.random() < 0.15:
             kind, amount = rng.choice((("stake", first // 3), ("loss", first // 5)))
             yield -0.9, Limit(player, kind, rng.choice(("day", "week", "month")), max(1, amount), currency)
@@ -239,12 +289,27 @@ def _payments(rng: random.Random, currencies: Mapping[str, str | None], rounds: 
         if rng.random() < 0.5:
             method = rng.choice(("creditCard", "creditCard", "flaky", "threeDSecure", "declined"))
             more = rng.randint(1, max(2, limit * 4 // 10))
-            deposit = Deposit(f"d{next(deposits)}", player, more, method, currency)
-            yield from _twice(rng, rng.uniform(0, rounds), deposit, deposit.name, 0.3)
+            deposit, when = Deposit(f"d{next(deposits)}", player, more, method, currency), rng.uniform(0, rounds)
+            yield from _twice(rng, when, deposit, deposit.name, 0.3)
+            yield from _taken_back(rng, when + rng.uniform(0.1, 0.6), deposit)
         if rng.random() < 0.6:
             destination = rng.choice(("bank", "bank", "bank", "flaky", "refused"))
             withdrawal = Withdrawal(f"w{next(withdrawals)}", player, rng.randint(1, first), destination)
-            yield from _twice(rng, rng.uniform(0.2, rounds + 0.5), withdrawal, withdrawal.name, 0.3)
+            when = rng.uniform(0.2, rounds + 0.5)
+            yield from _twice(rng, when, withdrawal, withdrawal.name, 0.3)
+            if rng.random() < 0.2:
+                yield when + rng.uniform(0.2, 0.6), SendBack(withdrawal.name)
+
+
+def _taken_back(rng: random.Random, when: float, deposit: Deposit) -> Iterator[Timed]:
+    """Some deposits are refunded and some charged back; a bank that has done so may think again."""
+    chance = rng.random()
+    if chance < 0.05:
+        yield when, TakeBack(deposit.name, "refund")
+    elif chance < 0.15:
+        yield when, TakeBack(deposit.name, "chargeback")
+        if rng.random() < 0.5:
+            yield when + rng.uniform(0, 0.5), TakeBack(deposit.name, "chargebackReversed")
 
 
 def _twice(rng: random.Random, when: float, action: Action, name: str, how_often: float) -> Iterator[Timed]:
@@ -254,12 +319,20 @@ def _twice(rng: random.Random, when: float, action: Action, name: str, how_often
 
 
 def _markets(rng: random.Random, numbers: Sequence[int], size: Size) -> list[Offer]:
-    return [_offer(rng, f"m{number}", size.currency_of(number), size) for number in numbers]
+    """A round's markets; some are about one event with the one before."""
+    offers: list[Offer] = []
+    for number in numbers:
+        offer = _offer(rng, f"m{number}", size.currency_of(number), size)
+        if offers and rng.random() < 0.3:
+            event = offers[-1].event or f"event-{offers[-1].market}"
+            offers[-1], offer = replace(offers[-1], event=event), replace(offer, event=event)
+        offers.append(offer)
+    return offers
 
 
 def _offer(rng: random.Random, market: str, currency: str | None, size: Size) -> Offer:
-    """A match, a handicap or a race; some are limited and some in play."""
-    names = rng.choice((("home", "draw", "away"), ("under", "over"), tuple(f"runner{n}" for n in range(1, 9))))
+    """A match, a handicap or a race; some are limited, some in play, and some close at a time set before."""
+    names = rng.choice((("home", "draw", "away"), ("under", "over"), tuple(f"runner{n}" for n in range(1, RACE + 1))))
     chances = [rng.uniform(0.5, 3) for _ in names]
     prices = {
         name: max(1_010, round(sum(chances) / chance / 1.06 * 1_000))
@@ -269,9 +342,11 @@ def _offer(rng: random.Random, market: str, currency: str | None, size: Size) ->
         market,
         prices,
         max_stake=rng.choice((None, None, None, 150 * size.worth_in(currency))),
+        max_stake_per_player=rng.choice((None, None, None, 250 * size.worth_in(currency))),
         max_liability=rng.choice((None, None, None, 6_000 * size.worth_in(currency))),
         bet_delay_seconds=rng.choice((None, None, None, None, 0, 1)),
         currency=currency,
+        closes_in=rng.choice((None, None, None, None, None, None, None, 5, 20, 3_600)),
     )
 
 
@@ -279,9 +354,15 @@ def _life(rng: random.Random, start: int, offer: Offer) -> Iterator[Timed]:
     """A market opens before its round, its prices move, and it is settled, perhaps corrected, perhaps back again."""
     market = offer.market
     yield start - 1 + NEXT_OPEN, offer
+    withdrawn = _withdrawals(rng, start, offer)
+    for when, withdrawal in withdrawn.items():
+        yield when, withdrawal
     for _ in range(rng.randint(2, 6)):
-        moved = rng.sample(sorted(offer.prices), rng.randint(1, len(offer.prices)))
-        yield start + rng.random(), Move(market, {name: rng.randint(-15, 18) for name in moved})
+        when, often = start + rng.random(), rng.random() < 0.9
+        gone = {one.selection for then, one in withdrawn.items() if often and then < when}
+        priced = sorted(offer.prices.keys() - gone)
+        moved = rng.sample(priced, rng.randint(1, len(priced)))
+        yield when, Move(market, {name: rng.randint(-15, 18) for name in moved})
     if rng.random() < 0.25:
         suspended = start + rng.uniform(0, 0.8)
         yield suspended, Turn(market, "suspend")
@@ -289,7 +370,9 @@ def _life(rng: random.Random, start: int, offer: Offer) -> Iterator[Timed]:
     if rng.random() < 0.3:
         yield start + rng.uniform(0.9, 1), Turn(market, "close")
     settled = start + rng.uniform(1, 1.25)
-    results = [_result(rng, offer), _result(rng, offer)]
+    takes_part = {name: price for name, price in offer.prices.items() if name not in _names(withdrawn)}
+    void = {name: Outcome("void") for name in _names(withdrawn)}
+    results = [_result(rng, takes_part) | void, _result(rng, takes_part) | void]
     yield settled, Result(market, 1, results[0])
     if rng.random() < 0.1:
         yield settled + 0.05, Result(market, 1, results[0])
@@ -299,12 +382,25 @@ def _life(rng: random.Random, start: int, offer: Offer) -> Iterator[Timed]:
             yield settled + rng.uniform(0.6, 0.9), Result(market, 3, results[0])
 
 
-def _result(rng: random.Random, offer: Offer) -> dict[str, Outcome]:
+def _withdrawals(rng: random.Random, start: int, offer: Offer) -> dict[float, Withdraw]:
+    """Runners of a race that do not take part after all, by time."""
+    if len(offer.prices) < RACE or rng.random() < 0.2:
+        return {}
+    gone = rng.sample(sorted(offer.prices), rng.choice((1, 1, 2)))
+    deductions = (0, 10, 20, 55)
+    return {start + rng.uniform(-0.2, 0.95): Withdraw(offer.market, name, rng.choice(deductions)) for name in gone}
+
+
+def _names(withdrawn: Mapping[float, Withdraw]) -> list[str]:
+    return [one.selection for one in withdrawn.values()]
+
+
+def _result(rng: random.Random, prices: Mapping[str, int]) -> dict[str, Outcome]:
     """A result as it may come; the likelier a selection, the likelier it won."""
-    names = list(offer.prices)
+    names = list(prices)
     if rng.random() < 0.06:
         return {name: Outcome("void") for name in names}
-    first, *others = _order(rng, offer)
+    first, *others = _order(rng, prices)
     if len(names) == 2 and rng.random() < 0.5:
         return rng.choice(
             (
@@ -327,8 +423,8 @@ def _finish(rng: random.Random, first: str, others: list[str]) -> dict[str, Outc
     return {name: Outcome("won", deduction, dead_heat) for name in winners} | lost | void
 
 
-def _order(rng: random.Random, offer: Offer) -> list[str]:
-    return sorted(offer.prices, key=lambda name: rng.expovariate(1 / offer.prices[name]))
+def _order(rng: random.Random, prices: Mapping[str, int]) -> list[str]:
+    return sorted(prices, key=lambda name: rng.expovariate(1 / prices[name]))
 
 
 def _bet(
@@ -343,7 +439,8 @@ def _bet(
         ((1, None), (2, None), (3, None), (5, None), (3, 2), (4, 2), (4, 3), (5, 3)),
         weights=(50, 18, 10, 6, 6, 4, 3, 3),
     )[0]
-    chosen = rng.sample(offers, min(size, len(offers)))
+    mixed = rng.sample(offers, len(offers))
+    chosen = (_related_first(mixed) if rng.random() < 0.04 else _unrelated(mixed))[:size]
     picks = tuple((offer.market, rng.choice(sorted(offer.prices))) for offer in chosen)
     if len(picks) < size:
         system_size = None
@@ -360,6 +457,16 @@ def _bet(
         price_change=rng.choice(("none", "higher", "any")),
         late=rng.random() < 0.1,
     )
+
+
+def _unrelated(offers: Sequence[Offer]) -> list[Offer]:
+    """One market of each event."""
+    return list({offer.event or offer.market: offer for offer in offers}.values())
+
+
+def _related_first(offers: Sequence[Offer]) -> list[Offer]:
+    """Markets of one event before others."""
+    return sorted(offers, key=lambda offer: offer.event or "~")
 
 
 def _story(rng: random.Random, when: float, bet: Bet) -> Iterator[Timed]:

@@ -4,20 +4,24 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 from app.simulation import plan
 from app.simulation.board import THOUSAND, Market, Quote, text
 from app.simulation.client import Answer, Client
-from app.simulation.model import Bet, Leg, Model, Payment, cash_out_bounds, price_is_fair
+from app.simulation.model import Bet, Leg, Model, Moments, Payment, Withdrawn, cash_out_bounds, price_is_fair
 from app.simulation.plan import Action, Season
 from app.simulation.tally import Tally
 
 WALLET = "main"
 LAST = {"accepted", "credited", "cashedOut", "held", "inReview"}
 """Answers that stay what they are, however often one asks."""
-DEPOSIT_ENDED = {"credited", "declined", "failed"}
+DEPOSIT_ENDED = {"credited", "declined", "failed", "cancelled", "refunded"}
+WITHDRAWAL_ENDED = {"paid", "failed", "rejected", "timedOut", "sentBack"}
+BECOMES = {"refund": "refunded", "chargeback": "chargedBack", "chargebackReversed": "credited"}
+"""What a deposit is once its provider has moved the money back, or again."""
 PATIENCE_SECONDS = 180.0
 """How long what was begun may take to end."""
 POLL_SECONDS = 0.2
@@ -28,12 +32,13 @@ MAY_BE_REFUSED: Mapping[str, set[str]] = {
     "bet": TAKES_MONEY
     | NO_MARKET
     | {"on_a_break", "market_suspended", "price_changed", "stake_too_high", "liability_limit"}
-    | {"too_many_open_bets", "stake_limit", "loss_limit", "market_currency"},
+    | {"too_many_open_bets", "stake_limit", "loss_limit", "market_currency", "related_legs", "selection_withdrawn"},
     "cash-out": {"bet_not_open", "cash_out_unavailable", "cash_out_changed"},
     "deposit": {"deposit_limit", "payment_declined", "on_a_break", "currency_not_accepted"},
     "limit": {"currency_not_accepted"},
     "withdrawal": TAKES_MONEY,
-    "price move": NO_MARKET,
+    "price move": NO_MARKET | {"selection_withdrawn"},
+    "withdraw": NO_MARKET,
     "suspend": NO_MARKET,
     "resume": NO_MARKET,
 }
@@ -58,22 +63,29 @@ class Play:
         self.tally = Tally()
         self.wrong: list[str] = []
         self.checked = 0
+        self.started = datetime.now(UTC)
         self.markets = {
             action.market: Market.offered(action) for action in season.actions if isinstance(action, plan.Offer)
         }
+        model.withdrawn = {name: market.withdrawn for name, market in self.markets.items()}
         self._client = client
         self._prefix = prefix
         self._paid_in = {player: asyncio.Event() for player in season.players}
         self._repeated = {action.name for action in season.actions if isinstance(action, plan.Repeat)}
         self._sent: dict[str, Sent] = {}
+        self._ending: set[str] = set()
+        """Bets whose cash-out was asked for: they may not be open any more."""
         self._handlers: dict[type, Callable[[Any, str], Awaitable[None]]] = {
             plan.Deposit: self._deposit,
             plan.Withdrawal: self._withdraw,
+            plan.TakeBack: self._take_back,
+            plan.SendBack: self._send_back,
             plan.Limit: self._limit,
             plan.Break: self._break,
             plan.Offer: self._offer,
             plan.Move: self._move,
             plan.Turn: self._turn,
+            plan.Withdraw: self._withdraw_selection,
             plan.Result: self._result,
             plan.Bet: self._bet,
             plan.CashOut: self._cash_out,
@@ -149,6 +161,37 @@ class Play:
         if status == "inReview":
             await self._client.ask(f"WithdrawalWorkflow/{self.id(name)}/approve", {"operator": "simulation"})
 
+    async def _take_back(self, taken: plan.TakeBack, once: str) -> None:
+        """The provider moves money of a credited deposit: back, and after a chargeback perhaps again."""
+        deposit = self.model.deposits.get(taken.deposit)
+        was = "chargedBack" if taken.how == "chargebackReversed" else "credited"
+        if deposit is None or deposit.status != was:
+            return
+        deposit.status = BECOMES[taken.how]
+        await self._client.move_back("charges", self.id(taken.deposit), taken.how)
+        self.tally.count(taken.how, None)
+
+    async def _send_back(self, sent: plan.SendBack, once: str) -> None:
+        """The customer's bank sends a payout back, once it has been made."""
+        withdrawal = self.model.withdrawals.get(sent.withdrawal)
+        if withdrawal is None or withdrawal.status == "refused":
+            return
+        await self.withdrawal_ended(sent.withdrawal, withdrawal)
+        if withdrawal.status == "paid":
+            withdrawal.sent_back = True
+            await self._client.move_back("payouts", self.id(sent.withdrawal), "sendBack")
+            self.tally.count("sendBack", None)
+
+    async def withdrawal_ended(self, name: str, withdrawal: Payment) -> None:
+        """Wait until a withdrawal has ended, or come back where it has to."""
+
+        async def look() -> bool:
+            answer = await self._client.ask(f"WithdrawalWorkflow/{self.id(name)}/status")
+            withdrawal.status = answer.body["status"]
+            return withdrawal.status in ({"sentBack"} if withdrawal.sent_back else WITHDRAWAL_ENDED)
+
+        self.expect(await eventually(look), f"{name}: the withdrawal is still {withdrawal.status}")
+
     async def _limit(self, limit: plan.Limit, once: str) -> None:
         body = {"kind": limit.kind, "period": limit.period, "amount": limit.amount} | _named(limit.currency)
         await self._ask("limit", f"limit of {limit.player}", self._player(limit.player, "setLimit"), body, once)
@@ -163,13 +206,26 @@ class Play:
         for market, _ in bet.picks:
             await self.markets[market].opened.wait()
         body, legs = self._request(bet)
+        start = time.monotonic()
         answer = await self._ask(bet.kind, bet.name, self._player(bet.player, "placeBet"), body)
-        currencies = {self.markets[market].offer.currency for market, _ in bet.picks}
-        is_theirs = currencies == {self.season.currencies.get(bet.player)}
-        fits = answer.reason != "market_currency" if is_theirs else answer.reason is not None
-        self.expect(fits, f"{bet.name}: by {bet.player} on markets in {currencies}: {answer.message}")
+        self._expect_fitting_refusal(bet, answer)
         if answer.reason is None:
-            self._take(bet, legs, answer.body)
+            self._take(bet, legs, answer.body, Moments(start, time.monotonic()))
+
+    def _expect_fitting_refusal(self, bet: plan.Bet, answer: Answer) -> None:
+        """A bet that can never be taken is refused, and only such a bet is refused as that."""
+        markets = [self.markets[market] for market, _ in bet.picks]
+        events = [market.offer.event for market in markets if market.offer.event is not None]
+        wrong = {
+            "market_currency": {market.offer.currency for market in markets} != {self._currency(bet.player)},
+            "related_legs": len(set(events)) < len(events),
+        }
+        maybe = {
+            "selection_withdrawn": any(self.markets[market].is_going(selection) for market, selection in bet.picks)
+        }
+        refused = answer.reason is not None or not any(wrong.values())
+        rightly = (wrong | maybe).get(str(answer.reason), True)
+        self.expect(refused and rightly, f"{bet.name}: is {wrong | maybe}: {answer.message}")
 
     def _request(self, bet: plan.Bet) -> tuple[dict[str, Any], list[Leg]]:
         seen = {
@@ -191,11 +247,12 @@ class Play:
         asked = {market: Fraction(thousandths, THOUSAND) for market, thousandths in seen.items()}
         return body, [Leg(market, selection, asked[market], asked[market]) for market, selection in bet.picks]
 
-    def _take(self, bet: plan.Bet, legs: list[Leg], told: Mapping[str, Any]) -> None:
+    def _take(self, bet: plan.Bet, legs: list[Leg], told: Mapping[str, Any], struck: Moments) -> None:
         """Enter a bet that was accepted, or waits for a market in play."""
         for leg, taken in zip(legs, told["legs"], strict=True):
             leg.price = Fraction(taken["price"])
         known = Bet(bet.player, bet.stake, bet.system_size, bet.price_change, legs, told["totalStake"], told["status"])
+        known.struck = struck
         self.model.bets[bet.name] = known
         lines = self.model.lines(known)
         self.expect(known.total_stake == bet.stake * lines, f"{bet.name}: {told['totalStake']} held for {lines} lines")
@@ -204,9 +261,59 @@ class Play:
         known.status = "open"
         potential = self.model.potential(known)
         self.expect(told["potentialReturn"] == potential, f"{bet.name}: may return {potential}, not {told}")
-        self.wrong += self.unfair(bet.name, known)
+        self._expect_fair(bet.name, known)
 
-    def unfair(self, name: str, bet: Bet) -> list[str]:
+    async def bet_decided(self, name: str, bet: Bet) -> None:
+        """Wait until a bet on a market in play, which was delayed, has been accepted or refused."""
+        told: Mapping[str, Any] = {}
+
+        async def look() -> bool:
+            nonlocal told
+            told = await self.bet(name, bet)
+            return bool(told["status"] != "delayed")
+
+        if not await eventually(look):
+            self.wrong.append(f"{name}: still delayed")
+            return
+        reason = told["refused"] and told["refused"]["reason"]
+        self.tally.count("bet after its delay", reason)
+        self.expect(reason is None or reason in MAY_BE_REFUSED["bet"], f"{name}: refused after its delay: {reason}")
+        bet.status = "refused" if told["status"] == "refused" else "open"
+        bet.struck = Moments(bet.struck.start + max(self._delays(bet)), time.monotonic())
+        for leg, taken in zip(bet.legs, told["legs"], strict=True):
+            leg.price = Fraction(taken["price"])
+        if bet.status == "open":
+            self._expect_fair(name, bet)
+
+    async def bet(self, name: str, bet: Bet) -> Mapping[str, Any]:
+        """A bet as its player sees it."""
+        return (await self._client.ask(self._player(bet.player, "getBet"), {"betId": self.id(name)})).body
+
+    def _delays(self, bet: Bet) -> list[int]:
+        """How long those of a bet's markets that are in play let it wait, in seconds; the slowest counts."""
+        return [delay for leg in bet.legs if (delay := self.markets[leg.market].offer.bet_delay_seconds)]
+
+    def _expect_fair(self, name: str, bet: Bet) -> None:
+        """A bet was taken at prices that its player agreed to, on what was on offer, and within the market's limit."""
+        self.wrong += self._unfair(name, bet)
+        for leg in bet.legs:
+            market = self.markets[leg.market]
+            offered = market.is_offered(leg.selection, bet.struck)
+            self.expect(offered, f"{name}: taken on {leg.selection} of {leg.market}, which was on offer no more")
+            most = market.offer.max_stake_per_player
+            staked = sum(bet.total_stake for bet in self._surely_open(bet.player, leg)) if most is not None else 0
+            self.expect(most is None or staked <= most, f"{name}: {staked} on {leg.selection} of {leg.market}")
+
+    def _surely_open(self, player: str, leg: Leg) -> Iterator[Bet]:
+        """The bets that a player surely has open on a selection: no result may have ended them."""
+        for name, bet in self.model.bets.items():
+            if bet.player != player or bet.status != "open" or name in self._ending:
+                continue
+            is_on_it = any((one.market, one.selection) == (leg.market, leg.selection) for one in bet.legs)
+            if is_on_it and not any(self.markets[one.market].results for one in bet.legs):
+                yield bet
+
+    def _unfair(self, name: str, bet: Bet) -> list[str]:
         """Prices of a bet that were never on offer, or that its player did not agree to."""
         return [
             f"{name}: taken at {float(leg.price)} on {leg.market}, asked for {float(leg.asked)} ({bet.price_change})"
@@ -216,22 +323,49 @@ class Play:
         ]
 
     async def _cash_out(self, cash_out: plan.CashOut, once: str) -> None:
-        bet = self.model.bets.get(cash_out.bet)
+        bet, name = self.model.bets.get(cash_out.bet), f"cash-out of {cash_out.bet}"
+        if bet is not None and bet.status == "delayed":
+            await self.bet_decided(cash_out.bet, bet)
         if bet is None or bet.status != "open":
             return
         body: dict[str, Any] = {"betId": self.id(cash_out.bet)}
         least = 0 if cash_out.min_share is None else max(1, bet.total_stake * cash_out.min_share // 100)
         if least > 0:
             body["minAmount"] = least
-        name, start = f"cash-out of {cash_out.bet}", time.monotonic()
+        self._ending.add(cash_out.bet)
+        start = time.monotonic()
         answer = await self._ask("cash-out", name, self._player(bet.player, "cashOut"), body)
-        if answer.reason is not None:
+        paid = answer.body.get("amount")
+        if answer.body.get("status") == "delayed":
+            paid, start = await self._waited(cash_out.bet, bet), start + min(self._delays(bet))
+        if answer.reason is not None or paid is None:
             return
-        bet.status, bet.cashed_out = "cashedOut", answer.body["amount"]
-        worth = [self.markets[leg.market].factors_between(leg, start, time.monotonic()) for leg in bet.legs]
-        low, high = cash_out_bounds(bet.stake, worth, self.model.terms_of(bet.player))
+        bet.status, bet.cashed_out = "cashedOut", paid
+        cashed = Moments(start, time.monotonic())
+        worth = [
+            self.markets[leg.market].factors(leg, self.model.deductions(leg, bet.struck), cashed) for leg in bet.legs
+        ]
+        low, high = cash_out_bounds(bet.stake, worth, self.model.terms_of(bet.player)) if all(worth) else (1, 0)
         fits = max(low, least) <= bet.cashed_out <= high and bet.system_size is None
         self.expect(fits, f"{name}: paid {bet.cashed_out}, worth {low} to {high}, asked for at least {least}")
+
+    async def _waited(self, name: str, bet: Bet) -> int | None:
+        """What a cash-out in play has come to after its delay; None where it was refused then, and the bet went on."""
+        told: Mapping[str, Any] = {}
+
+        async def look() -> bool:
+            nonlocal told
+            told = await self.bet(name, bet)
+            return told["cashOut"] is None or told["cashOut"]["status"] != "delayed"
+
+        if not await eventually(look):
+            self.wrong.append(f"cash-out of {name}: still delayed")
+            return None
+        reason = told["cashOut"] and told["cashOut"]["reason"]
+        self.tally.count("cash-out after its delay", reason)
+        allowed = MAY_BE_REFUSED["cash-out"] if told["status"] != "cashedOut" else {None}
+        self.expect(reason in allowed, f"cash-out of {name}: {told['status']} after its delay: {reason}")
+        return int(told["returned"]) if told["status"] == "cashedOut" else None
 
     async def _repeat(self, repeat: plan.Repeat, once: str) -> None:
         sent = self._sent.pop(repeat.name, None)
@@ -261,6 +395,7 @@ class Play:
     async def _offer(self, offer: plan.Offer, once: str) -> None:
         limits = {
             "maxStake": offer.max_stake,
+            "maxStakePerPlayer": offer.max_stake_per_player,
             "maxLiability": offer.max_liability,
             "betDelaySeconds": offer.bet_delay_seconds,
         }
@@ -269,6 +404,11 @@ class Play:
         ]
         body: dict[str, Any] = {"name": f"Game {offer.market}", "selections": selections}
         body |= {name: limit for name, limit in limits.items() if limit is not None} | _named(offer.currency)
+        if offer.event is not None:
+            body["eventId"] = self.id(offer.event)
+        if offer.closes_in is not None:
+            body["closesAt"] = f"{datetime.now(UTC) + timedelta(seconds=offer.closes_in):%Y-%m-%dT%H:%M:%SZ}"
+            self.markets[offer.market].closes_at = time.monotonic() + offer.closes_in
         await self._ask("market", offer.market, self._market(offer.market, "open"), body)
         self.markets[offer.market].opened.set()
 
@@ -282,6 +422,9 @@ class Play:
                 market.quotes[name].append(quote)
             body = {"prices": {name: text(price) for name, price in prices.items()}}
             answer = await self._ask("price move", move.market, self._market(move.market, "setPrices"), body, once)
+            gone = any(market.is_going(name) for name in prices)
+            fits = answer.reason is not None if gone else answer.reason != "selection_withdrawn"
+            self.expect(fits, f"{move.market}: prices of {list(prices)}, withdrawn {market.withdrawn}: {answer.body}")
             for name, quote in quotes.items():
                 if answer.reason is None:
                     quote.in_force_at = time.monotonic()
@@ -294,13 +437,30 @@ class Play:
         async with market.busy:
             await self._ask(turn.handler, turn.market, self._market(turn.market, turn.handler), once=once)
 
+    async def _withdraw_selection(self, withdrawal: plan.Withdraw, once: str) -> None:
+        market = self.markets[withdrawal.market]
+        await market.opened.wait()
+        async with market.busy:
+            withdrawn = Withdrawn(withdrawal.selection, withdrawal.deduction, time.monotonic())
+            market.withdrawn.append(withdrawn)
+            body = {"selectionId": withdrawal.selection, "deduction": withdrawal.deduction}
+            path = self._market(withdrawal.market, "withdraw")
+            answer = await self._ask("withdraw", withdrawal.market, path, body)
+            withdrawn.answered_at = time.monotonic()
+            if answer.reason is not None:
+                market.withdrawn.remove(withdrawn)
+
     async def _result(self, result: plan.Result, once: str) -> None:
         market, name = self.markets[result.market], f"{result.market}:{result.version}"
         await market.opened.wait()
         async with market.busy:
             market.results.append((time.monotonic(), result.outcomes))
             self.model.results.setdefault(result.market, {})[result.version] = result.outcomes
-            outcomes = {selection: _in_json(outcome) for selection, outcome in result.outcomes.items()}
+            outcomes = {
+                selection: _in_json(outcome)
+                for selection, outcome in result.outcomes.items()
+                if not market.is_going(selection)  # they are void, and need not be named
+            }
             body = {"version": result.version, "outcomes": outcomes}
             deed = "result" if result.version == 1 else "correction"
             answer = await self._ask(deed, name, self._market(result.market, "settle"), body)
@@ -317,6 +477,9 @@ class Play:
         if name in self._repeated and (answer.body.get("status") in LAST or answer.reason == "payment_declined"):
             self._sent[name] = Sent(path, body, answer)
         return answer
+
+    def _currency(self, player: str) -> str | None:
+        return self.season.currencies.get(player)
 
     def _player(self, player: str, handler: str) -> str:
         return f"PlayerService/{self.id(player)}/{handler}"

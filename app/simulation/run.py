@@ -1,7 +1,8 @@
 """Plays a season and checks it: what `betting simulate` does."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from rich.console import Console
@@ -29,6 +30,8 @@ class Target:
     terms: Terms
     other_terms: Terms | None = None
     """The same for the other currency that is played in."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """The headers that the sandbox demands of whoever moves money back."""
 
 
 async def simulate(target: Target, size: Size, seed: int, clients: int) -> Report:
@@ -38,7 +41,7 @@ async def simulate(target: Target, size: Size, seed: int, clients: int) -> Repor
     """
     season = plan_season(size, seed)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Client(target.ingress, target.sandbox, clients, PATIENCE_SECONDS) as client:
+    async with Client(target.ingress, target.sandbox, clients, PATIENCE_SECONDS, target.credentials) as client:
         await client.find(FIND_SECONDS)
         others = dict.fromkeys(season.currencies, target.other_terms or target.terms)
         play = Play(client, season, Model(target.terms, others), prefix=f"sim{seed}-{uuid4().hex[:8]}")
