@@ -12,7 +12,7 @@ from app import __version__
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from app.books.run import Target
+    from app.bookkeeper.run import Target
     from app.settings import Settings
 
 NOT_SEEN = 3
@@ -353,9 +353,9 @@ def books(
 
     from click.core import ParameterSource
 
-    from app.books.books import as_json, as_text
-    from app.books.restate import UnknownError
-    from app.books.run import Target, look_once
+    from app.bookkeeper.books import as_json, as_text
+    from app.bookkeeper.restate import UnknownError
+    from app.bookkeeper.run import Target, look_once
     from app.providers.payments import HttpPaymentProvider, credentials
 
     if output is not None and not once:
@@ -395,8 +395,8 @@ def _keep_books(target: "Target", host: str, port: int, every: float, sample: in
 
     from prometheus_client import REGISTRY, start_http_server
 
-    from app.books.metrics import Exported
-    from app.books.run import keep, once_each, until_signalled
+    from app.bookkeeper.metrics import Exported
+    from app.bookkeeper.run import keep, once_each, until_signalled
 
     _require_free(host, port, "--port")
     exported = Exported()

@@ -701,29 +701,29 @@ MUTANTS = [
     # The bookkeeper.
     Mutant(
         "a leg is taken for an orphan when it is seen for the first time",
-        "app/books/stranded.py",
+        "app/bookkeeper/stranded.py",
         """\
 -        return [thing for thing in self._since.values() if now - thing.since >= grace]
 +        return list(self._since.values())
 """,
-        "tests/books/test_stranded.py::test_what_is_seen_once_is_only_suspected",
+        "tests/bookkeeper/test_stranded.py::test_what_is_seen_once_is_only_suspected",
     ),
     Mutant(
         "a chargeback is taken for money that came",
-        "app/books/reconcile.py",
+        "app/bookkeeper/reconcile.py",
         """\
 -    amount = movement.amount if movement.kind in _CAME else -movement.amount
 +    amount = movement.amount
 """,
-        "tests/books/test_reconcile.py::test_a_charge_its_refunds_and_chargebacks_come_to_what_the_books_have",
+        "tests/bookkeeper/test_reconcile.py::test_a_charge_its_refunds_and_chargebacks_come_to_what_the_books_have",
     ),
     Mutant(
         "what is found in one comparison is told without a second",
-        "app/books/reconciling.py",
+        "app/bookkeeper/reconciling.py",
         """\
 -        confirmed = {key: finding for key, finding in again.found.items() if look.found.get(key) == finding}
 +        confirmed = look.found
 """,
-        "tests/books/test_reconcile.py::test_what_differs_once_and_agrees_when_all_is_compared_again_is_not_told",
+        "tests/bookkeeper/test_reconcile.py::test_what_differs_once_and_agrees_when_all_is_compared_again_is_not_told",
     ),
 ]

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.books.reconcile import Difference, Reconciliation
-from app.books.stranded import Stranded, Strandings
+from app.bookkeeper.reconcile import Difference, Reconciliation
+from app.bookkeeper.stranded import Stranded, Strandings
 from app.domain.model import iso
 from app.domain.wallet import Account
 

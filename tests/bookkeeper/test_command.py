@@ -12,11 +12,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.books.run import pause_seconds
+from app.bookkeeper.run import pause_seconds
 from app.dev.tether import tether
 from app.domain.wallet import Account
-from tests.books.looking import Kept
-from tests.books.test_looking import player_with
+from tests.bookkeeper.looking import Kept
+from tests.bookkeeper.test_looking import player_with
 from tests.dev.commands import betting
 from tests.running import clean_environment, free_port_base
 

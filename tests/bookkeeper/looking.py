@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from app.books.books import Books
-from app.books.restate import Restate
+from app.bookkeeper.books import Books
+from app.bookkeeper.restate import Restate
 from app.domain.player import Player
 from tests.running import System
 

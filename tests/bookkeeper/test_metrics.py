@@ -7,10 +7,10 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from app.books.books import Books, Waiting, balances_of
-from app.books.metrics import Exported
-from app.books.reconcile import Difference, Reconciliation
-from app.books.stranded import Kind, Stranded, Strandings
+from app.bookkeeper.books import Books, Waiting, balances_of
+from app.bookkeeper.metrics import Exported
+from app.bookkeeper.reconcile import Difference, Reconciliation
+from app.bookkeeper.stranded import Kind, Stranded, Strandings
 
 SEEN = datetime(2026, 1, 1, tzinfo=UTC)
 EARLIER = datetime(2025, 12, 31, tzinfo=UTC)

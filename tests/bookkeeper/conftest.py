@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.books.looking import Kept
+from tests.bookkeeper.looking import Kept
 from tests.running import running
 
 

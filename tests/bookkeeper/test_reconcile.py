@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.books import reconciling
-from app.books.reconcile import (
+from app.bookkeeper import reconciling
+from app.bookkeeper.reconcile import (
     Difference,
     Key,
     Matter,
@@ -21,7 +21,7 @@ from app.books.reconcile import (
     moved_there,
     reconciliation,
 )
-from app.books.reconciling import Reconciler
+from app.bookkeeper.reconciling import Reconciler
 from app.domain.model import iso
 from app.domain.payments import OF_CHARGES, OF_PAYOUTS, Movement, MovementKind, MovementPage
 from app.domain.wallet import Kind
@@ -129,7 +129,7 @@ def test_findings_are_told_the_oldest_first_and_as_many_as_can_be_read() -> None
 
 
 def test_more_differences_than_anybody_can_read_end_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.books.reconcile.MAX_OPEN", 3)
+    monkeypatch.setattr("app.bookkeeper.reconcile.MAX_OPEN", 3)
 
     with pytest.raises(ValueError, match="more than 3 references differ"):
         differs(*(there(reference=f"d{number}") for number in range(4)))
@@ -242,7 +242,7 @@ async def test_what_differs_once_and_agrees_when_all_is_compared_again_is_not_to
     async def meanwhile(seconds: float) -> None:
         both.here.append(here())
 
-    monkeypatch.setattr("app.books.reconciling.asyncio.sleep", meanwhile)
+    monkeypatch.setattr("app.bookkeeper.reconciling.asyncio.sleep", meanwhile)
 
     assert await both.look(90) == set()
 

@@ -12,11 +12,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from app.books import queries
-from app.books.books import Books, verdict
-from app.books.metrics import Exported
-from app.books.reconciling import Listing, Reconciler
-from app.books.restate import Restate, UnknownError
+from app.bookkeeper import queries
+from app.bookkeeper.books import Books, verdict
+from app.bookkeeper.metrics import Exported
+from app.bookkeeper.reconciling import Listing, Reconciler
+from app.bookkeeper.restate import Restate, UnknownError
 
 LOOK_SECONDS = 600.0
 """A look that takes longer has failed."""

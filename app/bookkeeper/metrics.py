@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.books.books import Books, Waiting
-from app.books.reconcile import Difference, Reconciliation
-from app.books.stranded import Kind, Stranded, Strandings
+from app.bookkeeper.books import Books, Waiting
+from app.bookkeeper.reconcile import Difference, Reconciliation
+from app.bookkeeper.stranded import Kind, Stranded, Strandings
 
 
 class Exported(Collector):

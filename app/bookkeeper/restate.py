@@ -11,13 +11,13 @@ from urllib.parse import quote
 import httpx
 from pydantic import ValidationError
 
-from app.books import queries
-from app.books.books import Books, Waiting, balances_of
-from app.books.queries import Row
-from app.books.reconcile import Reconciliation
-from app.books.reconciling import Reconciler
-from app.books.searching import LOOK_AGAIN_SECONDS, Search
-from app.books.stranded import Stranded, Strandings
+from app.bookkeeper import queries
+from app.bookkeeper.books import Books, Waiting, balances_of
+from app.bookkeeper.queries import Row
+from app.bookkeeper.reconcile import Reconciliation
+from app.bookkeeper.reconciling import Reconciler
+from app.bookkeeper.searching import LOOK_AGAIN_SECONDS, Search
+from app.bookkeeper.stranded import Stranded, Strandings
 from app.domain.model import iso
 from app.domain.statement import Audit
 from app.providers.payments import ListingError

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
-from app.books import queries
-from app.books.stranded import Kind, Stranded, Strandings, Suspicions
+from app.bookkeeper import queries
+from app.bookkeeper.stranded import Kind, Stranded, Strandings, Suspicions
 from app.domain.model import iso
 
 NAMED = 100

@@ -4,7 +4,7 @@ import json
 import shlex
 from datetime import UTC, datetime, timedelta
 
-from app.books.stranded import Kind, Stranded, Suspicions
+from app.bookkeeper.stranded import Kind, Stranded, Suspicions
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GRACE = timedelta(seconds=60)

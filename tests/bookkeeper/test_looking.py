@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.books.books import Waiting
-from app.books.restate import Restate, UnknownError
+from app.bookkeeper.books import Waiting
+from app.bookkeeper.restate import Restate, UnknownError
 from app.domain.player import Player
 from app.domain.wallet import Account, Wallet
-from tests.books.looking import EVERYBODY, Kept, looks
+from tests.bookkeeper.looking import EVERYBODY, Kept, looks
 from tests.running import free_port_base
 
 ACCOUNTS = {Account.CASH: 100, Account.PROVIDER: -100}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from app.books import queries
-from app.books.reconcile import (
+from app.bookkeeper import queries
+from app.bookkeeper.reconcile import (
     Finding,
     Key,
     Moved,
