@@ -18,7 +18,7 @@ from restate.server_types import RestateAppT
 
 from app import __version__
 from app.domain.follow_up import Patience
-from app.domain.player import Policy, method_name
+from app.domain.policy import Policy, method_name
 from app.providers.messages import Access, Mailer, SmtpMailer
 from app.providers.payments import HttpPaymentProvider, PaymentProvider, credentials
 from app.services.comms import comms

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from app.domain.bets import PlaceBet
 from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
 from app.domain.odds import HIGHEST, LOWEST, Price
-from app.domain.player import Player, Policy
+from app.domain.player import Player
+from app.domain.policy import Policy
 from app.domain.settlement import DeadHeat, Result, SelectionOutcome
 from app.domain.wallet import Account
 from app.domain.withdrawals import HoldWithdrawal

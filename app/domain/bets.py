@@ -23,13 +23,13 @@ from app.domain.player import (
     CashOutWish,
     Decision,
     Player,
-    Policy,
     WishStatus,
     book,
     debit_refused,
     funds_short,
     open_bets,
 )
+from app.domain.policy import Policy
 from app.domain.protection import limit_reached, restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use

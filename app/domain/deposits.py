@@ -7,7 +7,8 @@ from datetime import datetime
 from app.domain.currency import money
 from app.domain.model import Moment, Wire
 from app.domain.payments import EventStatus
-from app.domain.player import Decision, Deposit, Player, Policy, book, message, method_name
+from app.domain.player import Decision, Deposit, Player, book, message
+from app.domain.policy import Policy, method_name
 from app.domain.protection import limit_reached, restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use

@@ -7,7 +7,8 @@ from pydantic import Field
 from app.domain.currency import money
 from app.domain.messages import Message
 from app.domain.model import Wire
-from app.domain.player import Decision, Player, Policy, message
+from app.domain.player import Decision, Player, message
+from app.domain.policy import Policy
 from app.domain.refusals import Refused
 from app.domain.responsible_gambling import (
     CurrencyLimitUsage,

@@ -5,41 +5,18 @@ the document is.
 """
 
 from collections import defaultdict
-from typing import TypeVar
 
-from pydantic import Field
-
-from app.domain.archive import Operations, name_of
 from app.domain.model import Moment, State, Wire
-from app.domain.player import Bet, Deposit, Player, Withdrawal
+from app.domain.player import Player
 from app.domain.wallet import Account, Entry, Kind, total
 
-Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
-
 PAGE_SIZE = 50
-MAX_ENDED = 30
-"""Deposits, withdrawals and bets that ended stay in the document up to this many together."""
-KEPT_ENDED = 5
-"""When there are more, all but the newest of each kind are archived."""
 
 
 class StatementPage(State):
     """A full page of movements."""
 
     entries: list[Entry]
-
-
-class ArchivePage(State):
-    """Deposits, withdrawals and bets that ended and left the player's document."""
-
-    deposits: dict[str, Deposit] = Field(default_factory=dict)
-    withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
-    bets: dict[str, Bet] = Field(default_factory=dict)
-
-    @property
-    def names(self) -> list[str]:
-        """Everything on the page, as the index names it."""
-        return [name_of(kind, operation_id) for kind in Operations for operation_id in getattr(self, kind)]
 
 
 class EntryView(Wire):
@@ -110,27 +87,6 @@ def without_full_pages(player: Player) -> Player:
     return player.changed(entries=newer, paged_out=player.paged_out + full, carried=_balances(player.carried, old))
 
 
-def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
-    """Take what ended out of the document but for the newest, when there is too much of it."""
-    ended = ArchivePage(
-        deposits={name: deposit for name, deposit in player.deposits.items() if deposit.status != "reserved"},
-        withdrawals={
-            name: withdrawal for name, withdrawal in player.withdrawals.items() if withdrawal.status != "held"
-        },
-        bets={name: bet for name, bet in player.bets.items() if not bet.status.holds_stake},
-    )
-    if len(ended.deposits) + len(ended.withdrawals) + len(ended.bets) <= MAX_ENDED:
-        return player, None
-    page = ArchivePage(deposits=_older(ended.deposits), withdrawals=_older(ended.withdrawals), bets=_older(ended.bets))
-    kept = player.changed(
-        has_archive=True,
-        deposits=_without(player.deposits, page.deposits),
-        withdrawals=_without(player.withdrawals, page.withdrawals),
-        bets=_without(player.bets, page.bets),
-    )
-    return kept, page
-
-
 def audit(player: Player) -> Audit:
     """Add up every posting again: each wallet must sum to zero and agree with the balances kept."""
     sums = _balances(player.carried, player.entries)
@@ -143,14 +99,6 @@ def audit(player: Player) -> Audit:
     return Audit(
         balanced=balanced, wallets={wallet_id: {**zeros, **accounts} for wallet_id, accounts in wallets.items()}
     )
-
-
-def _older(ended: dict[str, Operation]) -> dict[str, Operation]:
-    return dict(list(ended.items())[:-KEPT_ENDED])
-
-
-def _without(operations: dict[str, Operation], archived: dict[str, Operation]) -> dict[str, Operation]:
-    return {name: operation for name, operation in operations.items() if name not in archived}
 
 
 def _movements(player: Player) -> int:

@@ -12,18 +12,8 @@ from app.domain.currency import money
 from app.domain.follow_up import Patience
 from app.domain.model import Moment, State, Wire
 from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus, PayoutRequest
-from app.domain.player import (
-    Decision,
-    Player,
-    Policy,
-    Review,
-    Verdict,
-    Withdrawal,
-    book,
-    debit_refused,
-    funds_short,
-    message,
-)
+from app.domain.player import Decision, Player, Review, Verdict, Withdrawal, book, debit_refused, funds_short, message
+from app.domain.policy import Policy
 from app.domain.refusals import id_reused
 from app.domain.wallet import Account, Kind, move
 

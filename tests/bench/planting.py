@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from app.domain.archive import ArchiveFilter, ArchiveIndex, Bucket, Operations, name_of
+from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, archive_ended
 from app.domain.bets import ApplyResult, PlaceBet, accept_bet, apply_result, hold_stake
 from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
 from app.domain.markets import (
@@ -27,9 +28,10 @@ from app.domain.markets import (
 )
 from app.domain.model import State
 from app.domain.odds import Price, PriceChange
-from app.domain.player import Player, Policy
+from app.domain.player import Player
+from app.domain.policy import Policy
 from app.domain.settlement import SelectionOutcome
-from app.domain.statement import KEPT_ENDED, MAX_ENDED, archive_ended, without_full_pages
+from app.domain.statement import without_full_pages
 from app.services.player.archive import BUCKET, FILTER, INDEX, bucket_key
 from app.services.player.document import STATE as PLAYER
 

@@ -10,7 +10,8 @@ from app.domain.activity import Event, Happened, activity
 from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, delay_bet, hold_stake, release_stake
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, fail_deposit, reserve_deposit
 from app.domain.odds import Price
-from app.domain.player import Decision, Player, Policy
+from app.domain.player import Decision, Player
+from app.domain.policy import Policy
 from app.domain.refusals import Refusal, Refused
 from app.domain.wallet import Account
 from app.domain.withdrawals import (

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, archive_ended
 from app.domain.bets import (
     Applied,
     ApplyResult,
@@ -28,12 +29,13 @@ from app.domain.bets import (
 )
 from app.domain.bets import cashed_out as cashed_out_answer
 from app.domain.odds import Price
-from app.domain.player import Bet, BetStatus, Decision, Player, Policy, account_view
+from app.domain.player import Bet, BetStatus, Decision, Player, account_view
+from app.domain.policy import Policy
 from app.domain.protection import SetLimit, limit_usages, set_limit, take_break
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.settlement import Leg, SelectionOutcome, bet_return
-from app.domain.statement import KEPT_ENDED, MAX_ENDED, archive_ended, audit
+from app.domain.statement import audit
 from app.domain.wallet import Account, Kind, Wallet, move, post
 from tests.strategies import START, outcome, outcomes, place, rich
 

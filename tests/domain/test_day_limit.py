@@ -9,7 +9,8 @@ from app.domain.bets import ApplyResult, accept_bet, apply_result, bet_view, cas
 from app.domain.currency import CurrencyAmounts
 from app.domain.day_limit import KEPT_DAYS
 from app.domain.odds import Price
-from app.domain.player import Player, Policy
+from app.domain.player import Player
+from app.domain.policy import Policy
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
 from app.domain.statement import audit

@@ -17,7 +17,8 @@ from app.domain.deposits import (
     take_back_deposit,
 )
 from app.domain.payments import EventStatus
-from app.domain.player import Deposit, Player, Policy, method_name
+from app.domain.player import Deposit, Player
+from app.domain.policy import Policy, method_name
 from app.domain.protection import limit_usages, self_exclude, take_break
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period

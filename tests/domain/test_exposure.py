@@ -40,7 +40,8 @@ from app.domain.markets import (
     bet_name,
 )
 from app.domain.odds import Price
-from app.domain.player import Bet, BetStatus, Player, Policy
+from app.domain.player import Bet, BetStatus, Player
+from app.domain.policy import Policy
 from app.domain.refusals import Refusal, Refused
 from tests.strategies import START, outcome, place, rich
 

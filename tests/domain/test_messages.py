@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
-from app.domain.player import Policy, message
+from app.domain.player import message
+from app.domain.policy import Policy
 from tests.strategies import START, player, reserve
 
 DOMAIN = Path(__file__).parents[2] / "app" / "domain"

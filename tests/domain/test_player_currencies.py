@@ -12,7 +12,8 @@ from app.domain.bets import ApplyResult, accept_bet, apply_result, hold_stake
 from app.domain.currency import CurrencyAmounts
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
 from app.domain.odds import Price
-from app.domain.player import Bet, Decision, Deposit, Player, Policy, Withdrawal
+from app.domain.player import Bet, Decision, Deposit, Player, Withdrawal
+from app.domain.policy import Policy
 from app.domain.protection import (
     AllLimits,
     SetLimit,

@@ -19,7 +19,8 @@ from app.domain.deposits import (
     take_back_deposit,
 )
 from app.domain.payments import CHARGE_EVENTS
-from app.domain.player import Decision, Player, Policy
+from app.domain.player import Decision, Player
+from app.domain.policy import Policy
 from app.domain.protection import (
     SetLimit,
     WhichLimit,

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.player import Player, Policy
+from app.domain.player import Player
+from app.domain.policy import Policy
 from app.domain.protection import (
     SetLimit,
     WhichLimit,

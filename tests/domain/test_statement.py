@@ -3,14 +3,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, archive_ended
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
-from app.domain.player import Player, Policy
+from app.domain.player import Player
+from app.domain.policy import Policy
 from app.domain.statement import (
-    KEPT_ENDED,
-    MAX_ENDED,
     PAGE_SIZE,
     StatementPage,
-    archive_ended,
     audit,
     entries_on,
     full_pages,

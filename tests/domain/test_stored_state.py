@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.domain.archive import ArchiveIndex
+from app.domain.archive_pages import ArchivePage
 from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, hold_stake, release_stake
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived
@@ -33,12 +34,13 @@ from app.domain.markets import (
 from app.domain.model import State
 from app.domain.odds import Price, PriceChange
 from app.domain.payments import ChargeRequest, EventStatus, PaymentEvent
-from app.domain.player import Player, Policy, Review, Verdict
+from app.domain.player import Player, Review, Verdict
+from app.domain.policy import Policy
 from app.domain.protection import SetLimit, self_exclude, set_limit
 from app.domain.quarantine import MAX_PARKED, Quarantine, park, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
-from app.domain.statement import ArchivePage, StatementPage, audit
+from app.domain.statement import StatementPage, audit
 from app.domain.withdrawals import (
     EndWithdrawal,
     FollowedPayout,

@@ -7,7 +7,8 @@ import pytest
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.follow_up import Patience
 from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus
-from app.domain.player import Decision, Player, Policy, Review, Verdict, Withdrawal
+from app.domain.player import Decision, Player, Review, Verdict, Withdrawal
+from app.domain.policy import Policy
 from app.domain.protection import self_exclude
 from app.domain.refusals import Refusal, Refused
 from app.domain.statement import audit

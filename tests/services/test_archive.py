@@ -7,9 +7,10 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from app.domain.archive import KEPT_PAGES, MAX_PAGES, ArchiveIndex, Bucket, Operations, hash_of, name_of
+from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, ArchivePage
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
-from app.domain.player import Player, Policy
-from app.domain.statement import KEPT_ENDED, MAX_ENDED, ArchivePage
+from app.domain.player import Player
+from app.domain.policy import Policy
 from tests.running import System
 from tests.services.test_bets import Customer, Game
 from tests.services.test_deposits import SEED, deposit

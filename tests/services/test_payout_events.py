@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from app.domain.statement import KEPT_ENDED, MAX_ENDED
+from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED
 from app.providers.webhooks import HEADER, sign
 from tests.running import WEBHOOK_SECRET, System
 from tests.services.test_deposits import deposit, subjects

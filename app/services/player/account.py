@@ -10,14 +10,7 @@ from app.domain import email_change
 from app.domain.email_change import EmailChangeView, EmailView
 from app.domain.model import Email, PublicRequest
 from app.domain.player import AccountView, account_view
-from app.domain.statement import (
-    Audit,
-    StatementView,
-    audit,
-    entries_on,
-    pages,
-    statement_view,
-)
+from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
 from app.services.player import statements
 from app.services.player.document import commit, load, player
 from app.services.shell.clock import clock, wall_clock

@@ -12,9 +12,9 @@ import restate
 from restate.serde import Serde
 
 from app.domain.archive import ArchiveFilter, ArchiveIndex, Bucket, Operations, bucket_of, hash_of, name_of
+from app.domain.archive_pages import ArchivePage
 from app.domain.model import Wire
 from app.domain.player import Bet, Deposit, Withdrawal
-from app.domain.statement import ArchivePage
 from app.services.player import statements
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked

@@ -6,12 +6,9 @@ import restate
 
 from app.domain.activity import activity
 from app.domain.archive import Operations
+from app.domain.archive_pages import archive_ended
 from app.domain.player import Decision, Player
-from app.domain.statement import (
-    archive_ended,
-    full_pages,
-    without_full_pages,
-)
+from app.domain.statement import full_pages, without_full_pages
 from app.services import comms
 from app.services.player import archive, statements
 from app.services.shell.observed import count_activity, observed

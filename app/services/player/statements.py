@@ -2,7 +2,8 @@
 
 import restate
 
-from app.domain.statement import ArchivePage, StatementPage
+from app.domain.archive_pages import ArchivePage
+from app.domain.statement import StatementPage
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
 from app.services.shell.wire import FORGET_AT_ONCE, Json

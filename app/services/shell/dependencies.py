@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from app.domain.follow_up import Patience
-from app.domain.player import Policy
+from app.domain.policy import Policy
 from app.providers.messages import Mailer
 from app.providers.payments import PaymentProvider
 from app.telemetry.counts import Counts

@@ -1,0 +1,58 @@
+"""What ended and leaves a player's document for an archive page, since a bet costs more the larger the document is."""
+
+from typing import TypeVar
+
+from pydantic import Field
+
+from app.domain.archive import Operations, name_of
+from app.domain.model import State
+from app.domain.player import Bet, Deposit, Player, Withdrawal
+
+Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
+
+MAX_ENDED = 30
+"""Deposits, withdrawals and bets that ended stay in the document up to this many together."""
+KEPT_ENDED = 5
+"""When there are more, all but the newest of each kind are archived."""
+
+
+class ArchivePage(State):
+    """Deposits, withdrawals and bets that ended and left the player's document."""
+
+    deposits: dict[str, Deposit] = Field(default_factory=dict)
+    withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
+    bets: dict[str, Bet] = Field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Everything on the page, as the index names it."""
+        return [name_of(kind, operation_id) for kind in Operations for operation_id in getattr(self, kind)]
+
+
+def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
+    """Take what ended out of the document but for the newest, when there is too much of it."""
+    ended = ArchivePage(
+        deposits={name: deposit for name, deposit in player.deposits.items() if deposit.status != "reserved"},
+        withdrawals={
+            name: withdrawal for name, withdrawal in player.withdrawals.items() if withdrawal.status != "held"
+        },
+        bets={name: bet for name, bet in player.bets.items() if not bet.status.holds_stake},
+    )
+    if len(ended.deposits) + len(ended.withdrawals) + len(ended.bets) <= MAX_ENDED:
+        return player, None
+    page = ArchivePage(deposits=_older(ended.deposits), withdrawals=_older(ended.withdrawals), bets=_older(ended.bets))
+    kept = player.changed(
+        has_archive=True,
+        deposits=_without(player.deposits, page.deposits),
+        withdrawals=_without(player.withdrawals, page.withdrawals),
+        bets=_without(player.bets, page.bets),
+    )
+    return kept, page
+
+
+def _older(ended: dict[str, Operation]) -> dict[str, Operation]:
+    return dict(list(ended.items())[:-KEPT_ENDED])
+
+
+def _without(operations: dict[str, Operation], archived: dict[str, Operation]) -> dict[str, Operation]:
+    return {name: operation for name, operation in operations.items() if name not in archived}
