@@ -56,8 +56,9 @@ def killed(kept: Kept, service: str, key: str) -> None:
 
 
 def account(kept: Kept, user: str) -> dict[str, Any]:
-    wallet: dict[str, Any] = kept.accepted("PlayerService", "getAccount", key=user)["wallets"]["w"]
-    return wallet
+    """What the player's wallet holds; there is none before its first credit."""
+    wallets: dict[str, dict[str, Any]] = kept.accepted("PlayerService", "getAccount", key=user)["wallets"]
+    return wallets.get("w", {"cash": 0, "pendingOut": 0})
 
 
 def test_a_withdrawal_whose_run_was_killed_in_review_is_named_and_given_back_or_finished(kept: Kept) -> None:
