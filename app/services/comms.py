@@ -10,6 +10,7 @@ from app.providers.messages import UndeliverableError
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
+from app.services.shell.shield import all_ended
 from app.services.shell.wire import FORGET_AT_ONCE
 from app.telemetry import metrics, traces
 
@@ -25,8 +26,13 @@ comms = restate.Service(
 
 @comms.handler(name="send")
 async def send(ctx: restate.Context, message: Message) -> None:
-    """Hand a message to the mail server. A crash in between repeats it under the same Message-ID."""
-    await ctx.run_typed("hand over to the mail server", _hand_over, restate.RunOptions(), message)
+    """Hand a message to the mail server. A crash in between repeats it under the same Message-ID.
+
+    A cancel does not stop it: nobody would send the message again. To give one up, kill it.
+    """
+    handed_over = ctx.run_typed("hand over to the mail server", _hand_over, restate.RunOptions(), message)
+    await all_ended(handed_over)
+    await handed_over
 
 
 async def _hand_over(message: Message) -> str:

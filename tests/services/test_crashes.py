@@ -115,3 +115,13 @@ def test_a_deposit_that_is_cancelled_or_killed_at_any_step_ends_the_same(
     assert ends > 20
     with capsys.disabled():
         Console(width=150).print(table)
+
+
+def test_a_message_that_is_cancelled_is_sent_all_the_same(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, ends = matrix(crashing, a_deposit, ["CommsService/send"], ["cancel"])
+
+    assert ends > 2
+    with capsys.disabled():
+        Console(width=150).print(table)
