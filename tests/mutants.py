@@ -672,6 +672,15 @@ MUTANTS = [
         "tests/domain/test_email_change.py::test_nobody_finds_a_code_by_trying",
     ),
     Mutant(
+        "codes for a new address are asked for without end",
+        "app/domain/email_change.py",
+        """\
+-    if len(recent) >= MAX_CODES:
++    if len(recent) < 0:
+""",
+        "tests/domain/test_email_change.py::test_nobody_is_flooded_with_codes",
+    ),
+    Mutant(
         "an address that the mail server cannot take is tried for ever",
         "app/providers/messages.py",
         """\

@@ -8,7 +8,7 @@ from app.domain.currency import CurrencyAmounts
 from app.domain.refusals import HTTP_STATUS
 from app.settings import Settings
 
-METADATA = {"maxStake", "maxStakePerPlayer", "currency", "available", "remaining", "period", "price", "amount"}
+METADATA = {"again", "maxStake", "maxStakePerPlayer", "currency", "available", "remaining", "period", "price", "amount"}
 DOCS = Path(__file__).parents[1] / "docs"
 
 

@@ -5,13 +5,16 @@ import hmac
 from datetime import datetime, timedelta
 
 from app.domain.messages import Message
-from app.domain.model import Moment, Wire
+from app.domain.model import Moment, Wire, iso
 from app.domain.player import Decision, EmailChange, Player, message
 from app.domain.refusals import Refusal, Refused
 
 EXPIRES_AFTER = timedelta(hours=24)
 MAX_WRONG_CODES = 5
 """Then the change is forgotten: nobody finds a code by trying."""
+MAX_CODES = 5
+CODES_WITHIN = timedelta(hours=24)
+"""A player may ask for so many codes in this time: whoever is not their reader is not flooded with mail."""
 
 
 class EmailChangeView(Wire):
@@ -29,14 +32,25 @@ class EmailView(Wire):
 
 def change_email(player: Player, email: str, code: str, now: datetime) -> Decision[EmailChangeView]:
     """Send a code to the new address and a notice to the old one; a change that waited is replaced, with its code."""
+    recent = [asked for asked in player.email_codes_asked if asked > now - CODES_WITHIN]
+    if len(recent) >= MAX_CODES:
+        return Decision(player, _too_many(recent[0] + CODES_WITHIN))
     number = player.email_changes + 1
     change = EmailChange(email=email, code_hash=_hash(player, number, code), asked_at=now)
-    after = player.changed(email_change=change, email_changes=number)
+    after = player.changed(email_change=change, email_changes=number, email_codes_asked=[*recent, now])
     reader = player.changed(email=email)
     text = f"Your code is {code}. It holds for 24 hours. If you have asked for nothing, ignore this message."
     told = message(reader, ("email", str(number), "code"), "Confirm your e-mail address", text)
     return Decision(
         after, EmailChangeView(email=email, expires_at=now + EXPIRES_AFTER), (*told, *_notice(player, number))
+    )
+
+
+def _too_many(again_at: datetime) -> Refused:
+    return Refused(
+        reason=Refusal.TOO_MANY_CODES,
+        message=f"email: {MAX_CODES} codes were asked for in 24 hours; the next one from {iso(again_at)} on",
+        metadata={"again": iso(again_at)},
     )
 
 

@@ -196,6 +196,8 @@ class Player(State):
     email_change: EmailChange | None = None
     email_changes: int = 0
     """How often a change was asked for: each has messages and a code of its own."""
+    email_codes_asked: list[Moment] = Field(default_factory=list)
+    """When the newest ones were asked for."""
     wallets: dict[str, Wallet] = Field(default_factory=dict)
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)

@@ -54,6 +54,7 @@ class Refusal(StrEnum):
     RELATED_LEGS = "related_legs"
     TOO_MANY_WALLETS = "too_many_wallets"
     CURRENCY_NOT_ACCEPTED = "currency_not_accepted"
+    TOO_MANY_CODES = "too_many_codes"
 
 
 HTTP_STATUS = {
@@ -102,6 +103,7 @@ HTTP_STATUS = {
         Refusal.RELATED_LEGS,
         Refusal.TOO_MANY_WALLETS,
         Refusal.CURRENCY_NOT_ACCEPTED,
+        Refusal.TOO_MANY_CODES,
     },
 }
 STATUS_OF = {reason: status for status, reasons in HTTP_STATUS.items() for reason in reasons}

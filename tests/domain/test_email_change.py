@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.domain.email_change import (
+    CODES_WITHIN,
     EXPIRES_AFTER,
+    MAX_CODES,
     MAX_WRONG_CODES,
     EmailChangeView,
     EmailView,
@@ -91,6 +93,21 @@ def test_asking_again_replaces_the_code_and_is_told_anew() -> None:
     assert reason(confirm_email(second.player, CODE, NOW).outcome) is Refusal.WRONG_CODE
     assert confirm_email(second.player, "ZZZZZZZZ99", NOW).player.email == "other@example.com"
     assert not {told.message_id for told in first.messages} & {told.message_id for told in second.messages}
+
+
+def test_nobody_is_flooded_with_codes() -> None:
+    player = PLAYER
+    for number in range(MAX_CODES):
+        player = change_email(player, f"{number}@example.com", CODE, NOW + timedelta(minutes=number)).player
+
+    refused = change_email(player, "more@example.com", "ZZZZZZZZ99", NOW + CODES_WITHIN - timedelta(milliseconds=1))
+    later = change_email(player, "more@example.com", "ZZZZZZZZ99", NOW + CODES_WITHIN)
+
+    assert reason(refused.outcome) is Refusal.TOO_MANY_CODES
+    assert (refused.messages, refused.player) == ((), player)
+    assert confirm_email(player, CODE, NOW).player.email == f"{MAX_CODES - 1}@example.com"
+    assert len(later.messages) == 2
+    assert len(later.player.email_codes_asked) == MAX_CODES
 
 
 def test_without_a_change_there_is_nothing_to_confirm() -> None:

@@ -38,3 +38,14 @@ def test_five_wrong_codes_end_a_change(betting: System) -> None:
 
     reasons = [answer.json()["metadata"]["reason"] for answer in answers]
     assert reasons == ["wrong_code"] * 5 + ["no_pending_change"]
+
+
+def test_a_stranger_is_not_flooded_with_codes(betting: System) -> None:
+    user = uuid4().hex
+    body = {"email": f"{user}@example.com"}
+
+    answers = [betting.call("PlayerService", "changeEmail", body, key=user) for _ in range(8)]
+
+    assert [answer.status_code for answer in answers] == [200] * 5 + [422] * 3
+    assert answers[-1].json()["metadata"]["reason"] == "too_many_codes"
+    betting.eventually(lambda: len(betting.mails(body["email"])) == 5)
