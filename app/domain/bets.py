@@ -288,15 +288,27 @@ def delay_bet(player: Player, bet_id: str, decide_at: datetime | None = None) ->
 
 
 def accept_bet(
-    player: Player, bet_id: str, prices: Mapping[str, Price], pages: Mapping[str, int] | None = None
+    player: Player,
+    bet_id: str,
+    prices: Mapping[str, Price],
+    pages: Mapping[str, int] | None = None,
+    withdrawals: Mapping[str, int] | None = None,
 ) -> Decision[Bet]:
     """Every market took its leg, each at this price and on this page of its index: the bet is open."""
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
     kept_on = {} if pages is None else pages
+    known = {} if withdrawals is None else withdrawals
     legs = [
-        leg.model_copy(update={"price": prices[leg.market_id], "page": kept_on.get(leg.market_id)}) for leg in bet.legs
+        leg.model_copy(
+            update={
+                "price": prices[leg.market_id],
+                "page": kept_on.get(leg.market_id),
+                "withdrawals": known.get(leg.market_id, 0),
+            }
+        )
+        for leg in bet.legs
     ]
     for_good = _uses(player, bet_id, lambda use: [use.model_copy(update={"reference": None})])
     return _with_bet(player.changed(uses=for_good), bet_id, bet, status=BetStatus.OPEN, legs=legs)
@@ -356,6 +368,12 @@ def wished_selections(player: Player, bet_id: str) -> dict[str, str]:
     """The selections, by market, whose current prices decide a cash-out that waits; none where none does."""
     bet = player.bets.get(bet_id)
     return _undecided_selections(bet) if bet is not None and bet.waits_for_cash_out else {}
+
+
+def withdrawals_known(player: Player, bet_id: str) -> dict[str, int]:
+    """For each market of a bet, how many withdrawals were known when its leg was struck."""
+    bet = player.bets.get(bet_id)
+    return {} if bet is None else {leg.market_id: leg.withdrawals for leg in bet.legs}
 
 
 def cash_out(

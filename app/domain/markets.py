@@ -133,6 +133,15 @@ class Terms(State):
         """Whether a selection takes part no more."""
         return any(one.selection_id == selection_id for one in self.withdrawn)
 
+    def current_price(self, selection_id: str, known: int) -> Price | None:
+        """What a bet's leg can be cashed out at, which was struck when so many withdrawals were known.
+
+        None where bets are not taken, and where a later withdrawal makes the leg void or takes something off it: the
+        price of today is of another field than the leg's.
+        """
+        bears = any(one.deduction for one in self.withdrawn[known:])
+        return None if not self.is_open or self.is_withdrawn(selection_id) or bears else self.prices[selection_id]
+
     def at(self, now: datetime | None) -> "Terms":
         """The terms as they hold at a moment, which needs to be known only where the market closes at one."""
         if self.closes_at is None or now is None or now < self.closes_at or not self.status.takes_changes:
@@ -407,6 +416,8 @@ class Accepted(Wire):
     exposure: int | None = None
     event_id: str | None = None
     """What the market is about, if it says so."""
+    withdrawals: int = 0
+    """How many withdrawals the book knew of."""
 
 
 class Delayed(Wire):
@@ -534,7 +545,8 @@ def expose(book: Book, page: BetPage, request: ExposeLeg) -> tuple[Book, BetPage
     if room is not None and request.exposure - bet.exposure > max(0, room):
         return book, page, _liability_limit(bet.selection_id)
     changed, left = _with_exposure(book, page, bet.model_copy(update={"exposure": request.exposure}))
-    return changed, left, Accepted(price=bet.price, page=request.page, exposure=request.exposure)
+    kept = Accepted(price=bet.price, page=request.page, exposure=request.exposure, withdrawals=bet.withdrawals)
+    return changed, left, kept
 
 
 def count(book: Book, page: BetPage, request: CountLeg) -> tuple[Book, BetPage]:
@@ -653,7 +665,13 @@ def _held(market: Market, holders: set[Holder]) -> Market | Refused:
 
 
 def _accepted(book: Book, bet: Reserved) -> Accepted:
-    return Accepted(price=bet.price, page=book.full_pages, exposure=bet.exposure, event_id=book.terms.event_id)
+    return Accepted(
+        price=bet.price,
+        page=book.full_pages,
+        exposure=bet.exposure,
+        event_id=book.terms.event_id,
+        withdrawals=bet.withdrawals,
+    )
 
 
 def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:

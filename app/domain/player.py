@@ -120,6 +120,8 @@ class BetLeg(State):
     outcome: SelectionOutcome | None = None
     page: int | None = None
     """Where the market's book keeps the leg; a bet of an earlier version does not know."""
+    withdrawals: int = 0
+    """How many withdrawals of its market's selections were known when the leg was struck."""
     moved: int = 0
     """What this version of the result moved to the player, less what it took back: a repetition is told the same."""
 

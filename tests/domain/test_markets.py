@@ -346,6 +346,25 @@ def test_a_bet_before_a_withdrawal_bears_its_deduction_and_a_later_one_has_its_p
     assert 1_000 * leg_factor(Price.of("4.00"), after) == 4_000
 
 
+@pytest.mark.parametrize(
+    ("deduction", "known", "selection_id", "price"),
+    [
+        (20, 0, "home", None),
+        (20, 1, "home", "2.50"),
+        (0, 0, "home", "2.50"),
+        (0, 0, "away", None),
+        (20, 1, "away", None),
+    ],
+)
+def test_a_leg_that_bears_a_withdrawal_has_no_price_to_be_cashed_out_at(
+    deduction: int, known: int, selection_id: str, price: str | None
+) -> None:
+    terms = withdrawn(opened(), deduction=deduction).terms
+
+    assert terms.current_price(selection_id, known) == (None if price is None else Price.of(price))
+    assert accepted(suspend(opened())).terms.current_price("home", 0) is None
+
+
 FEED, TRADER = Holder.FEED, Holder.TRADER
 
 

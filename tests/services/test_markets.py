@@ -88,6 +88,9 @@ def test_a_withdrawal_takes_off_the_winnings_of_bets_before_it_only(betting: Sys
     assert refused(customer.bets(f"{game.market_id} away 1.80", status=409)) == "selection_withdrawn"
     assert refused(game.does("setPrices", {"prices": {"away": "3.00"}}, 409)) == "selection_withdrawn"
     assert refused(voided.does("cashOut", {"betId": on_the_withdrawn["betId"]}, 409)) == "cash_out_unavailable"
+    assert refused(customer.does("cashOut", {"betId": before["betId"]}, 409)) == "cash_out_unavailable"
+    third = customer.bets(game.home("4.00"))
+    assert customer.does("cashOut", {"betId": third["betId"]})["amount"] == 950
     assert refused(game.does("settle", {"version": 1, "outcomes": WON}, 409)) == "selection_withdrawn"
     game.does("settle", {"version": 1, "outcomes": {"home": {"result": "won"}}})
     betting.eventually(lambda: customer.bet(after)["status"] == "settled")

@@ -102,7 +102,7 @@ async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> Cashe
     """End a bet for what it is worth at the current prices; in play, at those after the markets' delay."""
     started, bet_id = clock_started(ctx), request.bet_id
     before = await load_with(ctx, Operations.BETS, bet_id)
-    terms = await reservations.current_terms(ctx, ctx.key(), bets.cash_out_selections(before, bet_id))
+    terms = await reservations.current_terms(ctx, before, bet_id, bets.cash_out_selections(before, bet_id))
     now = moment(await started)
     decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, dependencies().policy, terms.delay)
     bet = (await commit(ctx, before, decision)).accepted()
@@ -122,7 +122,7 @@ async def decide_cash_out(ctx: restate.ObjectContext, bet_id: str) -> None:
         if now < bet.cash_out.decide_at:
             _go_on(ctx, bet_id, bet, now)
             return
-        terms = await reservations.current_terms(ctx, ctx.key(), bets.wished_selections(before, bet_id))
+        terms = await reservations.current_terms(ctx, before, bet_id, bets.wished_selections(before, bet_id))
         decision = bets.decide_cash_out(before, bet_id, terms.prices, now, dependencies().policy)
         await commit(ctx, before, decision)
         reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
@@ -213,7 +213,9 @@ def _rest(until: datetime | None, now: datetime) -> timedelta | None:
 
 def _accepted(held: Player, bet_id: str, answers: Mapping[str, Accepted]) -> Decision[Bet]:
     prices = {market_id: answer.price for market_id, answer in answers.items()}
-    return bets.accept_bet(held, bet_id, prices, {market_id: answer.page for market_id, answer in answers.items()})
+    pages = {market_id: answer.page for market_id, answer in answers.items()}
+    withdrawals = {market_id: answer.withdrawals for market_id, answer in answers.items()}
+    return bets.accept_bet(held, bet_id, prices, pages, withdrawals)
 
 
 def _told(bet_id: str, bet: Bet) -> Placement:

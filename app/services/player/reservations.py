@@ -81,20 +81,20 @@ async def taken(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Accepted]
     return refused or max(delays, key=lambda delay: delay.seconds)
 
 
-async def current_terms(ctx: restate.ObjectContext, user_id: str, selections: Mapping[str, str]) -> CurrentTerms:
+async def current_terms(
+    ctx: restate.ObjectContext, player: Player, bet_id: str, selections: Mapping[str, str]
+) -> CurrentTerms:
     """The current price of a selection in each market that is open, and the longest delay of those in play."""
     asked = {
-        market_id: ctx.object_call(markets.current_terms, book_key(market_id, user_id), None)
+        market_id: ctx.object_call(markets.current_terms, book_key(market_id, player.user_id), None)
         for market_id in selections
     }
     terms = {market_id: await answer for market_id, answer in asked.items()}
-    prices = {
-        market_id: known.prices[selections[market_id]]
-        for market_id, known in terms.items()
-        if known.is_open and not known.is_withdrawn(selections[market_id])
-    }
+    known = bets.withdrawals_known(player, bet_id)
+    offered = {name: of_one.current_price(selections[name], known[name]) for name, of_one in terms.items()}
+    prices = {market_id: price for market_id, price in offered.items() if price is not None}
     return CurrentTerms(
-        prices, timedelta(seconds=max((known.bet_delay_seconds for known in terms.values()), default=0))
+        prices, timedelta(seconds=max((of_one.bet_delay_seconds for of_one in terms.values()), default=0))
     )
 
 
