@@ -2,12 +2,11 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,11 +14,12 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from click import ClickException
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.dev.ports import Ports
 from app.dev.tether import tether
+from tests.helpers.ports import free_port_base
+from tests.helpers.waiting import POLL_SECONDS, eventually
 
 T = TypeVar("T")
 Process = Literal["service", "restate", "sandbox", "books"]
@@ -27,7 +27,6 @@ Process = Literal["service", "restate", "sandbox", "books"]
 START_SECONDS = 120
 STOP_SECONDS = 40
 ANSWER_SECONDS = 90
-POLL_SECONDS = 0.05
 
 WEBHOOK_SECRET = "a secret of the tests"
 FAST = {
@@ -145,19 +144,7 @@ class System:
         os.kill(pid, how)
         self.eventually(lambda: self.facts()["pids"][name] != pid)
 
-    @staticmethod
-    def eventually(look: Callable[[], T], timeout: float = 60) -> T:
-        """The first truthy value; a test fails with the last one it saw."""
-        deadline = time.monotonic() + timeout
-        last: object = None
-        while time.monotonic() < deadline:
-            try:
-                if last := (value := look()):
-                    return value
-            except httpx.TransportError as error:
-                last = error
-            time.sleep(POLL_SECONDS)
-        pytest.fail(f"not within {timeout} s; the last look gave {last!r}")
+    eventually = staticmethod(eventually)
 
     def close(self) -> None:
         """Let go of its connections."""
@@ -224,19 +211,6 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name == "BETTING_RESTATE_SERVER" or not name.startswith(("BETTING_", "RESTATE_"))
     }
-
-
-def free_port_base() -> int:
-    """A block of ports that nobody uses, below those the kernel gives to clients; each worker of pytest has a range."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20_000 + worker % 4 * 3_000
-    while True:
-        base = random.randrange(first, first + 1_800)
-        try:
-            Ports.plan(base).require_free()
-        except ClickException:
-            continue
-        return base
 
 
 def _ready(process: subprocess.Popen[bytes], folder: Path, ports: Ports) -> System:

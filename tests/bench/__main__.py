@@ -21,7 +21,8 @@ from rich.console import Console
 
 from tests.bench import bets, payments, settling
 from tests.bench.measuring import Result, measure, table
-from tests.running import System, clean_environment, free_port_base, running
+from tests.helpers.ports import free_port_base
+from tests.running import System, clean_environment, running
 
 SUITES = ("payments", "bets", "settlement")
 

@@ -12,7 +12,11 @@ import httpx
 from app.bookkeeper.books import Books
 from app.bookkeeper.restate import Restate
 from app.domain.player import Player
+from app.domain.wallet import Account, Wallet
 from tests.running import System
+
+TWO = {"selections": [{"selectionId": name, "name": name, "price": "2.00"} for name in ("home", "away")]}
+HOME_WON = {"home": {"result": "won"}, "away": {"result": "lost"}}
 
 EVERYBODY = 1_000
 UNFINISHED = """
@@ -84,3 +88,23 @@ class Kept:
         """End what is under way at this object, and tell whether nothing is."""
         self.kill(service, key)
         return not self.system.query(UNFINISHED.format(service=service, key=key))
+
+
+def player_with(accounts: Mapping[Account, int], moved: Mapping[Account, int], user: str = "planted") -> Player:
+    """A player whose wallet holds one thing and whose movements sum to another."""
+    wallet = Wallet(currency="EUR", accounts=dict(accounts))
+    return Player(user_id=user, wallets={"w": wallet}, carried={"w": dict(moved)})
+
+
+def open_market(kept: Kept, market: str) -> None:
+    kept.accepted("MarketService", "open", {"name": market, **TWO}, key=market)
+
+
+def bet(kept: Kept, user: str, market: str, selection: str, number: int = 1, stake: int = 10) -> None:
+    leg = {"marketId": market, "selectionId": selection, "price": "2.00"}
+    request = {"betId": f"{market}-{number}", "walletId": "w", "stake": stake, "legs": [leg]}
+    kept.accepted("PlayerService", "placeBet", request, key=user)
+
+
+def settle(kept: Kept, market: str, version: int, outcomes: Mapping[str, Any]) -> None:
+    kept.accepted("MarketService", "settle", {"version": version, "outcomes": outcomes}, key=market)

@@ -2,10 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -13,39 +9,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.bookkeeper.run import pause_seconds
-from app.dev.tether import tether
 from app.domain.wallet import Account
-from tests.bookkeeper.looking import Kept
-from tests.bookkeeper.test_looking import player_with
+from tests.bookkeeper.commands import NOWHERE, bookkeeper, once
+from tests.bookkeeper.looking import Kept, player_with
 from tests.dev.commands import betting
-from tests.running import clean_environment, free_port_base
 
 WRONG = player_with({Account.CASH: 100}, {Account.CASH: 100})
-NOWHERE = "http://127.0.0.1:1"
-
-
-def once(kept: Kept, *options: str) -> subprocess.CompletedProcess[str]:
-    return betting("books", "--once", f"--admin={kept.system.admin}", f"--ingress={kept.system.ingress}", *options)
-
-
-@contextmanager
-def bookkeeper(kept: Kept, folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A bookkeeper that goes on looking, the address of its numbers, and its log in a folder."""
-    port = free_port_base()
-    where = [f"--admin={kept.system.admin}", f"--ingress={kept.system.ingress}", f"--port={port}", "--every=1"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app", "books", *where, *options],
-            env=clean_environment(),
-            stdout=log,
-            stderr=log,
-            preexec_fn=tether(),
-        )
-    try:
-        yield f"http://127.0.0.1:{port}/metrics", process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def exported(url: str) -> dict[str, float]:

@@ -1,44 +1,19 @@
 """What the bookkeeper sees of a real system. All tests share it, so that each compares with what was before."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
 from app.bookkeeper.books import Waiting
 from app.bookkeeper.restate import Restate, UnknownError
-from app.domain.player import Player
-from app.domain.wallet import Account, Wallet
-from tests.bookkeeper.looking import EVERYBODY, Kept, looks
-from tests.running import free_port_base
+from app.domain.wallet import Account
+from tests.bookkeeper.looking import EVERYBODY, HOME_WON, Kept, bet, looks, open_market, player_with, settle
+from tests.helpers.ports import free_port_base
 
 ACCOUNTS = {Account.CASH: 100, Account.PROVIDER: -100}
-TWO = {"selections": [{"selectionId": name, "name": name, "price": "2.00"} for name in ("home", "away")]}
-HOME_WON = {"home": {"result": "won"}, "away": {"result": "lost"}}
 AWAY_WON = {"home": {"result": "lost"}, "away": {"result": "won"}}
-
-
-def player_with(accounts: Mapping[Account, int], moved: Mapping[Account, int], user: str = "planted") -> Player:
-    """A player whose wallet holds one thing and whose movements sum to another."""
-    wallet = Wallet(currency="EUR", accounts=dict(accounts))
-    return Player(user_id=user, wallets={"w": wallet}, carried={"w": dict(moved)})
-
-
-def open_market(kept: Kept, market: str) -> None:
-    kept.accepted("MarketService", "open", {"name": market, **TWO}, key=market)
-
-
-def bet(kept: Kept, user: str, market: str, selection: str, number: int = 1, stake: int = 10) -> None:
-    leg = {"marketId": market, "selectionId": selection, "price": "2.00"}
-    request = {"betId": f"{market}-{number}", "walletId": "w", "stake": stake, "legs": [leg]}
-    kept.accepted("PlayerService", "placeBet", request, key=user)
-
-
-def settle(kept: Kept, market: str, version: int, outcomes: Mapping[str, Any]) -> None:
-    kept.accepted("MarketService", "settle", {"version": version, "outcomes": outcomes}, key=market)
 
 
 def test_what_all_wallets_hold_is_summed_by_account_and_currency(kept: Kept) -> None:

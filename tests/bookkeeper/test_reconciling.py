@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.bookkeeper.commands import NOWHERE, once
 from tests.bookkeeper.looking import Kept
-from tests.bookkeeper.test_command import NOWHERE, once
 from tests.running import clean_environment
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.bookkeeper.looking import UNFINISHED, Kept
-from tests.bookkeeper.test_command import bookkeeper, once
-from tests.bookkeeper.test_looking import HOME_WON, TWO, bet, open_market, settle
+from tests.bookkeeper.commands import bookkeeper, once
+from tests.bookkeeper.looking import HOME_WON, TWO, UNFINISHED, Kept, bet, open_market, settle
 from tests.running import running
 
 AT_ONCE = "--stranded-after=0"

@@ -8,6 +8,9 @@ from typing import Any
 import helm_python
 import yaml
 
+KUBERNETES = tuple(f"1.{minor}" for minor in range(30, 38))
+
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "betting"
 ENVIRONMENTS = ("dev", "kind", "prod")

@@ -5,9 +5,8 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from tests.chart.rendered import ENVIRONMENTS, Object, environment, pod_specs
+from tests.chart.rendered import ENVIRONMENTS, KUBERNETES, Object, environment, pod_specs
 
-KUBERNETES = tuple(f"1.{minor}" for minor in range(30, 38))
 NOT_KUBERNETES = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 

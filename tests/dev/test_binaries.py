@@ -6,7 +6,7 @@ from click import ClickException
 
 from app.dev import binaries
 from tests.dev.commands import betting
-from tests.running import free_port_base
+from tests.helpers.ports import free_port_base
 
 NO_NETWORK = "import sys; sys.exit('npm error code ENOTFOUND\\nnpm error network request to the registry failed')"
 INSTALLS = f"""

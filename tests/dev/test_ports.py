@@ -6,7 +6,8 @@ import pytest
 
 from app.dev.ports import Ports
 from tests.dev.commands import betting
-from tests.running import ALONE, free_port_base
+from tests.helpers.ports import free_port_base
+from tests.running import ALONE
 
 
 def test_a_base_moves_all_ports() -> None:

@@ -11,10 +11,11 @@ import pytest
 from app.dev.folder import Folder
 from app.dev.ports import Ports
 from tests.dev.commands import betting as command
-from tests.running import System, free_port_base, running, start
-from tests.services.test_deposits import deposit as ask
-from tests.services.test_deposits import request, status
-from tests.services.test_webhooks import event, send
+from tests.helpers.deposits import deposit as ask
+from tests.helpers.deposits import request, status
+from tests.helpers.ports import free_port_base
+from tests.helpers.webhooks import event, send
+from tests.running import System, running, start
 
 
 def deposit(system: System, user: str) -> None:

@@ -11,8 +11,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from tests.chart.rendered import ROOT, Object, one, pod_specs, render
-from tests.chart.test_kubernetes import KUBERNETES
+from tests.chart.rendered import KUBERNETES, ROOT, Object, one, pod_specs, render
 from tests.observability.prometheus import program
 
 PLACE = ROOT / "k8s" / "observability"

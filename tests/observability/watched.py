@@ -13,8 +13,9 @@ import httpx
 
 from app.dev.tether import tether
 from app.release.restate_admin import RestateAdmin
+from tests.helpers.ports import free_port_base
 from tests.observability.prometheus import HOST, Prometheus, Target, scraping
-from tests.running import System, clean_environment, free_port_base, running
+from tests.running import System, clean_environment, running
 
 NAMESPACE = "shop"
 REVIEWED_FROM = 9_000

@@ -15,7 +15,8 @@ from app.dev.certificate import certificate
 from app.domain.messages import Message
 from app.providers.messages import Access, Security, SmtpMailer, UndeliverableError, compose
 from app.sandbox.inbox import Demands
-from tests.sandbox.running import Address, free_ports, sandbox
+from tests.helpers.ports import free_ports
+from tests.sandbox.running import Address, sandbox
 
 SENDER = "betting@example.com"
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

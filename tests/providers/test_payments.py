@@ -1,17 +1,15 @@
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 
-from app.domain.payments import ChargeRequest, PaymentOutcome, PaymentStatus, PayoutRequest
+from app.domain.payments import PaymentOutcome, PaymentStatus, PayoutRequest
 from app.providers.payments import HttpPaymentProvider
-from tests.sandbox.running import Address, free_ports, until
+from tests.helpers.ports import free_ports
+from tests.helpers.waiting import until
+from tests.providers.answers import CHARGE, answering, charge_of, response
+from tests.sandbox.running import Address
 
-CHARGE = ChargeRequest(
-    reference="d-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", payment_method="creditCard"
-)
 PAYOUT = PayoutRequest(reference="p-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", destination="iban")
 ANSWER = {
     "reference": "d-1",
@@ -21,10 +19,6 @@ ANSWER = {
     "amount": 100,
     "currency": "EUR",
 }
-
-
-def charge_of(reference: str) -> ChargeRequest:
-    return CHARGE.model_copy(update={"reference": reference})
 
 
 @pytest.fixture
@@ -38,28 +32,6 @@ async def hasty(address: Address) -> AsyncIterator[HttpPaymentProvider]:
     """A provider client that does not wait long."""
     async with HttpPaymentProvider(address.url, timeout_seconds=0.3) as provider:
         yield provider
-
-
-@asynccontextmanager
-async def answering(*pieces: bytes, pause: float = 0) -> AsyncIterator[str]:
-    """A server that says the same to everybody, piece by piece, and hangs up."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for piece in pieces:
-            if not reader.at_eof():
-                writer.write(piece)
-                await asyncio.sleep(pause)
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
-
-def response(status: int, body: object) -> bytes:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(content)) + content
 
 
 async def asked(

@@ -1,7 +1,6 @@
 """A real restate-server and services that it can register, on ports of their own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,24 +12,9 @@ import httpx
 import pytest
 
 from app.dev.binaries import restate_server
+from tests.helpers.ports import free_port
 
 HERE = Path(__file__).parent
-
-
-def free_port() -> int:
-    for port in range(30_000, 31_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _TAKEN:
-                _TAKEN.add(port)
-                return port
-    raise AssertionError("no free port")
-
-
-_TAKEN: set[int] = set()
 
 
 @contextmanager

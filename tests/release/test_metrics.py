@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY, Gauge
 
 from app.release import metrics
 from app.release.plan import Observed, plan
-from tests.release.test_plan import ON_V2, V1, V2, work
+from tests.release.plans import ON_V2, V1, V2, work
 
 
 def seen(name: str, **labels: str) -> float | None:

@@ -1,37 +1,11 @@
 """One named row a situation: what the release loop sees, what it says of each version, and what it does."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import pytest
 
-from app.release.plan import Action, Deployment, Do, Observed, Plan, Restate, Verdict, Version, Work, plan
-
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-SERVICES = frozenset({"Player", "Payment"})
-
-
-def version(name: str, image: str = "", **facts: object) -> Version:
-    image = image or f"betting:{name}"
-    running = Version(name, f"http://betting-{name}/", image, image, 2, 2, 2, protected=True)
-    return replace(running, **facts)  # type: ignore[arg-type]
-
-
-def deployment(name: str, services: frozenset[str] = SERVICES) -> Deployment:
-    return Deployment(f"dp_{name}", f"http://betting-{name}/", services)
-
-
-def routed_to(name: str) -> dict[str, str]:
-    return dict.fromkeys(SERVICES, f"dp_{name}")
-
-
-def work(on: str | None, status: str = "suspended", service: str = "Player") -> Work:
-    return Work(f"dp_{on}" if on else None, service, status, 1, NOON)
-
-
-BOTH = (deployment("v1"), deployment("v2"))
-V1, V2 = version("v1"), version("v2")
-ON_V2 = Restate(BOTH, routed_to("v2"))
+from app.release.plan import Action, Do, Observed, Plan, Restate, Verdict, plan
+from tests.release.plans import BOTH, NOON, ON_V2, V1, V2, deployment, routed_to, version, work
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from app.release import report
 from app.release.plan import Observed, Plan, Restate, plan
-from tests.release.test_plan import BOTH, NOON, ON_V2, V1, V2, routed_to, version, work
+from tests.release.plans import BOTH, NOON, ON_V2, V1, V2, routed_to, version, work
 
 
 def planned(restate: Restate | None = ON_V2) -> Plan:

@@ -1,14 +1,12 @@
 """Real servers on free ports for a test: the sandbox, and someone who hears its webhooks."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 from hypercorn.asyncio import serve as serve_http
 from hypercorn.config import Config
 from starlette.applications import Starlette
@@ -17,6 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.sandbox.server import serve
+from tests.helpers.ports import free_ports
+from tests.helpers.waiting import healthy
 
 SECRET = "a webhook secret"
 
@@ -42,33 +42,6 @@ class Listener:
     async def hear(self, request: Request) -> Response:
         await self.heard.put((request.url.path, await request.body(), request.headers["Webhook-Signature"]))
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [server.getsockname()[1] for server in sockets]
-    for server in sockets:
-        server.close()
-    return ports
-
-
-async def until(condition: Callable[[], Awaitable[object]]) -> None:
-    """Return as soon as a condition that only looking can tell holds."""
-    async with asyncio.timeout(20):
-        while not await condition():  # noqa: ASYNC110, it holds in another process
-            await asyncio.sleep(0.02)
-
-
-async def healthy(url: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-
-        async def answers() -> bool:
-            try:
-                return (await client.get(f"{url}/health")).is_success
-            except httpx.TransportError:
-                return False
-
-        await until(answers)
 
 
 @asynccontextmanager

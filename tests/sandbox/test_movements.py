@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.payments import EventStatus, MovementKind, PaymentEvent, PaymentStatus
 from app.providers.payments import HttpPaymentProvider, ListingError
-from tests.providers.test_payments import CHARGE, answering, charge_of, response
+from tests.providers.answers import CHARGE, answering, charge_of, response
 from tests.sandbox.asking import ask
 from tests.sandbox.running import Listener, listener, sandbox
 

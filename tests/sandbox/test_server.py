@@ -12,8 +12,10 @@ from app.domain.messages import Message
 from app.domain.payments import ChargeRequest, PaymentStatus
 from app.providers.messages import SmtpMailer
 from app.providers.payments import HttpPaymentProvider
+from tests.helpers.ports import free_ports
+from tests.helpers.waiting import healthy, until
 from tests.sandbox.asking import ask, content, moved
-from tests.sandbox.running import SECRET, Address, free_ports, healthy, until
+from tests.sandbox.running import SECRET, Address
 
 PROGRAM = """
 import asyncio, sys

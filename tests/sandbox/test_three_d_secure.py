@@ -8,8 +8,9 @@ import pytest
 
 from app.domain.payments import EITHER, EventStatus, PaymentEvent
 from app.providers.webhooks import verify
+from tests.helpers.ports import free_ports
 from tests.sandbox.asking import ask, moved
-from tests.sandbox.running import SECRET, Listener, free_ports, listener, sandbox
+from tests.sandbox.running import SECRET, Listener, listener, sandbox
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.running import FAST, clean_environment, free_port_base, running
+from tests.helpers.ports import free_port_base
+from tests.running import FAST, clean_environment, running
 from tests.services.crash_matrix import Crashing, Insisting
 
 

@@ -11,9 +11,9 @@ from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, ArchivePage
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.player import Player
 from app.domain.policy import Policy
+from tests.helpers.bets import Customer, Game
+from tests.helpers.deposits import SEED, deposit
 from tests.running import System
-from tests.services.test_bets import Customer, Game
-from tests.services.test_deposits import SEED, deposit
 from tests.strategies import START, player, reserve
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from tests.helpers.deposits import deposit, moved, request, subjects
+from tests.helpers.withdrawals import balance, paid_out, status, withdraw
 from tests.running import System
 from tests.services.crash_matrix import Crashing, Flow, matrix
-from tests.services.test_deposits import deposit, moved, request, subjects
-from tests.services.test_withdrawals import balance, paid_out, status, withdraw
 
 
 def a_deposit(betting: System) -> Iterator[None]:

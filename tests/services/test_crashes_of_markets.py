@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
+from tests.helpers.bets import Customer, ask
+from tests.helpers.feed import Feed, offer
+from tests.helpers.flows import a_correction, a_settlement, a_suspension
 from tests.running import System
 from tests.services.crash_matrix import Crashing, Flow, matrix
-from tests.services.test_bets import Customer, ask
-from tests.services.test_crashes_of_bets import a_correction, a_settlement, a_suspension
-from tests.services.test_feed import Feed, offer
 
 
 def a_record_of_the_feed(betting: System) -> Iterator[None]:

@@ -5,12 +5,10 @@ import time
 import pytest
 from rich.console import Console
 
+from tests.helpers.deposits import deposit, request, subjects
+from tests.helpers.withdrawals import at_the_provider, balance, paid_out, status, stop, withdraw
 from tests.running import System
 from tests.services.crash_matrix import BACK, PROCESSES, Crashing, Flow, Steps, matrix
-from tests.services.test_deposits import deposit, request, subjects
-from tests.services.test_payout_events import at_the_provider
-from tests.services.test_stopped_withdrawals import stop
-from tests.services.test_withdrawals import balance, paid_out, status, withdraw
 
 ENDS = {"paid", "failed", "rejected", "timedOut"}
 REPEAT_SECONDS = 2

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.helpers.deposits import deposit, request
 from tests.running import System, running
-from tests.services.test_deposits import deposit, request
 
 HOUSE = {
     "BETTING_DEFAULT_CURRENCY": "JPY",

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.helpers.deposits import cash, deposit, moved, request, status
 from tests.running import System
-from tests.services.test_deposits import cash, deposit, moved, request, status
 
 
 def unfinished(betting: System, service: str, handler: str) -> list[str]:

@@ -3,8 +3,8 @@
 import re
 from uuid import uuid4
 
+from tests.helpers.deposits import deposit, request
 from tests.running import System
-from tests.services.test_deposits import deposit, request
 
 
 def test_mail_goes_to_a_new_address_only_after_its_code_came_back(betting: System) -> None:

@@ -8,9 +8,9 @@ from uuid import uuid4
 import httpx
 from confluent_kafka import Producer
 
+from tests.helpers.bets import ask
+from tests.helpers.feed import NO_MARKET, Feed, offer
 from tests.running import System
-from tests.services.test_bets import ask
-from tests.services.test_feed import NO_MARKET, Feed, offer
 
 PARTITION = 0
 

@@ -7,10 +7,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.helpers.bets import Customer, Game, ask, crowd, refused
+from tests.helpers.feed import Feed
 from tests.running import System
-from tests.services.crowd import crowd
-from tests.services.test_bets import Customer, Game, ask, refused
-from tests.services.test_feed import Feed
 
 WON = {"home": {"result": "won"}, "away": {"result": "lost"}}
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.running import REPLAYING, System, clean_environment, free_port_base, running
-from tests.services.test_bets import Customer, Game
-from tests.services.test_deposits import deposit, request
-from tests.services.test_payout_events import at_the_provider
-from tests.services.test_withdrawals import status, withdraw
+from tests.helpers.bets import Customer, Game
+from tests.helpers.deposits import deposit, request
+from tests.helpers.ports import free_port_base
+from tests.helpers.withdrawals import at_the_provider, status, withdraw
+from tests.running import REPLAYING, System, clean_environment, running
 
 BUSINESS = (
     "betting_deposits_total",

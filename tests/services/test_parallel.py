@@ -3,9 +3,9 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.helpers.deposits import cash, moved, request, subjects
+from tests.helpers.withdrawals import balance, rich, status
 from tests.running import System
-from tests.services.test_deposits import cash, moved, request, subjects
-from tests.services.test_withdrawals import balance, rich, status
 
 
 def test_a_hundred_parallel_deposits_with_one_id_are_one_charge(betting: System) -> None:

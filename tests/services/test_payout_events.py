@@ -8,16 +8,9 @@ import pytest
 
 from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED
 from app.providers.webhooks import HEADER, sign
+from tests.helpers.deposits import deposit, subjects
+from tests.helpers.withdrawals import at_the_provider, balance, paid_out, rich, status, stop, withdraw
 from tests.running import WEBHOOK_SECRET, System
-from tests.services.test_deposits import deposit, subjects
-from tests.services.test_stopped_withdrawals import stop
-from tests.services.test_withdrawals import balance, paid_out, rich, status, withdraw
-
-
-def at_the_provider(betting: System, name: str, what: str) -> None:
-    """Let something become of a payout there, of which the service is told twice."""
-    answer = httpx.post(f"{betting.sandbox}/payouts/{name}/{what}", trust_env=False)
-    assert answer.is_success, answer.text
 
 
 def tell(betting: System, player: dict[str, object], name: str, said: str, amount: int = 300) -> None:

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.helpers.deposits import cash, deposit, request, subjects
 from tests.running import System
-from tests.services.test_deposits import cash, deposit, request, subjects
 
 WEEK = {"kind": "deposit", "period": "week"}
 

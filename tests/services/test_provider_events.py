@@ -6,10 +6,10 @@ import httpx
 import pytest
 
 from app.providers import webhooks
+from tests.helpers.deposits import cash, deposit, moved, request, status, subjects
+from tests.helpers.webhooks import JSON, event
 from tests.running import WEBHOOK_SECRET as SECRET
 from tests.running import System
-from tests.services.test_deposits import cash, deposit, moved, request, status, subjects
-from tests.services.test_webhooks import JSON, event
 
 
 def tell(betting: System, content: bytes) -> httpx.Response:

@@ -17,9 +17,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.helpers.bets import Customer, Game, crowd
 from tests.running import System
-from tests.services.crowd import crowd
-from tests.services.test_bets import Customer, Game
 
 CLIENTS = 24
 PRICES = ["2.50", "2.40", "2.60"]

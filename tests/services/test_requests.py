@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from app.dev.plan import REQUEST_BYTES
+from tests.helpers.deposits import SEED
 from tests.running import System
-from tests.services.test_deposits import SEED
 
 DEPOSIT = {**SEED, "userId": "u-bad", "depositId": "d-bad", "currency": "EUR"}
 WITHDRAW = {"walletId": "w-1", "userId": "u-bad", "amount": 1, "destination": "bank", "withdrawalId": "x-bad"}

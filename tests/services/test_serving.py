@@ -10,8 +10,9 @@ from functools import partial
 
 import httpx
 
-from tests.running import ALONE, System, clean_environment, free_port_base
-from tests.services.test_deposits import cash, deposit, moved, request, status
+from tests.helpers.deposits import cash, deposit, moved, request, status
+from tests.helpers.ports import free_port_base
+from tests.running import ALONE, System, clean_environment
 
 KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
 DISCOVERY = {"accept": "application/vnd.restate.endpointmanifest.v4+json"}

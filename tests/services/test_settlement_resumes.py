@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.bets import Customer, Game, crowd
 from tests.running import Process, System, running
-from tests.services.crowd import crowd
-from tests.services.test_bets import Customer, Game
 
 BETS = 1_600
 CLIENTS = 16

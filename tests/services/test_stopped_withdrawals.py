@@ -3,17 +3,9 @@
 import httpx
 import pytest
 
+from tests.helpers.deposits import subjects
+from tests.helpers.withdrawals import THRESHOLD, balance, paid_out, rich, status, stop, withdraw
 from tests.running import System
-from tests.services.test_deposits import subjects
-from tests.services.test_withdrawals import THRESHOLD, balance, paid_out, rich, status, withdraw
-
-
-def stop(betting: System, how: str, withdrawal_id: str) -> None:
-    """Cancel or kill the run of a withdrawal, as an operator can."""
-    wanted = f"target_service_key = '{withdrawal_id}' and target_handler_name = 'run' and status != 'completed'"
-    found = betting.eventually(lambda: betting.query(f"select id from sys_invocation where {wanted}"))
-    httpx.patch(f"{betting.admin}/invocations/{found[0]['id']}/{how}", trust_env=False).raise_for_status()
-    betting.eventually(lambda: not betting.query(f"select id from sys_invocation where {wanted}"))
 
 
 def decide(betting: System, withdrawal_id: str, **words: str) -> httpx.Response:

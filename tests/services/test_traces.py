@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
+from tests.helpers.deposits import request as deposit_request
 from tests.running import REPLAYING, System, running
-from tests.services.test_deposits import request as deposit_request
 from tests.telemetry.collector import Collector, Span, collecting
 
 OURS = "betting"

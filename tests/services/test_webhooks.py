@@ -1,29 +1,13 @@
 """DepositFollowUp/webhook: once, twice, early, late, forged, stale."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import httpx
-
 from app.providers import webhooks
+from tests.helpers.deposits import cash, deposit, moved, request, status, subjects
+from tests.helpers.webhooks import JSON, event, send
 from tests.running import WEBHOOK_SECRET as SECRET
 from tests.running import System
-from tests.services.test_deposits import cash, deposit, moved, request, status, subjects
-
-JSON = {"content-type": "application/json"}
-
-
-def event(body: dict[str, object], told: str = "done") -> bytes:
-    fields = {name: body[name] for name in ("userId", "walletId", "amount")}
-    return json.dumps({"reference": body["depositId"], "status": told, "currency": "EUR", **fields}).encode()
-
-
-def send(
-    betting: System, body: dict[str, object], content: bytes, secret: str = SECRET, at: datetime | None = None
-) -> httpx.Response:
-    header = webhooks.sign(secret, content, at or datetime.now(UTC))
-    return betting.post_raw(f"DepositFollowUp/{body['depositId']}/webhook", content, {**JSON, webhooks.HEADER: header})
 
 
 def test_an_event_before_the_deposit_is_known_is_kept_and_credits_once(betting: System) -> None:

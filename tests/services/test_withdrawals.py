@@ -4,51 +4,9 @@ from uuid import uuid4
 
 import pytest
 
+from tests.helpers.deposits import subjects
+from tests.helpers.withdrawals import THRESHOLD, balance, paid_out, rich, status, withdraw
 from tests.running import System
-from tests.services.test_deposits import deposit, request, subjects
-
-THRESHOLD = 100_000
-
-
-def rich(betting: System, amount: int = 1_000) -> dict[str, object]:
-    """A player with this much in the wallet: the request that brought it there."""
-    body = request(amount=amount)
-    if amount > 10_000:
-        key = str(body["userId"])
-        betting.call("PlayerService", "setLimit", {"kind": "deposit", "period": "week", "amount": None}, key=key)
-        betting.eventually(
-            lambda: (
-                betting.call(
-                    "PlayerService", "confirmLimit", {"kind": "deposit", "period": "week"}, key=key
-                ).status_code
-                == 200
-            )
-        )
-    deposit(betting, body)
-    return body
-
-
-def withdraw(betting: System, player: dict[str, object], status: int = 200, **fields: object) -> dict:  # type: ignore[type-arg]
-    body = {"walletId": player["walletId"], "userId": player["userId"], "destination": "bank", "amount": 300, **fields}
-    response = betting.call("PaymentService", "withdraw", body)
-    assert response.status_code == status, response.text
-    return response.json()  # type: ignore[no-any-return]
-
-
-def balance(betting: System, player: dict[str, object]) -> tuple[int, int]:
-    """Cash and what is on its way out, of a player whose book is balanced."""
-    key = str(player["userId"])
-    assert betting.call("PlayerService", "audit", key=key).json()["balanced"] is True
-    wallet = betting.call("PlayerService", "getAccount", key=key).json()["wallets"][player["walletId"]]
-    return wallet["cash"], wallet["pendingOut"]
-
-
-def status(betting: System, withdrawal_id: str) -> str:
-    return betting.call("WithdrawalWorkflow", "status", key=withdrawal_id).json()["status"]  # type: ignore[no-any-return]
-
-
-def paid_out(betting: System, withdrawal_id: str) -> list[int]:
-    return [payout["amount"] for payout in betting.payouts(withdrawal_id)]
 
 
 @pytest.mark.parametrize("destination", ["bank", "flaky", "timeoutCharged"])

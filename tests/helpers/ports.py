@@ -1,0 +1,47 @@
+"""Ports that nobody uses."""
+
+import os
+import random
+import socket
+
+from click import ClickException
+
+from app.dev.ports import Ports
+
+_TAKEN: set[int] = set()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the kernel's choice, for servers that start at once."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in sockets]
+    for server in sockets:
+        server.close()
+    return ports
+
+
+def free_port_base() -> int:
+    """A block of ports that nobody uses, below those the kernel gives to clients; each worker of pytest has a range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + worker % 4 * 3_000
+    while True:
+        base = random.randrange(first, first + 1_800)
+        try:
+            Ports.plan(base).require_free()
+        except ClickException:
+            continue
+        return base
+
+
+def free_port() -> int:
+    """A port below those the kernel gives to clients, another one each time, for a server that may start again."""
+    for port in range(30_000, 31_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in _TAKEN:
+                _TAKEN.add(port)
+                return port
+    raise AssertionError("no free port")
