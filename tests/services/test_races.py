@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from itertools import cycle, islice
+from math import prod
 from threading import Event
 from typing import Any
 from uuid import uuid4
@@ -53,13 +54,12 @@ class Attempt:
         self.accepted, self.answer = response.status_code == 200, response.json()
         return self
 
-    def liability(self, market_id: str) -> int:
-        """What a market counts: what the house loses if the bet wins, with the other legs at the prices asked."""
+    @property
+    def liability(self) -> int:
+        """What each of its markets counts: what the house loses if the bet wins at the prices taken."""
         if not self.accepted:
             return 0
-        [price] = [Decimal(leg["price"]) for leg in self.answer["legs"] if leg["marketId"] == market_id]
-        asked = Decimal("2.50")
-        return int(int(self.stake * asked ** len(self.legs)) * price / asked) - self.stake
+        return int(self.stake * prod(Decimal(leg["price"]) for leg in self.answer["legs"])) - self.stake
 
     @property
     def reason(self) -> str:
@@ -77,7 +77,7 @@ def check(game: Game, attempts: Sequence[Attempt]) -> None:
     """The market has the bets that were accepted and no other, and their players' stakes are locked and no other."""
     accepted = [attempt for attempt in attempts if attempt.accepted]
     view = game.does("get")
-    liability = sum(attempt.liability(game.market_id) for attempt in accepted)
+    liability = sum(attempt.liability for attempt in accepted)
     assert (view["bets"], view["liability"]) == (len(accepted), {"home": liability, "away": 0})
     locked = Counter[str]()
     for attempt in accepted:
@@ -168,7 +168,7 @@ def test_many_bets_at_once_fill_a_liability_limit_and_are_never_over_it(betting:
     attempts = at_once([attempt.made for attempt in wanted], 100)
 
     assert {attempt.reason for attempt in attempts} == {"", "liability_limit"}
-    assert limit * 95 // 100 <= sum(attempt.liability(game.market_id) for attempt in attempts) <= limit
+    assert limit * 95 // 100 <= sum(attempt.liability for attempt in attempts) <= limit
     check(game, attempts)
 
 
