@@ -44,7 +44,8 @@ class Books:
     """The first of them, each with what its accounts sum to instead of zero."""
     players_in_debt: int
     open_markets: int
-    liability: int
+    liability: Mapping[str, int]
+    """For each currency that open markets are in, what the house loses if the worst selection of each of them wins."""
     deposits: Waiting
     """Reserved for longer than a deposit waits for its provider, with an outcome that nobody knows yet."""
     withdrawals: Waiting
@@ -149,7 +150,7 @@ def as_text(books: Books, ingress: str) -> str:
     lines = [
         *(f"{currency} {_amounts(accounts)}" for currency, accounts in sorted(books.balances.items())),
         f"players: {books.players}, in debt {books.players_in_debt}",
-        f"open markets: {books.open_markets}, liability {books.liability}",
+        f"open markets: {books.open_markets}, liability {_liability(books.liability)}",
         f"deposits of unknown outcome: {_waiting(books.deposits, now)}",
         f"withdrawals held: {_waiting(books.withdrawals, now)}",
         f"settlements running: {_waiting(books.settlements, now)}, {books.settlement_bets_left} bets left",
@@ -185,6 +186,10 @@ def verdict(books: Books) -> str:
 
 def _amounts(accounts: Mapping[str, int]) -> str:
     return ", ".join(f"{account} {balance}" for account, balance in accounts.items())
+
+
+def _liability(by_currency: Mapping[str, int]) -> str:
+    return ", ".join(f"{currency} {amount}" for currency, amount in sorted(by_currency.items())) or "0"
 
 
 def _waiting(waiting: Waiting, now: datetime) -> str:

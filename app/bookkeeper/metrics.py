@@ -46,11 +46,7 @@ def _families(books: Books) -> Iterator[GaugeMetricFamily]:
     yield _balances(books)
     yield _gauge("players_in_debt", "Players with a wallet below zero", books.players_in_debt)
     yield _gauge("open_markets", "Markets that have no result yet", books.open_markets)
-    yield _gauge(
-        "open_market_liability_minor_units",
-        "What the house loses if in each of them the selection wins that costs it most",
-        books.liability,
-    )
+    yield _liability(books.liability)
     yield _gauge("deposits_unknown", "Deposits reserved longer than the charge wait", books.deposits.count)
     yield from _oldest("deposits_unknown", books.deposits)
     yield _gauge("withdrawals_held", "Withdrawals neither paid nor returned yet", books.withdrawals.count)
@@ -72,6 +68,17 @@ def _balances(books: Books) -> GaugeMetricFamily:
     for currency, accounts in books.balances.items():
         for account, balance in accounts.items():
             family.add_metric([account, currency], balance)
+    return family
+
+
+def _liability(by_currency: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "betting_open_market_liability_minor_units",
+        "Loss of the house if the worst selection of each open market wins, in minor units",
+        labels=["currency"],
+    )
+    for currency, amount in by_currency.items():
+        family.add_metric([currency], amount)
     return family
 
 

@@ -6,6 +6,8 @@ A number is read by `try_cast(json_get_json(...))`, since `json_get_int` of Rest
 from collections.abc import Mapping
 from typing import Any
 
+from app.domain.model import DEFAULT_CURRENCY
+
 Row = Mapping[str, Any]
 """What one of these gives, by the names of its columns."""
 
@@ -71,23 +73,24 @@ select 'withdrawals', count(*), min(json_get_str(withdrawal, 'heldAt')) from wit
 where json_get_str(withdrawal, 'status') = 'held'"""
 """Deposits that were reserved `before` a moment and have no outcome, and withdrawals that are held."""
 
-MARKETS = r"""
+MARKETS = rf"""
 with markets as (
-  select service_key as market from state
+  select service_key as market, coalesce(json_get_str(value_utf8, 'currency'), '{DEFAULT_CURRENCY}') as currency
+  from state
   where service_name = 'MarketService' and key = 'market' and json_get_str(value_utf8, 'status') <> 'settled'
-), books as (
+), shards as (
   select regexp_replace(service_key, ':[0-9]+$', '') as market, json_get_json(value_utf8, 'used') as used,
     unnest(json_object_keys(value_utf8, 'used')) as selection
   from state where service_name = 'MarketBook' and key = 'book'
 ), selections as (
   select market, sum(try_cast(json_get_json(used, selection) as bigint)) as liability
-  from books group by market, selection
+  from shards group by market, selection
 ), worst as (
   select market, max(liability) as liability from selections group by market
 )
-select count(*) as open, coalesce(sum(liability), 0) as liability
-from markets left join worst on worst.market = markets.market"""
-"""Markets without a result, and what the house loses if in each of them its worst selection wins."""
+select currency, count(*) as open, coalesce(sum(liability), 0) as liability
+from markets left join worst on worst.market = markets.market group by currency"""
+"""Markets without a result, by currency, and what the house loses if the worst selection of each of them wins."""
 
 _UNFINISHED_RESULTS = """
 with newest as (

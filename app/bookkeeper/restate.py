@@ -109,7 +109,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         before = iso(seen_at - self._charge_wait)
         operations = {row["operation"]: row for row in await self.query(queries.OPERATIONS.format(before=before))}
         done("deposits and withdrawals")
-        [markets] = await self.query(queries.MARKETS)
+        markets = await self.query(queries.MARKETS)
         done("markets")
         [settlements] = await self.query(queries.SETTLEMENTS)
         done("settlements")
@@ -129,8 +129,8 @@ class Restate(AbstractAsyncContextManager["Restate"]):
                 f"player {row['player']}: wallet {row['wallet']} sums to {row['off']}" for row in examples
             ),
             players_in_debt=wallets["in_debt"],
-            open_markets=markets["open"],
-            liability=markets["liability"],
+            open_markets=sum(row["open"] for row in markets),
+            liability={row["currency"]: row["liability"] for row in markets},
             deposits=_waiting(operations["deposits"], "n"),
             withdrawals=_waiting(operations["withdrawals"], "n"),
             settlements=_waiting(settlements, "running"),

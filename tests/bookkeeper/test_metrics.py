@@ -26,7 +26,7 @@ LOOK = Books(
     unbalanced_examples=(),
     players_in_debt=1,
     open_markets=2,
-    liability=300,
+    liability={"EUR": 300, "JPY": 20},
     deposits=Waiting(3, EARLIER),
     withdrawals=Waiting(4, EARLIER),
     settlements=Waiting(6, EARLIER),
@@ -41,7 +41,6 @@ NUMBERS = {
     "betting_books_sampled_players": 5,
     "betting_players_in_debt": 1,
     "betting_open_markets": 2,
-    "betting_open_market_liability_minor_units": 300,
     "betting_deposits_unknown": 3,
     "betting_deposits_unknown_oldest_timestamp_seconds": EARLIER.timestamp(),
     "betting_withdrawals_held": 4,
@@ -81,6 +80,12 @@ def test_what_wallets_hold_is_exported_by_account_and_currency_also_where_it_is_
     held = {(sample.labels["account"], sample.labels["currency"]): sample.value for sample in family.samples}
     nothing = dict.fromkeys([(account, "EUR") for account in ("locked", "pendingOut", "provider", "adjustment")], 0)
     assert held == {("cash", "EUR"): 9, ("house", "EUR"): -9, **nothing}
+
+
+def test_the_liability_of_open_markets_is_exported_by_currency() -> None:
+    [family] = [known for known in exported(LOOK).collect() if known.name.startswith("betting_open_market_liability")]
+
+    assert {sample.labels["currency"]: sample.value for sample in family.samples} == {"EUR": 300, "JPY": 20}
 
 
 def test_what_is_stranded_is_exported_by_kind_also_where_nothing_is() -> None:
@@ -151,6 +156,7 @@ def test_every_number_is_documented() -> None:
 
     documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
     assert documented.pop("betting_wallet_minor_units") == {"account", "currency"}
+    assert documented.pop("betting_open_market_liability_minor_units") == {"currency"}
     assert documented.pop("betting_stranded") == {"kind"}
     assert documented.pop("betting_repairs_total") == {"kind"}
     assert documented.pop("betting_provider_differences") == {"difference"}

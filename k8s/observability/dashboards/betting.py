@@ -275,10 +275,14 @@ BETS = Section(
         ),
         Panel(
             "Open markets",
-            "Markets without a result, and the most that their results can cost together, in minor units.",
+            "Markets without a result, and the most that their results can cost, in minor units of each currency.",
             (
                 Query(total("betting_open_markets"), "markets"),
-                Query(total("betting_open_market_liability_minor_units"), "liability"),
+                Query(
+                    total("betting_open_market_liability_minor_units", by="currency"),
+                    "liability {{currency}}",
+                    empty="no market is open",
+                ),
             ),
         ),
     ),
@@ -318,6 +322,40 @@ PAYMENTS = Section(
                 Query(age("betting_withdrawals_held_oldest_timestamp_seconds"), "withdrawal", empty=NO_HELD),
             ),
             Unit.SECONDS,
+            width=6,
+        ),
+    ),
+)
+
+REPAIRS = Section(
+    "Bookkeeper: differences, stranded work and repairs",
+    (
+        Panel(
+            "Differences from the provider",
+            "References on which the books and the provider's list of movements differ, by kind. It must be zero.",
+            one(total("betting_provider_differences", by="difference"), "{{difference}}"),
+            bad_from=1,
+            width=6,
+        ),
+        Panel(
+            "Last comparison with the provider",
+            "Time since the books were last compared with the provider's list of movements.",
+            one(age("betting_reconciled_timestamp_seconds"), "age"),
+            Unit.SECONDS,
+            width=6,
+        ),
+        Panel(
+            "Stranded work",
+            "Operations that have no end and that no invocation works on, by kind. `betting books` names them.",
+            one(total("betting_stranded", by="kind"), "{{kind}}"),
+            bad_from=1,
+            width=6,
+        ),
+        Panel(
+            "Repairs a minute",
+            "Stranded operations that the bookkeeper has sent on, by kind. Each is a sign of a bug or of a kill.",
+            one(a_minute("betting_repairs_total", by="kind"), "{{kind}}"),
+            Unit.A_MINUTE,
             width=6,
         ),
     ),
@@ -379,5 +417,5 @@ BETTING = Board(
     "betting",
     "Betting",
     "Whether money flows and customers wait. Versions are in Betting: versions, the engine is in Betting: Restate.",
-    (NOW, MONEY, BETS, PAYMENTS, OUTSIDE, LATENCY),
+    (NOW, MONEY, BETS, PAYMENTS, REPAIRS, OUTSIDE, LATENCY),
 )
