@@ -190,8 +190,10 @@ MUTANTS = [
         "an event that a payout was refused gives its money back, without a look-up",
         WITHDRAWALS,
         """\
--    return PayoutStep.WAIT
-+    return PayoutStep.GIVE_BACK
+-        case EventStatus.DECLINED | EventStatus.REFUSED:
+-            return PayoutStep.WAIT
++        case EventStatus.DECLINED | EventStatus.REFUSED:
++            return PayoutStep.GIVE_BACK
 """,
         f"{WITHDRAWAL_TESTS}::test_an_event_alone_never_gives_the_money_of_a_payout_back",
     ),

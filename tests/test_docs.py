@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.composition import SERVICES
 from app.domain.currency import CurrencyAmounts
-from app.domain.refusals import HTTP_STATUS
+from app.domain.refusals import HTTP_STATUS, TERMS
 from app.settings import Settings
 
 METADATA = {"again", "maxStake", "maxStakePerPlayer", "currency", "available", "remaining", "period", "price", "amount"}
@@ -48,6 +48,13 @@ def test_every_refusal_is_documented_under_its_status() -> None:
 
     documented = {int(status): set(re.findall(r"`([a-z_]+)`", reasons)) - METADATA for status, reasons in rows}
     assert documented == {status: {reason.value for reason in reasons} for status, reasons in HTTP_STATUS.items()}
+
+
+def test_every_refusal_that_passes_by_itself_is_documented_as_one() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| .+ \| (.+) \|$", (DOCS / "api.md").read_text(), re.MULTILINE)
+
+    documented = {(reason, int(status)) for status, reasons in rows for reason in re.findall(r"`([a-z_]+)`", reasons)}
+    assert documented == {(reason.value, terms.status) for reason, terms in TERMS.items() if terms.transient}
 
 
 KINDS = {"service": "Service", "object": "Virtual Object", "workflow": "Workflow"}

@@ -206,7 +206,8 @@ def _plain(value: object) -> object:
             return {name: _plain(part) for name, part in value.items()}
         case Sequence() if not isinstance(value, str):
             return [_plain(part) for part in value]
-    return value
+        case _:
+            return value
 
 
 def _camel(name: str) -> str:

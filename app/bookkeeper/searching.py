@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from app.bookkeeper import queries
-from app.bookkeeper.stranded import Kind, Stranded, Strandings, Suspicions
+from app.bookkeeper.stranded import OWN_TIME, Kind, Stranded, Strandings, Suspicions
 from app.domain.model import iso
 
 NAMED = 100
@@ -24,6 +24,7 @@ LOOK_AGAIN_SECONDS = 1.0
 """Between looks at what nobody can tell the age of."""
 
 _NAMES = {Kind.DEPOSIT: "depositId", Kind.WITHDRAWAL: "withdrawalId", Kind.BET: "betId"}
+assert _NAMES.keys() == OWN_TIME
 
 
 class Asked(Protocol):

@@ -114,6 +114,8 @@ def _bets(before: Player, after: Player) -> Iterator[Happened]:
 
 def _ended(bet: Bet, currency: str) -> Iterator[Happened]:
     match bet.status:
+        case BetStatus.PENDING | BetStatus.DELAYED:
+            return
         case BetStatus.OPEN:
             yield Happened(Event.BET_ACCEPTED, bet.total_stake, currency)
         case BetStatus.REFUSED:

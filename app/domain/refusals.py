@@ -1,6 +1,8 @@
 """Every no that we may say. Reasons are part of the public contract: they are added, never renamed."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -57,56 +59,70 @@ class Refusal(StrEnum):
     TOO_MANY_CODES = "too_many_codes"
 
 
-HTTP_STATUS = {
-    400: {Refusal.INVALID_REQUEST},
-    401: {Refusal.BAD_SIGNATURE},
-    402: {Refusal.PAYMENT_DECLINED},
-    403: {Refusal.SELF_EXCLUDED, Refusal.ON_A_BREAK, Refusal.IN_DEBT, Refusal.METHOD_NOT_ALLOWED, Refusal.WRONG_CODE},
-    404: {
-        Refusal.UNKNOWN_WALLET,
-        Refusal.UNKNOWN_BET,
-        Refusal.UNKNOWN_MARKET,
-        Refusal.UNKNOWN_SELECTION,
-        Refusal.UNKNOWN_WITHDRAWAL,
-        Refusal.UNKNOWN_RECORD,
-        Refusal.UNKNOWN_SETTLEMENT,
-        Refusal.UNKNOWN_DEPOSIT,
-    },
-    409: {
-        Refusal.ID_REUSED,
-        Refusal.MARKET_NOT_OPEN,
-        Refusal.MARKET_SUSPENDED,
-        Refusal.PRICE_CHANGED,
-        Refusal.BET_NOT_OPEN,
-        Refusal.CASH_OUT_CHANGED,
-        Refusal.CASH_OUT_UNAVAILABLE,
-        Refusal.COOLING_OFF,
-        Refusal.NO_PENDING_CHANGE,
-        Refusal.CHANGE_EXPIRED,
-        Refusal.IRREVOCABLE,
-        Refusal.ALREADY_DECIDED,
-        Refusal.WITHDRAWAL_INTERRUPTED,
-        Refusal.WALLET_CURRENCY,
-        Refusal.MARKET_CURRENCY,
-        Refusal.SELECTION_WITHDRAWN,
-        Refusal.OVERTAKEN,
-        Refusal.DEPOSIT_NOT_WAITING,
-    },
-    422: {
-        Refusal.INSUFFICIENT_FUNDS,
-        Refusal.DEPOSIT_LIMIT,
-        Refusal.STAKE_LIMIT,
-        Refusal.LOSS_LIMIT,
-        Refusal.LIABILITY_LIMIT,
-        Refusal.STAKE_TOO_HIGH,
-        Refusal.TOO_MANY_OPEN_BETS,
-        Refusal.RELATED_LEGS,
-        Refusal.TOO_MANY_WALLETS,
-        Refusal.CURRENCY_NOT_ACCEPTED,
-        Refusal.TOO_MANY_CODES,
-    },
+class Terms(NamedTuple):
+    """How a refusal is told over HTTP, and whether the same request may be accepted later.
+
+    It may where the reason passes by itself: with time, or as others act and bets end. Where whoever asks has to change
+    something first, be it another field, another id, or a deposit, asking again is of no use.
+    """
+
+    status: int
+    transient: bool = False
+
+
+TERMS: Mapping[Refusal, Terms] = {
+    Refusal.INVALID_REQUEST: Terms(400),
+    Refusal.BAD_SIGNATURE: Terms(401),
+    Refusal.PAYMENT_DECLINED: Terms(402),
+    Refusal.SELF_EXCLUDED: Terms(403),
+    Refusal.ON_A_BREAK: Terms(403, transient=True),
+    Refusal.IN_DEBT: Terms(403),
+    Refusal.METHOD_NOT_ALLOWED: Terms(403),
+    Refusal.WRONG_CODE: Terms(403),
+    Refusal.UNKNOWN_WALLET: Terms(404),
+    Refusal.UNKNOWN_BET: Terms(404),
+    Refusal.UNKNOWN_MARKET: Terms(404),
+    Refusal.UNKNOWN_SELECTION: Terms(404),
+    Refusal.UNKNOWN_WITHDRAWAL: Terms(404),
+    Refusal.UNKNOWN_RECORD: Terms(404),
+    Refusal.UNKNOWN_SETTLEMENT: Terms(404),
+    Refusal.UNKNOWN_DEPOSIT: Terms(404),
+    Refusal.ID_REUSED: Terms(409),
+    Refusal.MARKET_NOT_OPEN: Terms(409),
+    Refusal.MARKET_SUSPENDED: Terms(409, transient=True),
+    Refusal.PRICE_CHANGED: Terms(409),
+    Refusal.BET_NOT_OPEN: Terms(409),
+    Refusal.CASH_OUT_CHANGED: Terms(409),
+    Refusal.CASH_OUT_UNAVAILABLE: Terms(409, transient=True),
+    Refusal.COOLING_OFF: Terms(409, transient=True),
+    Refusal.NO_PENDING_CHANGE: Terms(409),
+    Refusal.CHANGE_EXPIRED: Terms(409),
+    Refusal.IRREVOCABLE: Terms(409, transient=True),
+    Refusal.ALREADY_DECIDED: Terms(409),
+    Refusal.WITHDRAWAL_INTERRUPTED: Terms(409),
+    Refusal.WALLET_CURRENCY: Terms(409),
+    Refusal.MARKET_CURRENCY: Terms(409),
+    Refusal.SELECTION_WITHDRAWN: Terms(409),
+    Refusal.OVERTAKEN: Terms(409),
+    Refusal.DEPOSIT_NOT_WAITING: Terms(409),
+    Refusal.INSUFFICIENT_FUNDS: Terms(422, transient=True),
+    Refusal.DEPOSIT_LIMIT: Terms(422, transient=True),
+    Refusal.STAKE_LIMIT: Terms(422, transient=True),
+    Refusal.LOSS_LIMIT: Terms(422, transient=True),
+    Refusal.LIABILITY_LIMIT: Terms(422, transient=True),
+    Refusal.STAKE_TOO_HIGH: Terms(422, transient=True),
+    Refusal.TOO_MANY_OPEN_BETS: Terms(422, transient=True),
+    Refusal.RELATED_LEGS: Terms(422),
+    Refusal.TOO_MANY_WALLETS: Terms(422),
+    Refusal.CURRENCY_NOT_ACCEPTED: Terms(422),
+    Refusal.TOO_MANY_CODES: Terms(422, transient=True),
 }
-STATUS_OF = {reason: status for status, reasons in HTTP_STATUS.items() for reason in reasons}
+assert TERMS.keys() == set(Refusal), "a refusal without a status would be an error that Restate repeats for ever"
+
+HTTP_STATUS = {
+    status: {reason for reason, terms in TERMS.items() if terms.status == status}
+    for status in sorted({terms.status for terms in TERMS.values()})
+}
 
 
 class Refused(Wire):

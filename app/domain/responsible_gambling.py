@@ -40,6 +40,8 @@ REASON = {
     LimitKind.STAKE: Refusal.STAKE_LIMIT,
     LimitKind.LOSS: Refusal.LOSS_LIMIT,
 }
+assert WINDOW.keys() == IN_WORDS.keys() == set(Period)
+assert REASON.keys() == set(LimitKind)
 
 LimitAmount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
 

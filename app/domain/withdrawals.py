@@ -125,7 +125,8 @@ def next_payout_step(
             return search, PayoutStep.GIVE_BACK if is_sure else PayoutStep.WAIT
         case PaymentStatus.ACTION_REQUIRED:  # so it has been seen
             return search.model_copy(update={"never_seen_at": None}), PayoutStep.WAIT
-    return search, PayoutStep.WAIT
+        case PaymentStatus.UNKNOWN:
+            return search, PayoutStep.WAIT
 
 
 def about_this_payout(withdrawal: Withdrawal, event: PaymentEvent) -> bool:
@@ -141,7 +142,10 @@ def step_of_event(event: PaymentEvent) -> PayoutStep:
             return PayoutStep.PAY
         case EventStatus.SENT_BACK:
             return PayoutStep.SEND_BACK
-    return PayoutStep.WAIT
+        case EventStatus.DECLINED | EventStatus.REFUSED:
+            return PayoutStep.WAIT
+        case EventStatus.REFUNDED | EventStatus.CHARGEBACK | EventStatus.CHARGEBACK_REVERSED:  # of no payout
+            return PayoutStep.WAIT
 
 
 def told_of(review: Review) -> str:
@@ -161,7 +165,8 @@ def public_status(withdrawal: Withdrawal, review: Review | None) -> str:
             return review.verdict.value
         case "returned":
             return "failed"
-    return withdrawal.status
+        case _:
+            return withdrawal.status
 
 
 def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> Decision[Withdrawal]:

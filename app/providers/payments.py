@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, get_args
 from urllib.parse import quote
 
 import httpx
@@ -61,12 +61,14 @@ MAX_CONNECTIONS = 500
 _CONFIRMED = {"reference", "user_id", "wallet_id", "amount", "currency"}
 """What an answer has to repeat before we believe that it is about our money."""
 
-_STATUSES = {
+_Status = Literal["charged", "paid", "declined", "actionRequired"]
+_STATUSES: Mapping[_Status, PaymentStatus] = {
     "charged": PaymentStatus.DONE,
     "paid": PaymentStatus.DONE,
     "declined": PaymentStatus.DECLINED,
     "actionRequired": PaymentStatus.ACTION_REQUIRED,
 }
+assert _STATUSES.keys() == set(get_args(_Status))
 
 
 class _Told(Wire):
@@ -78,7 +80,7 @@ class _Told(Wire):
 
 
 class _Answer(_Told):
-    status: Literal["charged", "paid", "declined", "actionRequired"]
+    status: _Status
     redirect_url: str | None = None
 
 

@@ -212,6 +212,8 @@ def _waiting_on(row: Row, steps: Sequence[Row]) -> str:
             return f"retry {row.get('retry_count')} at {row.get('next_retry_at')}"
         case "paused":
             return "a human: rescue"
+        case _:
+            pass
     brought = {completion for step in steps for completion in _brought(step)}
     return ", ".join(_named(step) for step in steps if set(_to_come(step)) - brought)
 

@@ -5,6 +5,7 @@ import shlex
 from datetime import UTC, datetime, timedelta
 
 from app.bookkeeper.stranded import Kind, Stranded, Suspicions
+from app.services.repair import repair
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 GRACE = timedelta(seconds=60)
@@ -54,3 +55,7 @@ def test_the_command_that_mends_can_be_pasted_and_says_all_that_the_repair_takes
 
     assert words[:2] == ["curl", "http://127.0.0.1:8080/RepairService/leg"]
     assert json.loads(words[-1]) == {"marketId": "m", "book": 1, "page": 0, "userId": "ann", "betId": "b"}
+
+
+def test_whatever_can_be_left_behind_has_a_handler_that_mends_it() -> None:
+    assert set(repair.handlers) == set(Kind)

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.domain.markets import SelectionOffer, SettleMarket
 from app.domain.model import Id, PublicRequest, is_id
-from app.domain.refusals import MOST_CHARACTERS, MOST_FIELDS, invalid_request
+from app.domain.refusals import HTTP_STATUS, MOST_CHARACTERS, MOST_FIELDS, TERMS, Refusal, invalid_request
 from app.services.markets.markets import SelectionRequest
 
 
@@ -55,3 +55,9 @@ def test_a_market_that_was_opened_with_a_dot_for_an_id_still_loads_and_is_settle
     assert SettleMarket.model_validate({"version": 1, "outcomes": {"..": {"result": "void"}}}).outcomes
     with pytest.raises(ValidationError):
         SelectionRequest.model_validate(old)
+
+
+def test_every_refusal_has_a_status_of_a_wrong_request() -> None:
+    assert TERMS.keys() == set(Refusal)
+    assert all(400 <= status < 500 for status in HTTP_STATUS)
+    assert sorted(reason for reasons in HTTP_STATUS.values() for reason in reasons) == sorted(Refusal)

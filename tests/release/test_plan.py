@@ -231,6 +231,8 @@ def carried_out(action: Action, observed: Observed) -> Observed:
         case Do.DEREGISTER:
             rest = tuple(d for d in restate.deployments if d.id != action.deployment)
             restate = replace(restate, deployments=rest)
+        case Do.REFUSE:
+            pass
     return Observed(tuple(versions), observed.wanted, restate)
 
 

@@ -47,6 +47,7 @@ _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awai
     RecordType.WITHDRAW: (markets.WithdrawRequest, markets.withdraw),
     RecordType.SETTLE: (markets.SettleRequest, markets.settle),
 }
+assert _HANDLERS.keys() == set(RecordType)
 REQUESTS: Requests = {kind: request for kind, (request, _) in _HANDLERS.items()}
 """The request of each market handler that a record can be for."""
 

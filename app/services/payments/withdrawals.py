@@ -181,6 +181,8 @@ async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Rev
         match await restate.select(review=promise.value(), timeout=timeout):
             case ["timeout", _]:
                 await _first_to_decide(ctx, Review(verdict=Verdict.TIMED_OUT, reason="it was not reviewed in time"))
+            case _:
+                pass
     return await promise.value()
 
 

@@ -43,6 +43,7 @@ _COUNTED: dict[Event, tuple[Counter, str, Counter | None]] = {
     Event.BET_LOST: (metrics.SETTLED, "lost", None),
     Event.BET_CORRECTED: (metrics.SETTLED, "corrected", metrics.RETURNED),
 }
+assert _COUNTED.keys() == set(Event)
 
 
 @asynccontextmanager

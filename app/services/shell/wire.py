@@ -8,7 +8,7 @@ from restate.exceptions import TerminalError
 from restate.serde import Serde
 
 from app.domain.model import PublicRequest, Wire
-from app.domain.refusals import STATUS_OF, Refusal, Refused
+from app.domain.refusals import TERMS, Refusal, Refused
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -83,7 +83,7 @@ def refuse(refused: Refused) -> NoReturn:
     """End this invocation with a refusal as the public contract words it."""
     raise TerminalError(
         refused.message,
-        status_code=STATUS_OF[refused.reason],
+        status_code=TERMS[refused.reason].status,
         metadata={"reason": refused.reason.value, **refused.metadata},
     )
 
