@@ -134,6 +134,22 @@ where not exists (select 1 from work where place = run and service <> 'MarketSer
 order by market limit {{most}}"""
 """Those that nobody works on: neither a run of the result, nor whoever enters it into the market and starts the run."""
 
+LEFT_TERMS = r"""
+with markets as (
+  select service_key as market, json_get_int(value_utf8, 'revision') as revision
+  from state where service_name = 'MarketService' and key = 'market'
+), books as (
+  select regexp_replace(service_key, ':[0-9]+$', '') as market,
+    min(json_get_int(json_get_json(value_utf8, 'terms'), 'revision')) as known
+  from state where service_name = 'MarketBook' and key = 'book' group by 1
+)
+select markets.market as market from markets join books on books.market = markets.market and known < revision
+where not exists (
+  select 1 from sys_invocation_status
+  where status <> 'completed' and target_service_name = 'MarketService' and target_service_key = markets.market)
+order by 1 limit {most}"""
+"""Markets that have changed since one of their books last heard of them, while nobody tells it."""
+
 
 def _operations(field: str, kind: str, since: str, waits: str, grace: str) -> str:
     return f"""

@@ -43,7 +43,7 @@ class Search:
     def __init__(self, grace: timedelta, charge_wait: timedelta) -> None:
         self.grace = grace
         self._charge_wait = charge_wait
-        self._legs, self._results = Suspicions(), Suspicions()
+        self._legs, self._results, self._terms = Suspicions(), Suspicions(), Suspicions()
         self._place = 0
 
     async def look(self, asked: Asked, now: datetime, everywhere: bool = False) -> Strandings:
@@ -53,24 +53,29 @@ class Search:
                 before=iso(now - self.grace), charged_before=iso(now - self.grace - self._charge_wait), most=NAMED
             )
         )
-        results = self._results.confirm(await _left_results(asked, now), now, self.grace)
+        results = self._results.confirm(
+            await _markets(asked, queries.LEFT_RESULTS, Kind.SETTLEMENT, now), now, self.grace
+        )
+        terms = self._terms.confirm(await _markets(asked, queries.LEFT_TERMS, Kind.TERMS, now), now, self.grace)
         legs = self._legs.confirm(await self._orphans(asked, now, everywhere), now, self.grace)
         totals = {Kind(row["kind"]): int(row["total"]) for row in operations}
         return Strandings(
-            totals=dict.fromkeys(Kind, 0) | totals | {Kind.LEG: len(legs), Kind.SETTLEMENT: len(results)},
-            first=(*map(_operation, operations), *legs[:NAMED], *results),
+            totals=dict.fromkeys(Kind, 0)
+            | totals
+            | {Kind.LEG: len(legs), Kind.SETTLEMENT: len(results), Kind.TERMS: len(terms)},
+            first=(*map(_operation, operations), *legs[:NAMED], *results, *terms),
         )
 
     async def look_patiently(self, asked: Asked, found: Strandings) -> Strandings:
         """Look again at what nobody can tell the age of, until each is cleared or was seen for as long as the grace."""
-        while self._suspected > found.totals[Kind.LEG] + found.totals[Kind.SETTLEMENT]:
+        while self._suspected > sum(found.totals[kind] for kind in (Kind.LEG, Kind.SETTLEMENT, Kind.TERMS)):
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             found = await self.look(asked, datetime.now(UTC), everywhere=True)
         return found
 
     @property
     def _suspected(self) -> int:
-        return len(self._legs.all) + len(self._results.all)
+        return len(self._legs.all) + len(self._results.all) + len(self._terms.all)
 
     async def _orphans(self, asked: Asked, now: datetime, everywhere: bool) -> list[Stranded]:
         """Legs of bets that their players do not have, on the next pages and on those where some were suspected."""
@@ -99,9 +104,9 @@ class Search:
         return self._place or queries.LAST_PLACE
 
 
-async def _left_results(asked: Asked, now: datetime) -> list[Stranded]:
-    rows = await asked.query(queries.LEFT_RESULTS.format(most=NAMED))
-    return [Stranded(Kind.SETTLEMENT, {"marketId": row["market"]}, now) for row in rows]
+async def _markets(asked: Asked, which: str, kind: Kind, now: datetime) -> list[Stranded]:
+    rows = await asked.query(which.format(most=NAMED))
+    return [Stranded(kind, {"marketId": row["market"]}, now) for row in rows]
 
 
 def _operation(row: queries.Row) -> Stranded:

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """Reserved in a market for a bet that its player does not have."""
     SETTLEMENT = "settlement"
     """A result that is not carried out on every bet, and nobody does it."""
+    TERMS = "terms"
+    """A market's change that one of its books has not heard of, and nobody tells it."""
 
 
 OWN_TIME = frozenset({Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.BET})

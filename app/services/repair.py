@@ -60,8 +60,8 @@ class LegRepair(PublicRequest):
     bet_id: Id
 
 
-class SettlementRepair(PublicRequest):
-    """A market whose newest result is not carried out."""
+class MarketRepair(PublicRequest):
+    """A market whose newest result is not carried out, or whose books have not heard of its newest change."""
 
     market_id: Id
 
@@ -101,8 +101,15 @@ async def leg(ctx: restate.Context, request: LegRepair) -> SentOn:
     return SentOn()
 
 
-@repair.handler(name="settlement", **takes(SettlementRepair))
-async def settlement(ctx: restate.Context, request: SettlementRepair) -> SentOn:
+@repair.handler(name="settlement", **takes(MarketRepair))
+async def settlement(ctx: restate.Context, request: MarketRepair) -> SentOn:
     """Start the run of a market's newest result again."""
     ctx.object_send(markets.resume_settlement, request.market_id, None)
+    return SentOn()
+
+
+@repair.handler(name="terms", **takes(MarketRepair))
+async def terms(ctx: restate.Context, request: MarketRepair) -> SentOn:
+    """Tell a market's books how it stands."""
+    ctx.object_send(markets.catch_up, request.market_id, None)
     return SentOn()

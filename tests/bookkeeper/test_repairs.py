@@ -120,6 +120,23 @@ def test_a_settlement_that_was_killed_is_named_with_all_its_bets_and_carried_out
     kept.system.eventually(lambda: account(kept, "wins")["cash"] == 1_500)
 
 
+def test_a_suspension_that_was_killed_before_the_books_heard_of_it_is_named_and_told(kept: Kept) -> None:
+    kept.deposit("suspended")
+    open_market(kept, "halted")
+    bet(kept, "suspended", "halted", "home", 1)
+    held = kept.system.query(
+        "select service_key from state where service_name = 'MarketBook' and service_key like 'halted:%'"
+    )
+    [row] = held
+    before = kept.system.state("MarketBook", row["service_key"])
+    kept.accepted("MarketService", "suspend", key="halted")
+    kept.system.plant("MarketBook", row["service_key"], before)  # as if the suspension had been killed in between
+
+    assert stranded(kept) == (4, [{"kind": "terms", "marketId": "halted"}])
+    assert "sent on: terms (marketId halted)" in mended(kept).stdout
+    assert json.loads(kept.system.state("MarketBook", row["service_key"])["book"])["terms"]["status"] == "suspended"
+
+
 def test_a_leg_without_a_bet_is_named_after_two_looks_and_given_back_and_others_are_not(kept: Kept) -> None:
     kept.deposit("legs")
     open_market(kept, "legs")
@@ -179,6 +196,7 @@ def test_the_command_that_is_told_mends_by_itself(kept: Kept) -> None:
         ("bet", {"userId": "nobody", "betId": "none"}),
         ("leg", {"marketId": "none", "book": 3, "page": 7, "userId": "nobody", "betId": "none"}),
         ("settlement", {"marketId": "none"}),
+        ("terms", {"marketId": "none"}),
     ],
 )
 def test_a_repair_of_what_there_is_not_changes_nothing(kept: Kept, handler: str, body: dict[str, Any]) -> None:
@@ -199,6 +217,7 @@ def test_a_repair_of_what_there_is_not_changes_nothing(kept: Kept, handler: str,
         ("leg", {"marketId": "m", "book": 16, "page": 0, "userId": "u", "betId": "b"}),
         ("leg", {"marketId": "m", "book": 0, "page": -1, "userId": "u", "betId": "b"}),
         ("settlement", {}),
+        ("terms", {"marketId": "a/b"}),
     ],
 )
 def test_a_repair_of_what_cannot_be_is_refused(kept: Kept, handler: str, body: dict[str, Any]) -> None:
