@@ -491,6 +491,15 @@ MUTANTS = [
         f"{DEADLOCK_TESTS}::test_every_wait_in_the_source_has_been_looked_at",
     ),
     Mutant(
+        "what was cancelled before its turn is taken for an answer",
+        "app/services/shell/shield.py",
+        """\
+-_STOPPED = {"cancelled", "canceled", "killed"}
++_STOPPED = {"cancelled", "killed"}
+""",
+        "tests/services/test_shield.py::test_only_what_restate_says_of_a_stop_is_one",
+    ),
+    Mutant(
         "a book is leased what others hold of the limit",
         MARKETS,
         """\

@@ -82,7 +82,7 @@ class Insisting(System):
 
 def was_stopped(response: httpx.Response) -> bool:
     """Whether the invocation that was to answer, or one that it called, was cancelled or killed."""
-    return response.status_code == 409 and response.json()["message"] in ("cancelled", "killed")
+    return response.status_code == 409 and response.json()["message"] in ("cancelled", "canceled", "killed")
 
 
 def _is_starting(response: httpx.Response) -> bool:

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from restate.exceptions import TerminalError
 
+from app.services.shell.shield import was_stopped
 from tests.helpers.deposits import cash, deposit, moved, request, status
 from tests.running import System
 
@@ -62,3 +64,37 @@ def test_look_ups_that_are_gone_before_they_began_go_on_when_the_deposit_is_repe
 
     betting.eventually(lambda: status(betting, body) == "failed")
     assert deposit(betting, body)["status"] == "failed"
+
+
+def test_one_that_is_cancelled_while_it_waits_for_its_turn_was_stopped_as_any_other(betting: System) -> None:
+    body = request("timeoutLost")
+    deposit(betting, body)
+    betting.eventually(lambda: running_look_ups(betting, body))
+    answers: list[httpx.Response] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(betting.call("DepositFollowUp", "cancel", key=str(body["depositId"])))
+    )
+    waiting.start()
+    for invocation in betting.eventually(lambda: queued(betting, body)):
+        end(betting, "cancel", invocation)
+    waiting.join()
+
+    told = answers[0].json()
+    assert was_stopped(TerminalError(told["message"], status_code=told["code"])), told
+
+
+def running_look_ups(betting: System, body: dict[str, object]) -> list[str]:
+    return of_follow_up(betting, body, "lookUp", "running")
+
+
+def queued(betting: System, body: dict[str, object]) -> list[str]:
+    return of_follow_up(betting, body, "cancel", "pending")
+
+
+def of_follow_up(betting: System, body: dict[str, object], handler: str, standing: str) -> list[str]:
+    sql = (
+        "select id from sys_invocation where target_service_name = 'DepositFollowUp'"
+        f" and target_service_key = '{body['depositId']}' and target_handler_name = '{handler}'"
+        f" and status = '{standing}'"
+    )
+    return [row["id"] for row in betting.query(sql)]

@@ -18,7 +18,8 @@ from restate.serde import BytesSerde
 
 T = TypeVar("T")
 
-_STOPPED = {"cancelled", "killed"}
+_STOPPED = {"cancelled", "canceled", "killed"}
+"""What Restate says of one that was running, of one that still waited for its turn, and of one that was killed."""
 
 
 def was_stopped(error: TerminalError) -> bool:
