@@ -162,8 +162,10 @@ MUTANTS = [
         "money is held for a withdrawal without a look at the funds",
         "app/domain/withdrawals.py",
         """\
--    refused = debit_refused(player, request.wallet_id) or funds_short(player.wallets[request.wallet_id], request.amount)
-+    refused = debit_refused(player, request.wallet_id)
+-    refused = refuse_debit(player, request.wallet_id) or refuse_short_funds(
+-        player.wallets[request.wallet_id], request.amount
+-    )
++    refused = refuse_debit(player, request.wallet_id)
 """,
         "tests/domain/test_withdrawals.py::test_a_refusal_gives_the_document_back_untouched",
     ),
@@ -242,7 +244,7 @@ MUTANTS = [
         "a stake is held without a look at the funds",
         BETS,
         """\
--        or funds_short(player.wallets[request.wallet_id], bet.total_stake)
+-        or refuse_short_funds(player.wallets[request.wallet_id], bet.total_stake)
 """,
         f"{BET_TESTS}::test_a_refusal_gives_the_document_back_untouched",
     ),

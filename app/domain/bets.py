@@ -24,13 +24,13 @@ from app.domain.player import (
     Decision,
     Player,
     WishStatus,
-    book,
-    debit_refused,
-    funds_short,
     open_bets,
+    post_entry,
+    refuse_debit,
+    refuse_short_funds,
 )
 from app.domain.policy import Policy
-from app.domain.protection import limit_reached, restricted
+from app.domain.protection import refuse_over_limit, refuse_restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use
 from app.domain.settlement import (
@@ -190,19 +190,19 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
     if (known := player.bets.get(request.bet_id)) is not None:
         return Decision(player, known if _content(known) == _content(bet) else id_reused("betId", request.bet_id))
     refused = (
-        _related_legs(request.legs)
-        or restricted(player, now)
-        or debit_refused(player, request.wallet_id)
-        or policy.not_accepted(currency)
-        or _too_many_open(player, policy)
-        or limit_reached(player, LimitKind.STAKE, bet.total_stake, currency, now, policy)
-        or limit_reached(player, LimitKind.LOSS, bet.total_stake, currency, now, policy)
-        or funds_short(player.wallets[request.wallet_id], bet.total_stake)
+        _refuse_related_legs(request.legs)
+        or refuse_restricted(player, now)
+        or refuse_debit(player, request.wallet_id)
+        or policy.refuse_currency(currency)
+        or _refuse_too_many_open(player, policy)
+        or refuse_over_limit(player, LimitKind.STAKE, bet.total_stake, currency, now, policy)
+        or refuse_over_limit(player, LimitKind.LOSS, bet.total_stake, currency, now, policy)
+        or refuse_short_funds(player.wallets[request.wallet_id], bet.total_stake)
     )
     if refused is not None:
         return Decision(player, refused)
     postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
-    after = book(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
+    after = post_entry(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
     use = Use(at=now, amount=bet.total_stake, currency=currency, reference=request.bet_id)
     after = _counted(_counted(after, LimitKind.STAKE, use), LimitKind.LOSS, use)
     return _with_bet(after, request.bet_id, bet, balance=after.wallets[request.wallet_id].balance)
@@ -244,7 +244,7 @@ def legs_to_reserve(player: Player, bet_id: str, bet: Bet) -> dict[str, ReserveL
     }
 
 
-def related_by_event(answers: Iterable[Accepted | Delayed]) -> Refused | None:
+def refuse_related_by_event(answers: Iterable[Accepted | Delayed]) -> Refused | None:
     """Refuse a bet of which two markets are on one event; a market that names none is on one of its own."""
     events = [answer.event_id for answer in answers if answer.event_id is not None]
     if len(set(events)) == len(events):
@@ -316,7 +316,7 @@ def accept_bet(
 
 def decide_restricted(player: Player, bet_id: str, now: datetime) -> Decision[Bet] | None:
     """Give the stake of a bet that waited back to a player who has taken a break or excluded themselves meanwhile."""
-    refused = restricted(player, now)
+    refused = refuse_restricted(player, now)
     return None if refused is None else release_stake(player, bet_id, refused, now)
 
 
@@ -334,7 +334,7 @@ def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) 
     if not bet.status.can_be_released:
         return Decision(player, bet)
     postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
-    after = book(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now)
+    after = post_entry(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now)
     taken_back = _uses(after, bet_id, lambda use: [])
     return _with_bet(
         after.changed(uses=taken_back), bet_id, bet, status=BetStatus.REFUSED, refused=refused, ended_at=now
@@ -359,7 +359,7 @@ def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
 def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:
     """The selections, by market, whose current prices a cash-out needs; none where it will not come to that."""
     bet = player.bets.get(bet_id)
-    if bet is None or bet.waits_for_cash_out or _cannot_cash_out(bet) is not None:
+    if bet is None or bet.waits_for_cash_out or _refuse_cash_out(bet) is not None:
         return {}
     return _undecided_selections(bet)
 
@@ -504,7 +504,7 @@ def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, no
     amount = _capped(player, bet, full, now)
     kind = Kind.BET_CASHED_OUT if status is BetStatus.CASHED_OUT else Kind.BET_SETTLED
     postings = total([move(Account.LOCKED, Account.HOUSE, bet.total_stake), move(Account.HOUSE, Account.CASH, amount)])
-    after = book(player, bet.wallet_id, kind, bet_id, postings, now)
+    after = post_entry(player, bet.wallet_id, kind, bet_id, postings, now)
     after = _returned(after, bet, amount, now)
     fields = {
         "status": status,
@@ -531,7 +531,7 @@ def _correct(player: Player, bet_id: str, bet: Bet, full: int, now: datetime) ->
     difference = amount - bet.returned
     if difference != 0:
         postings = move(Account.HOUSE, Account.CASH, difference)
-        player = book(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
+        player = post_entry(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
         player = _returned(player, bet, difference, now)
     return _with_bet(player, bet_id, bet, returned=amount, withheld=full - amount).player
 
@@ -547,7 +547,7 @@ def _worth(
     player: Player, bet: Bet, prices: Mapping[str, Price], min_amount: int | None, now: datetime, policy: Policy
 ) -> int | Refused:
     """What ending a bet now is worth before any maximum payout, or why it cannot be."""
-    if (refused := _cannot_cash_out(bet)) is not None:
+    if (refused := _refuse_cash_out(bet)) is not None:
         return refused
     undecided = _undecided(bet)
     if any(leg.market_id not in prices for leg in undecided):
@@ -673,19 +673,19 @@ def _content(bet: Bet) -> tuple[object, ...]:
     return bet.wallet_id, bet.stake, bet.system_size, bet.price_change, legs
 
 
-def _related_legs(legs: Sequence[AskedLeg]) -> Refused | None:
+def _refuse_related_legs(legs: Sequence[AskedLeg]) -> Refused | None:
     if len({leg.market_id for leg in legs}) == len(legs):
         return None
     return Refused(reason=Refusal.RELATED_LEGS, message="legs: two of them are on one market")
 
 
-def _too_many_open(player: Player, policy: Policy) -> Refused | None:
+def _refuse_too_many_open(player: Player, policy: Policy) -> Refused | None:
     if open_bets(player) < policy.max_open_bets:
         return None
     return Refused(reason=Refusal.TOO_MANY_OPEN_BETS, message=f"at most {policy.max_open_bets} bets can be open")
 
 
-def _cannot_cash_out(bet: Bet) -> Refused | None:
+def _refuse_cash_out(bet: Bet) -> Refused | None:
     if bet.status is not BetStatus.OPEN:
         return Refused(reason=Refusal.BET_NOT_OPEN, message=f"this bet is {bet.status.value}")
     if bet.lines > 1:

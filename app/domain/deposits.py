@@ -7,9 +7,9 @@ from datetime import datetime
 from app.domain.currency import money
 from app.domain.model import Moment, Wire
 from app.domain.payments import EventStatus
-from app.domain.player import Decision, Deposit, Player, book, message
+from app.domain.player import Decision, Deposit, Player, message, post_entry
 from app.domain.policy import Policy, method_name
-from app.domain.protection import limit_reached, restricted
+from app.domain.protection import refuse_over_limit, refuse_restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use
 from app.domain.wallet import Account, Kind, Wallet, move
@@ -69,12 +69,12 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
         same = _same_content(known, deposit, request.currency)
         return Decision(player, known if same else id_reused("depositId", request.deposit_id))
     refused = (
-        restricted(player, request.now)
-        or _currency_refused(held_currency, currency)
-        or policy.not_accepted(currency)
-        or _wallets_refused(player, request.wallet_id)
-        or _method_refused(request.payment_method, policy)
-        or limit_reached(player, LimitKind.DEPOSIT, request.amount, currency, request.now, policy)
+        refuse_restricted(player, request.now)
+        or _refuse_other_currency(held_currency, currency)
+        or policy.refuse_currency(currency)
+        or _refuse_wallet(player, request.wallet_id)
+        or _refuse_method(request.payment_method, policy)
+        or refuse_over_limit(player, LimitKind.DEPOSIT, request.amount, currency, request.now, policy)
     )
     if refused is not None:
         return Decision(player, refused)
@@ -102,7 +102,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     )
     assert opened.wallets[wallet_id].currency == deposit.currency, "a wallet has one currency"
     postings = move(Account.PROVIDER, Account.CASH, deposit.amount)
-    after = book(opened, wallet_id, Kind.DEPOSIT, request.deposit_id, postings, request.now)
+    after = post_entry(opened, wallet_id, Kind.DEPOSIT, request.deposit_id, postings, request.now)
     changes = {"status": "credited", "balance": after.wallets[wallet_id].balance}
     credited = deposit.model_copy(
         update=changes | ({"credited_to": wallet_id} if wallet_id != deposit.wallet_id else {})
@@ -118,7 +118,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
         "Your deposit has arrived",
         f"We have credited {money(deposit.amount, deposit.currency)} to your wallet {wallet_id}.",
     )
-    if request.waited_for_customer and restricted(player, request.now) is not None:
+    if request.waited_for_customer and refuse_restricted(player, request.now) is not None:
         refund = {**credited.events, f"{EventStatus.REFUNDED}:": EventStatus.REFUNDED}
         credited = credited.model_copy(update={"events": refund, "refund_due": True})
         after = after.changed(deposits={**after.deposits, request.deposit_id: credited})
@@ -167,8 +167,8 @@ def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: dat
     if wanted is None:
         kind, postings = Kind.CHARGEBACK_REVERSED, move(Account.PROVIDER, Account.CASH, deposit.amount)
     else:
-        kind, postings = _BOOKED[wanted], move(Account.CASH, Account.PROVIDER, deposit.amount)
-    after = book(player, wallet_id, kind, deposit_id, postings, now)
+        kind, postings = _TAKEN_BACK_AS[wanted], move(Account.CASH, Account.PROVIDER, deposit.amount)
+    after = post_entry(player, wallet_id, kind, deposit_id, postings, now)
     times = deposit.times_taken_back + (wanted is not None)
     changed = deposit.model_copy(update={"taken_back": wanted, "times_taken_back": times})
     after = after.changed(deposits={**after.deposits, deposit_id: changed})
@@ -193,7 +193,7 @@ def _taken_back(deposit: Deposit) -> str | None:
     return None
 
 
-_BOOKED = {"refunded": Kind.DEPOSIT_REFUNDED, "chargedBack": Kind.DEPOSIT_CHARGED_BACK}
+_TAKEN_BACK_AS = {"refunded": Kind.DEPOSIT_REFUNDED, "chargedBack": Kind.DEPOSIT_CHARGED_BACK}
 _TOLD = {
     Kind.DEPOSIT_REFUNDED: (
         "Your deposit was refunded",
@@ -269,7 +269,7 @@ def _wallet_for(player: Player, deposit: Deposit) -> str:
     return wallet_id
 
 
-def _wallets_refused(player: Player, wallet_id: str) -> Refused | None:
+def _refuse_wallet(player: Player, wallet_id: str) -> Refused | None:
     wallets = {*player.wallets, *(deposit.wallet_id for deposit in _reserved(player))}
     if wallet_id in wallets or len(wallets) < MAX_WALLETS:
         return None
@@ -291,7 +291,7 @@ def _same_content(known: Deposit, asked: Deposit, currency: str | None) -> bool:
     return known.model_dump(include=content) == asked.model_dump(include=content)
 
 
-def _currency_refused(held: str | None, currency: str) -> Refused | None:
+def _refuse_other_currency(held: str | None, currency: str) -> Refused | None:
     if held is None or held == currency:
         return None
     return Refused(
@@ -301,7 +301,7 @@ def _currency_refused(held: str | None, currency: str) -> Refused | None:
     )
 
 
-def _method_refused(payment_method: str, policy: Policy) -> Refused | None:
+def _refuse_method(payment_method: str, policy: Policy) -> Refused | None:
     if not policy.payment_methods or method_name(payment_method) in policy.payment_methods:
         return None
     return Refused(reason=Refusal.METHOD_NOT_ALLOWED, message=f"paymentMethod: {payment_method} is not taken here")

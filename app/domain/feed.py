@@ -135,7 +135,7 @@ def arrived(feed: Feed, origin: Origin | None) -> Feed:
     return counted.model_copy(update={"places": {**kept, _place(origin): origin}})
 
 
-def overtaken(feed: Feed, record: Record, number: int) -> Refused | None:
+def refuse_overtaken(feed: Feed, record: Record, number: int) -> Refused | None:
     """Refuse to apply a record after a newer one to the same."""
     newer = sorted(aspect for aspect in record.aspects if feed.newest.get(aspect, 0) > number)
     if not newer:

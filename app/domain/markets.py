@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 from app.domain.archive import HASH_LENGTH, hash_of
 from app.domain.exposure import Shape
 from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, KnownId, Moment, State, Wire
-from app.domain.odds import Price, PriceChange, taken
+from app.domain.odds import Price, PriceChange, price_taken
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.settlement import MAX_DEDUCTION, Result, SelectionOutcome
 
@@ -496,7 +496,7 @@ def without_remains(book: Book, turned: BetPage, request: ReserveLeg) -> tuple[B
 def _is_for(known: Reserved, request: ReserveLeg) -> bool:
     return (
         known.selection_id == request.selection_id
-        and taken(request.price, known.price, request.price_change) is not None
+        and price_taken(request.price, known.price, request.price_change) is not None
         and known.exposure in {request.exposure(known.price), request.least_exposure(known.price)}
     )
 
@@ -639,14 +639,14 @@ class MarketView(Wire):
 
 def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
     """A market with what its books have taken."""
-    taken_by = list(extents)
+    shards = list(extents)
     return MarketView(
         market_id=market_id,
         name=market.opened.name,
         status=market.status,
         prices=market.prices,
-        bets=sum(book.bets for book in taken_by),
-        liability={name: sum(book.used.get(name, 0) for book in taken_by) for name in market.prices},
+        bets=sum(book.bets for book in shards),
+        liability={name: sum(book.used.get(name, 0) for book in shards) for name in market.prices},
         result_version=market.result_version,
         currency=market.currency,
         event_id=market.opened.event_id,
@@ -684,7 +684,7 @@ def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
         return _unknown_selection(request.selection_id)
     if terms.is_withdrawn(request.selection_id):
         return _selection_withdrawn(request.selection_id)
-    price = taken(request.price, current, request.price_change)
+    price = price_taken(request.price, current, request.price_change)
     if price is None:
         return Refused(
             reason=Refusal.PRICE_CHANGED,
@@ -697,14 +697,14 @@ def _acceptable(terms: Terms, request: ReserveLeg) -> Price | Delayed | Refused:
             message=f"this market takes bets in {terms.currency}, not in {request.currency}",
             metadata={"currency": str(terms.currency)},
         )
-    if (refused := _stake_too_high(terms, request)) is not None:
+    if (refused := _refuse_stake(terms, request)) is not None:
         return refused
     if terms.bet_delay_seconds > 0 and not request.delayed:
         return Delayed(seconds=terms.bet_delay_seconds, event_id=terms.event_id)
     return price
 
 
-def _stake_too_high(terms: Terms, request: ReserveLeg) -> Refused | None:
+def _refuse_stake(terms: Terms, request: ReserveLeg) -> Refused | None:
     if terms.max_stake is not None and request.stake > terms.max_stake:
         return Refused(
             reason=Refusal.STAKE_TOO_HIGH,

@@ -64,7 +64,7 @@ def _known(value: str) -> Price:
     return Price.of(value)
 
 
-def taken(asked: Price, current: Price, change: PriceChange) -> Price | None:
+def price_taken(asked: Price, current: Price, change: PriceChange) -> Price | None:
     """The price a player bets at, or None where the player would rather not bet."""
     willing = {
         PriceChange.NONE: current == asked,

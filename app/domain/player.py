@@ -232,7 +232,7 @@ class Decision(Generic[Outcome]):
     messages: tuple[Message, ...] = ()
 
 
-def book(player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime) -> Player:
+def post_entry(player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime) -> Player:
     """Enter a movement into a wallet's book and the statement."""
     wallet = post(player.wallets[wallet_id], postings)
     entry = Entry(
@@ -252,7 +252,7 @@ def in_debt(player: Player) -> bool:
     return any(wallet.cash < 0 for wallet in player.wallets.values())
 
 
-def debit_refused(player: Player, wallet_id: str) -> Refused | None:
+def refuse_debit(player: Player, wallet_id: str) -> Refused | None:
     """Refuse to take from a wallet that there is not, or from a player in debt."""
     if wallet_id not in player.wallets:
         return Refused(reason=Refusal.UNKNOWN_WALLET, message=f"walletId: there is no wallet {wallet_id}")
@@ -261,7 +261,7 @@ def debit_refused(player: Player, wallet_id: str) -> Refused | None:
     return None
 
 
-def funds_short(wallet: Wallet, amount: int) -> Refused | None:
+def refuse_short_funds(wallet: Wallet, amount: int) -> Refused | None:
     """Refuse to take more than the cash."""
     if amount <= wallet.cash:
         return None

@@ -39,7 +39,7 @@ class Policy(Wire):
         needed = (self.default_weekly_deposit_limit, self.review_threshold, self.max_payout)
         return all(amounts.of(currency) is not None for amounts in needed)
 
-    def not_accepted(self, currency: str) -> Refused | None:
+    def refuse_currency(self, currency: str) -> Refused | None:
         """Refuse a currency that the operator has not named."""
         if self.accepts(currency):
             return None

@@ -72,7 +72,7 @@ def limit_of(player: Player, which: WhichLimit, policy: Policy) -> Limit:
     )
 
 
-def limit_reached(
+def refuse_over_limit(
     player: Player, kind: LimitKind, amount: int, currency: str, now: datetime, policy: Policy
 ) -> Refused | None:
     """Refuse an amount that any limit of this kind in its currency does not let through, naming the tightest."""
@@ -130,7 +130,7 @@ def _currencies(player: Player, policy: Policy) -> list[str]:
 def set_limit(player: Player, request: SetLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
     """Cut a limit at once, or ask for a raise."""
     currency = _currency(request, policy)
-    if currency not in _currencies(player, policy) and (refused := policy.not_accepted(currency)) is not None:
+    if currency not in _currencies(player, policy) and (refused := policy.refuse_currency(currency)) is not None:
         return Decision(player, refused)
     limit = limit_of(player, request, policy)
     changed = change_limit(limit, request.amount, now, policy.raise_cooling_off, policy.raise_confirm)
@@ -147,7 +147,7 @@ def cancel_limit_change(player: Player, request: WhichLimit, now: datetime, poli
     return _limit_decision(player, request, cancel_change(limit_of(player, request, policy)), now, policy)
 
 
-def restricted(player: Player, now: datetime) -> Refused | None:
+def refuse_restricted(player: Player, now: datetime) -> Refused | None:
     """Refuse what a restricted player may not do."""
     if player.restriction is None or not player.restriction.blocks(now):
         return None

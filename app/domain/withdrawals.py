@@ -12,7 +12,17 @@ from app.domain.currency import money
 from app.domain.follow_up import Patience
 from app.domain.model import Moment, State, Wire
 from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus, PayoutRequest
-from app.domain.player import Decision, Player, Review, Verdict, Withdrawal, book, debit_refused, funds_short, message
+from app.domain.player import (
+    Decision,
+    Player,
+    Review,
+    Verdict,
+    Withdrawal,
+    message,
+    post_entry,
+    refuse_debit,
+    refuse_short_funds,
+)
 from app.domain.policy import Policy
 from app.domain.refusals import id_reused
 from app.domain.wallet import Account, Kind, move
@@ -176,7 +186,9 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
         if (known.wallet_id, known.amount, known.destination) == content:
             return Decision(player, known)
         return Decision(player, id_reused("withdrawalId", request.withdrawal_id))
-    refused = debit_refused(player, request.wallet_id) or funds_short(player.wallets[request.wallet_id], request.amount)
+    refused = refuse_debit(player, request.wallet_id) or refuse_short_funds(
+        player.wallets[request.wallet_id], request.amount
+    )
     if refused is not None:
         return Decision(player, refused)
     currency = player.wallets[request.wallet_id].currency
@@ -190,7 +202,7 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
         in_review=threshold is None or request.amount >= threshold,
     )
     postings = move(Account.CASH, Account.PENDING_OUT, request.amount)
-    after = book(player, request.wallet_id, Kind.WITHDRAWAL_HELD, request.withdrawal_id, postings, request.now)
+    after = post_entry(player, request.wallet_id, Kind.WITHDRAWAL_HELD, request.withdrawal_id, postings, request.now)
     held = {**after.withdrawals, request.withdrawal_id: withdrawal}
     return Decision(after.changed(withdrawals=held), withdrawal)
 
@@ -262,7 +274,7 @@ def _end(
 ) -> tuple[Player, Withdrawal]:
     withdrawal = player.withdrawals[request.withdrawal_id]
     postings = move(source, target, withdrawal.amount)
-    after = book(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
+    after = post_entry(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
     assert after.wallets[withdrawal.wallet_id].on(Account.PENDING_OUT) >= 0, "more went out than was held"
     review = request.review if withdrawal.review is None else withdrawal.review
     ended = withdrawal.model_copy(update={"status": status, "review": review})

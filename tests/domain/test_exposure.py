@@ -24,7 +24,7 @@ from app.domain.bets import (
     legs_to_count,
     legs_to_expose,
     legs_to_reserve,
-    related_by_event,
+    refuse_related_by_event,
 )
 from app.domain.markets import (
     Accepted,
@@ -341,7 +341,7 @@ def reserved(house: House, request: PlaceBet) -> Mapping[str, ReserveLeg]:
 def test_two_markets_of_one_event_are_related(events: list[str | None], related: bool) -> None:
     accepted = [Accepted(price=Price.of("2"), page=0, event_id=event) for event in events]
 
-    refused = related_by_event([accepted[0], Delayed(seconds=1, event_id=events[-1]), *accepted[1:-1]])
+    refused = refuse_related_by_event([accepted[0], Delayed(seconds=1, event_id=events[-1]), *accepted[1:-1]])
 
     assert (refused is not None and refused.reason is Refusal.RELATED_LEGS) == related
 

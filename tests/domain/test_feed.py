@@ -18,8 +18,8 @@ from app.domain.feed import (
     applied,
     arrived,
     origin_of,
-    overtaken,
     read_record,
+    refuse_overtaken,
     was_read,
 )
 from app.domain.refusals import Refusal, Refused
@@ -182,7 +182,7 @@ def test_a_record_tried_again_never_undoes_a_newer_one(done: Steps, retried: Rec
     for newer, number in done:
         feed = applied(feed, newer, number)
 
-    refused = overtaken(feed, retried, 1)
+    refused = refuse_overtaken(feed, retried, 1)
 
     if expected is None:
         assert refused is None
@@ -209,7 +209,7 @@ def test_prices_end_as_the_newest_in_whatever_order_parked_ones_are_retried(
             parked.append((selection, feed.records))
     random.shuffle(parked)
     for selection, number in parked:
-        if overtaken(feed, prices(selection), number) is None:
+        if refuse_overtaken(feed, prices(selection), number) is None:
             feed, current[selection] = applied(feed, prices(selection), number), number
 
     newest: dict[str, int] = {}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.domain.model import Wire
-from app.domain.odds import HIGHEST, LOWEST, Price, PriceChange, taken
+from app.domain.odds import HIGHEST, LOWEST, Price, PriceChange, price_taken
 
 
 class Offer(Wire):
@@ -100,6 +100,6 @@ def test_a_price_has_a_json_schema(mode) -> None:  # type: ignore[no-untyped-def
     ],
 )
 def test_a_player_takes_what_the_player_said(current: str, change: PriceChange, expected: str | None) -> None:
-    price = taken(Price.of("2.00"), Price.of(current), change)
+    price = price_taken(Price.of("2.00"), Price.of(current), change)
 
     assert price == (None if expected is None else Price.of(expected))

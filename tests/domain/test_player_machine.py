@@ -26,7 +26,7 @@ from app.domain.protection import (
     WhichLimit,
     confirm_limit,
     limit_of,
-    restricted,
+    refuse_restricted,
     self_exclude,
     set_limit,
     take_break,
@@ -86,7 +86,7 @@ class PlayerMachine(RuleBasedStateMachine):
     @rule(name=ids, amount=amounts, wallet=wallet_ids)
     def a_deposit_is_asked_for(self, name: str, amount: int, wallet: str) -> None:
         known = name in self.player.deposits
-        blocked = restricted(self.player, self.now)
+        blocked = refuse_restricted(self.player, self.now)
         accepted = self.take(reserve_deposit(self.player, reserve(name, amount, self.now, wallet_id=wallet), POLICY))
         if accepted and not known:
             assert blocked is None

@@ -13,8 +13,8 @@ from app.domain.protection import (
     cancel_limit_change,
     confirm_limit,
     limit_of,
+    refuse_restricted,
     reinstate_player,
-    restricted,
     self_exclude,
     set_limit,
     take_break,
@@ -142,8 +142,8 @@ def test_a_restriction_is_never_shortened(first, second, refused) -> None:  # ty
 def test_a_break_ends_by_itself() -> None:
     document = take_break(player(), 1, START).player
 
-    assert restricted(document, START + timedelta(hours=23)) is not None
-    assert restricted(document, START + timedelta(hours=24)) is None
+    assert refuse_restricted(document, START + timedelta(hours=23)) is not None
+    assert refuse_restricted(document, START + timedelta(hours=24)) is None
 
 
 def test_after_a_self_exclusion_only_a_reinstatement_a_day_old_lets_the_player_back() -> None:
@@ -151,11 +151,11 @@ def test_after_a_self_exclusion_only_a_reinstatement_a_day_old_lets_the_player_b
     end = datetime(2026, 7, 1, tzinfo=UTC)
 
     assert reason(reinstate_player(document, end - timedelta(seconds=1), POLICY).outcome) is Refusal.IRREVOCABLE
-    assert restricted(document, end + timedelta(days=100)) is not None
+    assert refuse_restricted(document, end + timedelta(days=100)) is not None
     back = reinstate_player(document, end, POLICY).player
-    assert restricted(back, end + timedelta(hours=23)) is not None
+    assert refuse_restricted(back, end + timedelta(hours=23)) is not None
     assert reinstate_player(back, end + timedelta(hours=23), POLICY).player is back
-    assert restricted(back, end + timedelta(hours=24)) is None
+    assert refuse_restricted(back, end + timedelta(hours=24)) is None
 
 
 @pytest.mark.parametrize(

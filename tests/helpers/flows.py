@@ -13,7 +13,7 @@ def movements(customer: Customer) -> list[tuple[str, int]]:
     return [(entry["kind"], entry["amount"]) for entry in page["entries"][1:]]
 
 
-def taken(game: Game) -> tuple[int, int]:
+def bets_and_liability(game: Game) -> tuple[int, int]:
     """How many bets the market has, and what the house loses if home wins."""
     view = game.does("get")
     assert view["liability"]["away"] == 0
@@ -30,7 +30,7 @@ def a_suspension(betting: System) -> Iterator[None]:
     assert refused(customer.bets(game.home(), status=409)) == "market_suspended"
     assert refused(customer.does("cashOut", {"betId": placed["betId"]}, 409)) == "cash_out_unavailable"
     assert customer.money == (9_000, 1_000)
-    assert taken(game) == (1, 1_500)
+    assert bets_and_liability(game) == (1, 1_500)
 
 
 def a_settlement(betting: System) -> Iterator[None]:
@@ -44,7 +44,7 @@ def a_settlement(betting: System) -> Iterator[None]:
     assert customer.bet(placed)["returned"] == 2_500
     assert movements(customer) == [("stakeHeld", -1_000), ("betSettled", 2_500)]
     assert customer.money == (11_500, 0)
-    assert taken(game) == (1, 1_500)
+    assert bets_and_liability(game) == (1, 1_500)
     assert game.does("get")["status"] == "settled"
 
 

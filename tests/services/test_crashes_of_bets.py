@@ -13,7 +13,7 @@ from rich.console import Console
 
 from app.domain.markets import PAGE_SIZE
 from tests.helpers.bets import Customer, Game, refused
-from tests.helpers.flows import a_correction, a_settlement, a_suspension, movements, taken
+from tests.helpers.flows import a_correction, a_settlement, a_suspension, bets_and_liability, movements
 from tests.running import System
 from tests.services.crash_matrix import Crashing, Flow, matrix
 
@@ -28,7 +28,7 @@ def a_single(betting: System) -> Iterator[None]:
     assert customer.bet(placed)["status"] == "open"
     assert movements(customer) == [("stakeHeld", -1_000)]
     assert customer.money == (9_000, 1_000)
-    assert taken(game) == (1, 1_500)
+    assert bets_and_liability(game) == (1, 1_500)
 
 
 def a_double_that_one_market_refuses(betting: System) -> Iterator[None]:
@@ -42,7 +42,7 @@ def a_double_that_one_market_refuses(betting: System) -> Iterator[None]:
     assert customer.does("listBets") == {"bets": []}
     assert movements(customer) == []
     assert customer.money == (10_000, 0)
-    assert (taken(takes), taken(refuses)) == ((0, 0), (0, 0))
+    assert (bets_and_liability(takes), bets_and_liability(refuses)) == ((0, 0), (0, 0))
 
 
 def a_bet_in_play(betting: System) -> Iterator[None]:
@@ -54,7 +54,7 @@ def a_bet_in_play(betting: System) -> Iterator[None]:
     betting.eventually(lambda: customer.bet(placed)["status"] == "open")
     assert movements(customer) == [("stakeHeld", -1_000)]
     assert customer.money == (9_000, 1_000)
-    assert taken(game) == (1, 1_500)
+    assert bets_and_liability(game) == (1, 1_500)
 
 
 def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
@@ -67,7 +67,7 @@ def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
 
     assert movements(customer) == [("stakeHeld", -1_000), ("stakeReturned", 1_000)]
     assert customer.money == (10_000, 0)
-    assert (taken(quick), taken(slow)) == ((0, 0), (0, 0))
+    assert (bets_and_liability(quick), bets_and_liability(slow)) == ((0, 0), (0, 0))
 
 
 def a_cash_out(betting: System) -> Iterator[None]:
@@ -82,7 +82,7 @@ def a_cash_out(betting: System) -> Iterator[None]:
     assert customer.bet(placed)["status"] == "cashedOut"
     assert movements(customer) == [("stakeHeld", -1_000), ("betCashedOut", 1_900)]
     assert customer.money == (10_900, 0)
-    betting.eventually(lambda: taken(game) == (1, 0))
+    betting.eventually(lambda: bets_and_liability(game) == (1, 0))
 
 
 def a_double_refused_on_a_page_that_it_filled(betting: System) -> Iterator[None]:
@@ -95,7 +95,7 @@ def a_double_refused_on_a_page_that_it_filled(betting: System) -> Iterator[None]
     customer.bets(full.home(), refuses.home(), status=409)
 
     customer.bets(full.home(), stake=10)
-    assert taken(full) == (PAGE_SIZE, PAGE_SIZE * 15)
+    assert bets_and_liability(full) == (PAGE_SIZE, PAGE_SIZE * 15)
     assert full.ends("won") == {"bets": PAGE_SIZE, "settled": PAGE_SIZE, "paid": PAGE_SIZE * 25, "done": True}
     assert customer.money == (10_000 + PAGE_SIZE * 15, 0)
     assert customer.does("getStatement")["pages"] == -(-(1 + 2 * PAGE_SIZE) // 50)
@@ -109,7 +109,7 @@ def a_double(betting: System) -> Iterator[None]:
 
     assert customer.bet(placed)["status"] == "open"
     assert customer.money == (9_000, 1_000)
-    betting.eventually(lambda: [taken(game) for game in games] == [(1, 5_250), (1, 5_250)])
+    betting.eventually(lambda: [bets_and_liability(game) for game in games] == [(1, 5_250), (1, 5_250)])
 
 
 def a_bet_in_play_that_is_asked_for_again(betting: System) -> Iterator[None]:
@@ -124,7 +124,7 @@ def a_bet_in_play_that_is_asked_for_again(betting: System) -> Iterator[None]:
     betting.eventually(decided)
     assert movements(customer) == [("stakeHeld", -1_000)]
     assert customer.money == (9_000, 1_000)
-    betting.eventually(lambda: taken(game) == (1, 1_500))
+    betting.eventually(lambda: bets_and_liability(game) == (1, 1_500))
 
 
 def a_cash_out_that_is_asked_for_again(betting: System) -> Iterator[None]:
@@ -136,7 +136,7 @@ def a_cash_out_that_is_asked_for_again(betting: System) -> Iterator[None]:
 
     def freed() -> bool:
         paid = customer.does("cashOut", {"betId": placed["betId"]})
-        return (paid["amount"], taken(game), taken(quiet)) == (1_900, (1, 0), (1, 0))
+        return (paid["amount"], bets_and_liability(game), bets_and_liability(quiet)) == (1_900, (1, 0), (1, 0))
 
     betting.eventually(freed)
     assert movements(customer) == [("stakeHeld", -1_000), ("betCashedOut", 1_900)]
@@ -152,7 +152,7 @@ def a_cash_out_in_play(betting: System) -> Iterator[None]:
 
     def paid() -> bool:
         answer = customer.does("cashOut", {"betId": placed["betId"]})
-        return answer["status"] == "cashedOut" and taken(game) == (1, 0)
+        return answer["status"] == "cashedOut" and bets_and_liability(game) == (1, 0)
 
     betting.eventually(paid)
     assert movements(customer) == [("stakeHeld", -1_000), ("betCashedOut", 1_900)]

@@ -130,7 +130,7 @@ async def _apply(ctx: restate.ObjectContext, feed: Feed, body: bytes, number: in
     record = rules.read_record(body, REQUESTS)
     if isinstance(record, Refused):
         return feed, _rejection(record)
-    if (refused := rules.overtaken(feed, record, number)) is not None:
+    if (refused := rules.refuse_overtaken(feed, record, number)) is not None:
         return feed, _rejection(refused)
     if (rejection := await _ask_market(ctx, record)) is not None:
         return feed, rejection

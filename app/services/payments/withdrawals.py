@@ -89,7 +89,7 @@ async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Withdrawa
 
 
 @withdrawal_workflow.handler(name="taken", ingress_private=True)
-async def taken(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
+async def claimed_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
     """What the version before calls to learn whose the id is; `claim` cannot wait in vain."""
     return await ctx.promise("taken", serde=_ORDER).value()
 

@@ -77,7 +77,7 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
         now = moment(await started)
         held = bets.hold_stake(before, request, now, policy)
         assert isinstance(held.outcome, Bet), "what was asked of the markets is held"
-        answer = await reservations.taken(ctx, asked)
+        answer = await reservations.reserved_or_refused(ctx, asked)
         if isinstance(answer, Refused):
             refuse(answer)
         if isinstance(answer, Delayed):
@@ -190,7 +190,7 @@ async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
         return
     asked = reservations.ask(ctx, before, bet_id, bet)
     async with reservations.none_left_behind(ctx, asked):
-        answer = await reservations.taken(ctx, asked)
+        answer = await reservations.reserved_or_refused(ctx, asked)
         assert not isinstance(answer, Delayed), "a market lets a bet wait once"
         if isinstance(answer, Refused):
             decision = bets.release_stake(before, bet_id, answer, now)

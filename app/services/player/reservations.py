@@ -66,13 +66,13 @@ async def none_left_behind(ctx: restate.ObjectContext, asked: Asked) -> AsyncIte
         raise
 
 
-async def taken(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Accepted] | Delayed | Refused:
+async def reserved_or_refused(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Accepted] | Delayed | Refused:
     """What each market took if all accept; else the first refusal, or the longest delay, and no leg is reserved."""
     answers = {market_id: await answer for market_id, answer in asked.answers.items()}
     accepted = {name: answer.value for name, answer in answers.items() if isinstance(answer.value, Accepted)}
     delays = [answer.value for answer in answers.values() if isinstance(answer.value, Delayed)]
     refused = next((answer.refused for answer in answers.values() if answer.refused is not None), None)
-    refused = refused or bets.related_by_event([*accepted.values(), *delays])
+    refused = refused or bets.refuse_related_by_event([*accepted.values(), *delays])
     if refused is None and not delays:
         refused = await _expose(ctx, bets.legs_to_expose(asked.user_id, asked.bet_id, asked.bet, accepted))
     if refused is None and not delays:
