@@ -161,8 +161,12 @@ def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: dat
     """
     player, deposit = decision.player, decision.player.deposits[deposit_id]
     wanted = _taken_back(deposit)
-    if deposit.status != "credited" or (wanted is None) == (deposit.taken_back is None):
+    if deposit.status != "credited" or wanted == deposit.taken_back:
         return decision
+    if wanted is not None and deposit.taken_back is not None:  # it is with the customer already: only the name is new
+        renamed = deposit.model_copy(update={"taken_back": wanted})
+        after = player.changed(deposits={**player.deposits, deposit_id: renamed})
+        return Decision(after, renamed, decision.messages)
     wallet_id = deposit.credited_to or deposit.wallet_id
     if wanted is None:
         kind, postings = Kind.CHARGEBACK_REVERSED, move(Account.PROVIDER, Account.CASH, deposit.amount)

@@ -29,7 +29,9 @@ class UnknownEvent:
 
 class _Labelled(Wire):
     kind: str | None = None
-    status: str | None = None
+    status: Any = None
+    type: Any = None
+    """What many providers call the kind; we do not, so an event that has nothing else is of none that we know."""
 
 
 def read_event(body: bytes) -> PaymentEvent | UnknownEvent | Refused:
@@ -65,7 +67,9 @@ def _unknown(labels: _Labelled) -> UnknownEvent | None:
     kind, status = labels.kind, labels.status
     if kind is not None and kind not in list(EventKind):
         return UnknownEvent(kind)
-    if status is None:
+    if status is None and kind is None and isinstance(labels.type, str):
+        return UnknownEvent(labels.type)
+    if not isinstance(status, str):
         return None
     others = CHARGE_EVENTS if kind == EventKind.PAYOUT else PAYOUT_EVENTS if kind == EventKind.CHARGE else ()
     if status not in list(EventStatus) or status in others:

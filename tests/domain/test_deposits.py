@@ -253,6 +253,7 @@ def test_events_in_any_order_and_however_often_come_to_the_same_end(steps, rando
     one, same = after(steps), after(other)
 
     assert sum(amount for _, amount in entries(one)) == sum(amount for _, amount in entries(same))
+    assert one.deposits["d-1"].taken_back == same.deposits["d-1"].taken_back
     for document in (one, same):
         assert sum(amount for _, amount in entries(document)) in (0, 100)
         assert audit(document).balanced

@@ -80,6 +80,8 @@ def test_no_bytes_raise(content: bytes) -> None:
         ({"kind": "charge", "status": "paid"}, "paid"),
         ({"kind": "payout", "status": "chargeback"}, "chargeback"),
         ({"status": "actionRequired"}, "actionRequired"),
+        ({"kind": "dispute", "status": {"code": 7}}, "dispute"),
+        ({"type": "customer.updated", "status": None, "data": {}}, "customer.updated"),
         ({"kind": "balance", "amount": "a lot", "userId": None}, "balance"),
     ],
 )

@@ -13,13 +13,15 @@ from tests.helpers.withdrawals import at_the_provider, balance, paid_out, rich, 
 from tests.running import WEBHOOK_SECRET, System
 
 
-def tell(betting: System, player: dict[str, object], name: str, said: str, amount: int = 300) -> None:
+def tell(
+    betting: System, player: dict[str, object], name: str, said: str, amount: int = 300, answered: int = 200
+) -> None:
     """Send a signed event of our own making."""
     content = {"userId": player["userId"], "walletId": player["walletId"], "amount": amount, "currency": "EUR"}
     body = json.dumps({"reference": name, "status": said, "kind": "payout", **content}).encode()
     headers = {HEADER: sign(WEBHOOK_SECRET, body, datetime.now(UTC)), "content-type": "application/json"}
     answer = betting.post_raw("PaymentService/webhook", body, headers)
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == answered, answer.text
 
 
 def kinds(betting: System, player: dict[str, object]) -> list[str]:
@@ -94,13 +96,14 @@ def test_a_refusal_is_looked_up_before_the_money_goes_back(betting: System) -> N
     assert balance(betting, player) == (1_000, 0)
 
 
-def test_an_event_of_another_amount_or_another_player_moves_nothing(betting: System) -> None:
+def test_an_event_of_another_amount_or_another_player_is_refused_and_moves_nothing(betting: System) -> None:
     player, other = rich(betting), rich(betting)
     name = withdraw(betting, player)["withdrawalId"]
     betting.eventually(lambda: status(betting, name) == "paid")
 
-    tell(betting, player, name, "sentBack", amount=299)
-    tell(betting, other, name, "sentBack")
+    tell(betting, player, name, "sentBack", amount=299, answered=400)
+    tell(betting, other, name, "sentBack", answered=400)
+    tell(betting, other, f"not-ours.{name}", "sentBack")
     tell(betting, player, name, "paid")
 
     assert balance(betting, player) == (700, 0)

@@ -16,7 +16,7 @@ from app.domain.player import Deposit
 from app.domain.provider_events import is_of_payout, of_payout
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.wallet import Balance
-from app.domain.withdrawals import HoldWithdrawal, WithdrawalOrder
+from app.domain.withdrawals import HoldWithdrawal, WithdrawalOrder, about_this_payout
 from app.services.payments import follow_up as deposit_follow_up
 from app.services.payments import provider_calls, withdrawal_follow_up, withdrawals
 from app.services.payments.provider_events import Received, verified
@@ -27,7 +27,13 @@ from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
 from app.services.shell.shield import all_ended, was_stopped
-from app.services.shell.wire import ANY, SparseBody, refuse, takes
+from app.services.shell.wire import (
+    ANY,
+    SparseBody,
+    invalid,
+    refuse,
+    takes,
+)
 
 payments = restate.Service("PaymentService", invocation_context_managers=[observed, requests_checked])
 
@@ -163,6 +169,8 @@ async def webhook(ctx: restate.Context, body: bytes) -> Received:
         return Received()
     if await _is_payout(ctx, event):
         ctx.object_send(withdrawal_follow_up.hear, event.reference, of_payout(event))
+        if await _is_anothers(ctx, event):  # which `hear` leaves alone
+            invalid("the event tells of another payout than the one that we asked for")
         return Received()
     try:
         return (await ctx.object_call(deposit_follow_up.hear, event.reference, event)).accepted()
@@ -179,6 +187,16 @@ async def _is_payout(ctx: restate.Context, event: PaymentEvent) -> bool:
     if (await ctx.object_call(player.find_deposit, event.user_id, event.reference)).value is not None:
         return False
     return await ctx.object_call(player.has_withdrawal, event.user_id, event.reference)
+
+
+async def _is_anothers(ctx: restate.Context, event: PaymentEvent) -> bool:
+    """Whether a payout has the event's reference, and it is not the one that the event tells of.
+
+    A payout that we know nothing of is none of ours: its event is answered, and logged.
+    """
+    if (known := (await ctx.object_call(player.withdrawal, event.user_id, event.reference)).value) is not None:
+        return not about_this_payout(known, event)
+    return (await ctx.workflow_call(withdrawals.owner, event.reference, None)).value is not None
 
 
 @payments.handler(name="withdraw", **takes(WithdrawRequest))

@@ -26,7 +26,13 @@ from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import key_is
 from app.services.shell.shield import has_ended, was_stopped
-from app.services.shell.wire import EmptyRequest, Json, refuse, takes
+from app.services.shell.wire import (
+    EmptyRequest,
+    Json,
+    Reply,
+    refuse,
+    takes,
+)
 
 RETENTION = timedelta(days=90)
 """How long `status` can tell of a withdrawal after its end; the player's book knows it for ever."""
@@ -98,6 +104,12 @@ async def claimed_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
 async def claim(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> WithdrawalOrder:
     """The withdrawal that this id stands for: the first that claims it, even where no run lives any more."""
     return await _claimed(ctx, order)
+
+
+@withdrawal_workflow.handler(name="owner", ingress_private=True)
+async def owner(ctx: restate.WorkflowSharedContext, nothing: None) -> Reply[WithdrawalOrder]:
+    """The withdrawal that this id stands for, if it stands for one."""
+    return Reply(value=await ctx.promise("taken", serde=_ORDER).peek())
 
 
 @withdrawal_workflow.handler(name="abandon", ingress_private=True)
