@@ -685,7 +685,7 @@ MUTANTS = [
 -        renamed = deposit.model_copy(update={"taken_back": wanted})
 +        renamed = deposit
 """,
-        f"{DEPOSIT_TESTS}::test_events_in_any_order_and_however_often_come_to_the_same_end",
+        f"{DEPOSIT_TESTS}::test_a_deposit_that_was_refunded_is_refunded_whatever_else_was_told_when",
     ),
     Mutant(
         "only events that look like ours are of a kind that we may not know",

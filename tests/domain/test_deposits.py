@@ -1,4 +1,5 @@
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -240,6 +241,12 @@ def test_a_chargeback_can_come_again_after_its_reversal() -> None:
 def test_an_event_of_a_deposit_that_was_never_credited_moves_nothing(status: str) -> None:
     assert entries(after([status])) == []
     assert entries(after([status], decline_deposit(reserved(), end()).player)) == []
+
+
+@pytest.mark.parametrize("events", list(permutations(["chargeback", "refunded", "chargebackReversed"])))
+def test_a_deposit_that_was_refunded_is_refunded_whatever_else_was_told_when(events: tuple[str, ...]) -> None:
+    assert after([CREDIT, *events]).deposits["d-1"].taken_back == "refunded"
+    assert after([*events, CREDIT]).deposits["d-1"].taken_back == "refunded"
 
 
 EVENTS = [CREDIT, "refunded", "chargeback", "chargeback e-1", "chargebackReversed", "chargebackReversed e-2"]
