@@ -5,6 +5,10 @@ RUN python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python install \
     --no-cache-dir --no-deps --only-binary :all: --require-hashes -r requirements.lock
 COPY app /srv/app
+# The chart starts images of all versions side by side, and by this script, so that code can move from one to the next.
+RUN echo /srv > "$(/opt/venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/betting.pth" \
+ && printf '%s\n' '#!/opt/venv/bin/python' 'from app.__main__ import main' 'main()' > /opt/venv/bin/betting \
+ && chmod 755 /opt/venv/bin/betting
 # A read-only root keeps no bytecode; without it each start would compile everything again.
 RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib /srv/app
 
@@ -28,5 +32,5 @@ USER 10001:10001
 EXPOSE 9080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s CMD ["python", "-c", \
     "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"BETTING_PORT\", 9080)}/health')"]
-ENTRYPOINT ["python", "-m"]
-CMD ["app", "serve"]
+ENTRYPOINT ["betting"]
+CMD ["serve"]

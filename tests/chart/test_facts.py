@@ -94,7 +94,7 @@ def secrets(spec: Object) -> list[str]:
 
 
 def prepared(objects: tuple[Object, ...]) -> list[str]:
-    arguments: list[str] = pod_specs(objects)["betting-prepare"]["containers"][0]["args"]
+    arguments: list[str] = pod_specs(objects)["betting-prepare"]["containers"][0]["command"]
     return arguments
 
 

@@ -71,7 +71,7 @@ class Release:
         return run("helm", verb, "betting", chart, f"--namespace={NAMESPACE}", "--timeout=150s", *arguments, ok=ok)
 
     def command(self, *arguments: str, ok: bool = True) -> str:
-        return kubectl("exec", "deploy/betting-release", "--", "python", "-m", "app.release", *arguments, ok=ok)
+        return kubectl("exec", "deploy/betting-release", "--", "betting", "release", *arguments, ok=ok)
 
     def status(self) -> dict[str, dict[str, Any]]:
         told = json.loads(self.command("status", "--output", "json"))

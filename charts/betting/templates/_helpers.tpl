@@ -147,7 +147,7 @@ containers:
 - name: release
   image: {{ include "betting.image" (list $root $root.Values.current) }}
   imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-  args: {{ index . 3 | toJson }}
+  command: {{ concat (list "betting" "release") (index . 3) | toJson }}
   env: {{ include "betting.releaseEnv" $root | nindent 2 }}
   resources: {{ $root.Values.release.resources | toJson }}
   securityContext: {{ include "betting.containerSecurity" $root | nindent 4 }}

@@ -93,7 +93,7 @@ NOW = Section(
         ),
         Panel(
             "Waits for a human",
-            "Paused invocations; each also holds its player or market. `python -m app.release why VERSION` names them.",
+            "Paused invocations; each also holds its player or market. `betting release why VERSION` names them.",
             one(total("betting_release_paused")),
             look=Look.NUMBER,
             width=3,

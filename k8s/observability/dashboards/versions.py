@@ -81,7 +81,7 @@ NOW = Section(
         ),
         Panel(
             "Every version",
-            "What each version is, serves and still owes. `python -m app.release why VERSION` names the work itself.",
+            "What each version is, serves and still owes. `betting release why VERSION` names the work itself.",
             (
                 Query(f"max by (version, verdict) ({series('betting_release_verdict')} == 1)"),
                 Query(total("betting_release_available_pods", by="version"), "pods ready"),
