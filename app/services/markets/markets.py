@@ -4,8 +4,8 @@ A book is exclusive while it waits for its market, to join or to lease more. So 
 is exclusive itself: what its books must hear of goes through a shared handler, which lets an exclusive one change the
 market and then tells the books. That way no two exclusive handlers can wait for each other.
 
-The two are one module because they call each other, and a call is a typed reference to the other's function: a book joins
-its market and leases from it, a market tells its books. Split, the two modules would import each other.
+The two are one module because they call each other, and a call is a typed reference to the other's function: a book
+joins its market and leases from it, a market tells its books. Split, the two modules would import each other.
 """
 
 import json
