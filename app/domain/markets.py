@@ -447,7 +447,7 @@ def hear(book: Book | None, terms: Terms) -> Book:
 def lease_wanted(book: Book, request: ReserveLeg) -> Lease | None:
     """What the book must ask its market for before it can take a leg; None if it has enough, or will refuse anyway."""
     price = _acceptable(book.terms, request)
-    if not isinstance(price, Price) or bet_name(request.user_id, request.bet_id) in book.newest.bets:
+    if not isinstance(price, Price):
         return None
     return _lease(book, request.selection_id, request.least_exposure(price), request.exposure(price))
 
@@ -482,27 +482,17 @@ def may_be_on_turned_page(book: Book, request: ReserveLeg) -> bool:
 
 
 def without_remains(book: Book, turned: BetPage, request: ReserveLeg) -> tuple[Book, BetPage]:
-    """Let go of what an attempt at this bet that was killed has reserved, unless it is what is asked for now.
+    """Let go of what a killed attempt at this bet has reserved: the bet is decided anew, as the market is now.
 
-    Nobody was told of that bet, so one of the same name may be another. `turned` is the page that was let go last.
+    Nobody was told of that attempt. `turned` is the page that was let go last.
     """
     book, turned = release(book, turned, request.user_id, request.bet_id)
-    known = book.newest.bets.get(bet_name(request.user_id, request.bet_id))
-    if known is not None and not _is_for(known, request):
-        book, _ = release(book, book.newest, request.user_id, request.bet_id)
+    book, _ = release(book, book.newest, request.user_id, request.bet_id)
     return book, turned
 
 
-def _is_for(known: Reserved, request: ReserveLeg) -> bool:
-    return (
-        known.selection_id == request.selection_id
-        and price_taken(request.price, known.price, request.price_change) is not None
-        and known.exposure in {request.exposure(known.price), request.least_exposure(known.price)}
-    )
-
-
 def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tuple[Book, Accepted | Delayed | Refused]:
-    """Accept a leg at the current price, or say why not. The same bet again is answered as before.
+    """Accept a leg at the current price, or say why not.
 
     It counts with what it may lose the house as far as this market can tell, and where the limit has no room for that,
     with what it surely may: once all markets have answered, it is counted exactly. The time must be known where the
@@ -510,8 +500,7 @@ def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tup
     """
     assert now is not None or book.terms.closes_at is None, "a market that closes by itself is asked with the time"
     name = bet_name(request.user_id, request.bet_id)
-    if (known := book.newest.bets.get(name)) is not None:
-        return book, _accepted(book, known)
+    assert name not in book.newest.bets, "what was left of an earlier attempt is let go first"
     price = _acceptable(book.terms.at(now), request)
     if not isinstance(price, Price):
         return book, price

@@ -406,17 +406,19 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
 
 @market_book.handler(name="release")
 async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
-    """Give a leg back whose bet there is not. Twice, late, or where nothing was reserved, it changes nothing."""
-    async with shield.handed_over(lambda: ctx.object_send(release, ctx.key(), request)):
-        book = await ctx.get(BOOK, serde=_BOOK)
-        if book is None:
+    """Give a leg back whose bet there is not. Twice, late, or where nothing was reserved, it changes nothing.
+
+    A cancel does not end it, nor put it off: the same bet may be asked for again right behind it.
+    """
+    book = await insist(lambda: ctx.get(BOOK, serde=_BOOK))
+    if book is None:
+        return
+    for number in [request.page] if request.page is not None else rules.newest_pages(book):
+        page = book.newest if number == book.full_pages else await insist(partial(_full_page, ctx, number))
+        after, left = rules.release(book, page, request.user_id, request.bet_id)
+        if after is not book:
+            _store(ctx, book, after, number, left)
             return
-        for number in [request.page] if request.page is not None else rules.newest_pages(book):
-            page = await _page(ctx, book, number)
-            after, left = rules.release(book, page, request.user_id, request.bet_id)
-            if after is not book:
-                _store(ctx, book, after, number, left)
-                return
 
 
 @market_book.handler(name="expose")
@@ -500,7 +502,11 @@ async def _known(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Bo
 async def _page(ctx: restate.ObjectContext | restate.ObjectSharedContext, book: Book, number: int) -> BetPage:
     if number == book.full_pages:
         return book.newest
-    return await ctx.object_call(bet_pages.read, bet_pages.page_key(ctx.key(), number), None)
+    return await _full_page(ctx, number)
+
+
+def _full_page(ctx: restate.ObjectContext | restate.ObjectSharedContext, number: int) -> RestateDurableFuture[BetPage]:
+    return ctx.object_call(bet_pages.read, bet_pages.page_key(ctx.key(), number), None)
 
 
 async def _turned(ctx: restate.ObjectContext, book: Book, request: ReserveLeg) -> BetPage:
