@@ -214,6 +214,30 @@ select * from ranked where rank <= {{most}} order by kind, rank"""
 Which bet a player's invocation is for cannot be seen from here: there is one for each bet, or one is without.
 """
 
+UNTOLD = f"""{_DOCUMENTS}, open_bets as (
+  select player, bet, it from (
+    select player, bet, json_get_json(everything, bet) as it from (
+      select player, json_get_json(document, 'bets') as everything,
+        unnest(json_object_keys(document, 'bets')) as bet
+      from documents))
+  where {_STATUS} = 'open'
+), legs as (
+  select player, bet, json_get_str(leg, 'marketId') as market,
+    coalesce(json_get_int(leg, 'resultVersion'), 0) as known
+  from (select player, bet, unnest(json_get_array(it, 'legs')) as leg from open_bets)
+), results as (
+  select service_key as market, json_get_int(value_utf8, 'resultVersion') as version,
+    concat(service_key, ':', json_get_json(value_utf8, 'resultVersion')) as run
+  from state where service_name = 'MarketService' and key = 'market' and json_get_int(value_utf8, 'resultVersion') > 0
+), done as (
+  select service_key as run from state
+  where service_name in ('SettlementRun', 'SettlementWorkflow') and key = 'progress'
+    and json_get_bool(value_utf8, 'done')
+)
+select distinct player, bet from legs join results on results.market = legs.market join done on done.run = results.run
+where known < version order by player, bet limit {{most}}"""
+"""Open bets that do not know a result of which all bets have been told: the page they were on is lost."""
+
 _PAGES = """
 with markets as (
   select service_key as market from state

@@ -43,7 +43,8 @@ class Search:
     def __init__(self, grace: timedelta, charge_wait: timedelta) -> None:
         self.grace = grace
         self._charge_wait = charge_wait
-        self._legs, self._results, self._terms = Suspicions(), Suspicions(), Suspicions()
+        self._legs, self._results, self._terms, self._untold = (Suspicions() for _ in range(4))
+        self._told_late: list[Stranded] = []
         self._place = 0
 
     async def look(self, asked: Asked, now: datetime, everywhere: bool = False) -> Strandings:
@@ -58,24 +59,25 @@ class Search:
         )
         terms = self._terms.confirm(await _markets(asked, queries.LEFT_TERMS, Kind.TERMS, now), now, self.grace)
         legs = self._legs.confirm(await self._orphans(asked, now, everywhere), now, self.grace)
-        totals = {Kind(row["kind"]): int(row["total"]) for row in operations}
+        self._told_late = self._untold.confirm(await _untold_bets(asked, now), now, self.grace)
+        totals = dict.fromkeys(Kind, 0) | {Kind(row["kind"]): int(row["total"]) for row in operations}
+        totals |= {Kind.BET: totals[Kind.BET] + len(self._told_late)}
         return Strandings(
-            totals=dict.fromkeys(Kind, 0)
-            | totals
-            | {Kind.LEG: len(legs), Kind.SETTLEMENT: len(results), Kind.TERMS: len(terms)},
-            first=(*map(_operation, operations), *legs[:NAMED], *results, *terms),
+            totals=totals | {Kind.LEG: len(legs), Kind.SETTLEMENT: len(results), Kind.TERMS: len(terms)},
+            first=(*map(_operation, operations), *self._told_late, *legs[:NAMED], *results, *terms),
         )
 
     async def look_patiently(self, asked: Asked, found: Strandings) -> Strandings:
         """Look again at what nobody can tell the age of, until each is cleared or was seen for as long as the grace."""
-        while self._suspected > sum(found.totals[kind] for kind in (Kind.LEG, Kind.SETTLEMENT, Kind.TERMS)):
+        seen = (Kind.LEG, Kind.SETTLEMENT, Kind.TERMS)
+        while self._suspected > sum(found.totals[kind] for kind in seen) + len(self._told_late):
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             found = await self.look(asked, datetime.now(UTC), everywhere=True)
         return found
 
     @property
     def _suspected(self) -> int:
-        return len(self._legs.all) + len(self._results.all) + len(self._terms.all)
+        return len(self._legs.all) + len(self._results.all) + len(self._terms.all) + len(self._untold.all)
 
     async def _orphans(self, asked: Asked, now: datetime, everywhere: bool) -> list[Stranded]:
         """Legs of bets that their players do not have, on the next pages and on those where some were suspected."""
@@ -107,6 +109,11 @@ class Search:
 async def _markets(asked: Asked, which: str, kind: Kind, now: datetime) -> list[Stranded]:
     rows = await asked.query(which.format(most=NAMED))
     return [Stranded(kind, {"marketId": row["market"]}, now) for row in rows]
+
+
+async def _untold_bets(asked: Asked, now: datetime) -> list[Stranded]:
+    rows = await asked.query(queries.UNTOLD.format(most=NAMED))
+    return [Stranded(Kind.BET, {"userId": row["player"], "betId": row["bet"]}, now) for row in rows]
 
 
 def _operation(row: queries.Row) -> Stranded:

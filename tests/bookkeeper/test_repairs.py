@@ -137,6 +137,24 @@ def test_a_suspension_that_was_killed_before_the_books_heard_of_it_is_named_and_
     assert json.loads(kept.system.state("MarketBook", row["service_key"])["book"])["terms"]["status"] == "suspended"
 
 
+def test_an_open_bet_whose_page_was_lost_is_named_after_the_settlement_and_told_the_result(kept: Kept) -> None:
+    kept.deposit("missed")
+    open_market(kept, "lost-page")
+    for number in range(50):
+        bet(kept, "missed", "lost-page", "home", number)
+    pages = "select service_key from state where service_name = 'MarketBookPage' and service_key like 'lost-page:%'"
+    [page] = kept.system.eventually(lambda: kept.system.query(pages))
+    kept.system.plant("MarketBookPage", page["service_key"], {"page": b'{"bets": {}}'})
+    settle(kept, "lost-page", 1, HOME_WON)
+    kept.system.eventually(lambda: kept.accepted("SettlementWorkflow", "progress", key="lost-page:1")["done"])
+
+    code, found = stranded(kept)
+    assert (code, len(found)) == (4, 50)
+    assert found[0] == {"kind": "bet", "userId": "missed", "betId": "lost-page-0"}
+    assert "sent on: bet (userId missed, betId lost-page-0)" in mended(kept).stdout
+    assert account(kept, "missed")["cash"] == 1_500
+
+
 def test_a_leg_without_a_bet_is_named_after_two_looks_and_given_back_and_others_are_not(kept: Kept) -> None:
     kept.deposit("legs")
     open_market(kept, "legs")

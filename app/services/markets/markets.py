@@ -41,7 +41,7 @@ from app.domain.markets import (
     Withdrawn,
     WithdrawSelection,
 )
-from app.domain.model import Id, KnownId, PublicRequest, Wire
+from app.domain.model import Id, KnownId, PublicRequest, Wire, iso
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
@@ -171,6 +171,13 @@ class Orphan(Wire):
     user_id: str
     bet_id: str
     page: int
+
+
+class BetOfPlayer(Wire):
+    """An open bet that may not know a market's result."""
+
+    user_id: str
+    bet_id: str
 
 
 Reservation = Reply[Accepted | Delayed]
@@ -327,6 +334,25 @@ async def resume_settlement(ctx: restate.ObjectSharedContext) -> None:
     known = await ctx.get(STATE, serde=_MARKET)
     if known is not None and known.result_version > 0:
         _carried_out(ctx, known)
+
+
+@market.handler(name="tellResult", kind="shared", ingress_private=True)
+async def tell_result(ctx: restate.ObjectSharedContext, bet: BetOfPlayer) -> None:
+    """Tell an open bet the newest result, in case the page that it was on is lost. One that knows it is not changed.
+
+    Only the page says what was withdrawn after the bet: without it, no deduction is the customer's.
+    """
+    known = await ctx.get(STATE, serde=_MARKET)
+    if known is None or known.result_version == 0:
+        return
+    told = {
+        "marketId": ctx.key(),
+        "version": known.result_version,
+        "outcomes": {name: outcome.model_dump(mode="json") for name, outcome in known.outcomes.items()},
+        "betIds": [bet.bet_id],
+        "now": iso(await clock(ctx)),
+    }
+    ctx.generic_send(PLAYER, "applyResult", json.dumps(told).encode(), key=bet.user_id)
 
 
 @market.handler(name="resultVersion", kind="shared", ingress_private=True)

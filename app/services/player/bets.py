@@ -146,6 +146,7 @@ async def resume_bet(ctx: restate.ObjectContext, request: WhichBet) -> None:
     if bet is not None:
         _go_on(ctx, request.bet_id, bet, now)
         reservations.count(ctx, bets.legs_to_count(document, document, [request.bet_id]))
+        reservations.ask_results(ctx, request.bet_id, bet)
 
 
 @player.handler(name="holdsLeg", ingress_private=True)

@@ -12,10 +12,10 @@ from restate.exceptions import TerminalError
 from app.domain import bets
 from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.odds import Price
-from app.domain.player import Bet, Player
+from app.domain.player import Bet, BetStatus, Player
 from app.domain.refusals import Refused
 from app.services.markets import markets
-from app.services.markets.markets import ReleaseLeg, Reservation, book_key
+from app.services.markets.markets import BetOfPlayer, ReleaseLeg, Reservation, book_key
 from app.services.shell import shield
 
 
@@ -102,6 +102,13 @@ def give_back_orphan(ctx: restate.ObjectContext, market_id: str, bet_id: str, pa
     """Give back a leg that is reserved for no bet of this player."""
     what = ReleaseLeg(user_id=ctx.key(), bet_id=bet_id, page=page)
     ctx.object_send(markets.release, book_key(market_id, ctx.key()), what)
+
+
+def ask_results(ctx: restate.ObjectContext, bet_id: str, bet: Bet) -> None:
+    """Have the markets of an open bet tell it their results again: it may have missed one."""
+    if bet.status is BetStatus.OPEN:
+        for leg in bet.legs:
+            ctx.object_send(markets.tell_result, leg.market_id, BetOfPlayer(user_id=ctx.key(), bet_id=bet_id))
 
 
 def count(ctx: restate.ObjectContext, legs: Mapping[str, Iterable[CountLeg]]) -> None:
