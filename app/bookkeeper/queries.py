@@ -260,17 +260,19 @@ where place > {{after}} order by place limit {{most}}"""
 """Where the next pages of bets on markets without a result are, in the order of their partition keys."""
 
 ORPHANS = f"""{_PAGES}{_DOCUMENTS.replace("with ", ", ", 1)}, legs as (
-  select market, book, page, split_part(name, '/', 1) as player, split_part(name, '/', 2) as bet from (
-    select pages.market, book, page, unnest(json_object_keys(bets)) as name
+  select market, book, page, split_part(name, '/', 1) as player, split_part(name, '/', 2) as bet,
+    coalesce(json_get_int(json_get_json(bets, name), 'changes'), 0) as counted from (
+    select pages.market, book, page, bets, unnest(json_object_keys(bets)) as name
     from pages join markets on markets.market = pages.market
     where place > {{after}} and place <= {{upto}} or page_key in ({{again}}))
 ), placed as (
-  select market, book, page, legs.player, bet, json_get_json(json_get_json(document, 'bets'), bet) as it
+  select market, book, page, legs.player, bet, counted, json_get_json(json_get_json(document, 'bets'), bet) as it
   from legs left join documents on documents.player = legs.player
 ), kept as (
   select market, page, player, bet from (
     select market, page, player, bet, unnest(json_get_array(it, 'legs')) as leg
-    from placed where json_get_str(it, 'status') in ('open', 'settled', 'cashedOut'))
+    from placed where json_get_str(it, 'status') in ('open', 'settled', 'cashedOut')
+      and coalesce(json_get_int(it, 'exposureChanges'), 0) <= counted)
   where json_get_str(leg, 'marketId') = market and coalesce(json_get_int(leg, 'page'), page) = page
 )
 select market, book, page, player, bet, it is null as unknown from placed
@@ -279,6 +281,8 @@ where not exists (
     and kept.player = placed.player and kept.bet = placed.bet)
 order by market, book, page, player, bet limit {{most}}"""
 """Legs on these pages, and on those named, for which their player's document has no bet that was accepted.
+
+And those that count otherwise than their bet does since: the market was not told.
 
 A bet that has ended may have left the document; then it is `unknown`, and the player has to be asked.
 """

@@ -177,6 +177,24 @@ def test_a_leg_without_a_bet_is_named_after_two_looks_and_given_back_and_others_
     assert kind == "legs/legs-1"
 
 
+def test_a_leg_that_its_market_still_counts_after_a_cash_out_is_named_and_freed(kept: Kept) -> None:
+    kept.deposit("frees")
+    open_market(kept, "frees")
+    bet(kept, "frees", "frees", "home", stake=100)
+    query = "select service_key from state where service_name = 'MarketBook' and service_key like 'frees:%'"
+    [row] = kept.system.query(query)
+    before = kept.system.state("MarketBook", row["service_key"])
+    kept.accepted("PlayerService", "cashOut", {"betId": "frees-1"}, key="frees")
+    kept.system.eventually(lambda: kept.accepted("MarketService", "get", key="frees")["liability"]["home"] == 0)
+    assert stranded(kept) == (0, [])
+    kept.system.plant("MarketBook", row["service_key"], before)  # as if the market had not been told
+
+    code, [found] = stranded(kept)
+    assert (code, found["kind"], found["betId"]) == (4, "leg", "frees-1")
+    mended(kept)
+    assert kept.accepted("MarketService", "get", key="frees")["liability"]["home"] == 0
+
+
 def test_a_bookkeeper_that_goes_on_looking_mends_by_itself_says_so_and_counts_it(kept: Kept, tmp_path: Path) -> None:
     kept.deposit("by-itself")
     asked = {"walletId": "w", "userId": "by-itself", "amount": 600, "destination": "bank", "withdrawalId": "by-1"}

@@ -153,12 +153,14 @@ async def resume_bet(ctx: restate.ObjectContext, request: WhichBet) -> None:
 async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
     """Whether a leg on a page of a market is one of the player's bets; if it is none, it is given back.
 
-    Exclusive, so that no bet is being placed meanwhile that the leg may belong to.
+    Its market is told once more what it counts with. Exclusive, so that no bet is being placed meanwhile that the leg
+    may belong to.
     """
     document = await load_with(ctx, Operations.BETS, request.bet_id)
     held = bets.holds_leg(document, request.bet_id, request.market_id, request.page)
     if not held:
         reservations.give_back_orphan(ctx, request.market_id, request.bet_id, request.page)
+    reservations.count(ctx, bets.legs_to_count(document, document, [request.bet_id]))
     return held
 
 
