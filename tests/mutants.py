@@ -255,7 +255,7 @@ MUTANTS = [
         "a stake is stored before the markets are asked, and stays there when they refuse",
         "app/services/player/bets.py",
         """\
--        assert isinstance(held.outcome, Bet), "what was asked of the markets is held"
+-        assert held.player is not before, "a bet that is sure is a new one"
 +        await commit(ctx, before, held)
 """,
         "tests/services/test_bets.py::test_if_one_market_refuses_no_leg_stays_reserved[plain]",
@@ -647,7 +647,7 @@ MUTANTS = [
     ),
     Mutant(
         "a currency is accepted that only some settings name",
-        "app/domain/player.py",
+        "app/domain/policy.py",
         """\
 -        return all(amounts.of(currency) is not None for amounts in needed)
 +        return any(amounts.of(currency) is not None for amounts in needed)
@@ -675,7 +675,7 @@ MUTANTS = [
     ),
     Mutant(
         "payment methods are told apart by their capitals",
-        "app/domain/player.py",
+        "app/domain/policy.py",
         """\
 -    return payment_method.strip().casefold()
 +    return payment_method.strip()
@@ -773,5 +773,14 @@ MUTANTS = [
 +        confirmed = look.found
 """,
         "tests/bookkeeper/test_reconcile.py::test_what_differs_once_and_agrees_when_all_is_compared_again_is_not_told",
+    ),
+    Mutant(
+        "markets are asked about a stake that a limit on stakes may yet refuse",
+        BETS,
+        """\
+-    if any(has_own_limit(player, kind, wallet.currency, policy) for kind in COUNTED):
++    if has_own_limit(player, LimitKind.LOSS, wallet.currency, policy):
+""",
+        f"{BET_TESTS}::test_a_stake_that_is_sure_to_be_held_is_held_whenever_it_is_asked_for",
     ),
 ]

@@ -30,7 +30,7 @@ from app.domain.player import (
     refuse_short_funds,
 )
 from app.domain.policy import Policy
-from app.domain.protection import refuse_over_limit, refuse_restricted
+from app.domain.protection import has_own_limit, refuse_over_limit, refuse_restricted
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.responsible_gambling import LimitKind, Use, add_use
 from app.domain.settlement import (
@@ -45,6 +45,11 @@ from app.domain.settlement import (
     potential_return,
 )
 from app.domain.wallet import Account, Balance, Kind, move, total
+
+COUNTED = (LimitKind.STAKE, LimitKind.LOSS)
+"""Which limits a stake counts against. In this order they are asked, too."""
+ANY_TIME = datetime.max.replace(tzinfo=UTC)
+"""A moment for rules that do not depend on it."""
 
 
 class AskedLeg(Wire):
@@ -195,8 +200,7 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
         or refuse_debit(player, request.wallet_id)
         or policy.refuse_currency(currency)
         or _refuse_too_many_open(player, policy)
-        or refuse_over_limit(player, LimitKind.STAKE, bet.total_stake, currency, now, policy)
-        or refuse_over_limit(player, LimitKind.LOSS, bet.total_stake, currency, now, policy)
+        or _refuse_over_limits(player, bet.total_stake, currency, now, policy)
         or refuse_short_funds(player.wallets[request.wallet_id], bet.total_stake)
     )
     if refused is not None:
@@ -204,21 +208,22 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
     postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
     after = post_entry(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
     use = Use(at=now, amount=bet.total_stake, currency=currency, reference=request.bet_id)
-    after = _counted(_counted(after, LimitKind.STAKE, use), LimitKind.LOSS, use)
+    for kind in COUNTED:
+        after = _counted(after, kind, use)
     return _with_bet(after, request.bet_id, bet, balance=after.wallets[request.wallet_id].balance)
 
 
 def sure_to_be_held(player: Player, request: PlaceBet, policy: Policy) -> Bet | None:
     """A new bet whose stake can be held at whatever time, so that its markets can be asked before that is known.
 
-    Time matters to players with a restriction or with limits on stakes or losses, however those stand now.
+    Time matters only to players with a restriction, whether it is over or not, or with limits on what a bet counts for.
     """
-    own_limits = {LimitKind.STAKE, LimitKind.LOSS}
-    if player.restriction is not None or any(name.split(".")[0] in own_limits for name in player.limits):
+    wallet = player.wallets.get(request.wallet_id)
+    if wallet is None or request.bet_id in player.bets or player.restriction is not None:
         return None
-    if request.bet_id in player.bets:
+    if any(has_own_limit(player, kind, wallet.currency, policy) for kind in COUNTED):
         return None
-    outcome = hold_stake(player, request, datetime.max.replace(tzinfo=UTC), policy).outcome
+    outcome = hold_stake(player, request, ANY_TIME, policy).outcome
     return outcome if isinstance(outcome, Bet) else None
 
 
@@ -683,6 +688,11 @@ def _refuse_too_many_open(player: Player, policy: Policy) -> Refused | None:
     if open_bets(player) < policy.max_open_bets:
         return None
     return Refused(reason=Refusal.TOO_MANY_OPEN_BETS, message=f"at most {policy.max_open_bets} bets can be open")
+
+
+def _refuse_over_limits(player: Player, stake: int, currency: str, now: datetime, policy: Policy) -> Refused | None:
+    refusals = (refuse_over_limit(player, kind, stake, currency, now, policy) for kind in COUNTED)
+    return next((refused for refused in refusals if refused is not None), None)
 
 
 def _refuse_cash_out(bet: Bet) -> Refused | None:

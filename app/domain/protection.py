@@ -77,15 +77,25 @@ def refuse_over_limit(
 ) -> Refused | None:
     """Refuse an amount that any limit of this kind in its currency does not let through, naming the tightest."""
     uses = _uses(player, kind, currency, policy)
-    in_force = {
-        period: limit_of(player, WhichLimit(kind=kind, period=period, currency=currency), policy).amount
-        for period in Period
-    }
-    left = {period: max(0, limit - used(uses, period, now)) for period, limit in in_force.items() if limit is not None}
+    in_force = _in_force(player, kind, currency, policy)
+    left = {period: max(0, limit - used(uses, period, now)) for period, limit in in_force.items()}
     tightest = min(left, key=left.__getitem__, default=None)
     if tightest is None or amount <= left[tightest]:
         return None
     return limit_refusal(kind, tightest, left[tightest])
+
+
+def has_own_limit(player: Player, kind: LimitKind, currency: str, policy: Policy) -> bool:
+    """Whether any limit of this kind is in force; only then does it depend on the time what `limit_reached` says."""
+    return bool(_in_force(player, kind, currency, policy))
+
+
+def _in_force(player: Player, kind: LimitKind, currency: str, policy: Policy) -> dict[Period, int]:
+    limits = {
+        period: limit_of(player, WhichLimit(kind=kind, period=period, currency=currency), policy).amount
+        for period in Period
+    }
+    return {period: amount for period, amount in limits.items() if amount is not None}
 
 
 def limit_usages(player: Player, now: datetime, policy: Policy) -> list[CurrencyLimitUsage | LimitUsage]:

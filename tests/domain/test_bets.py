@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -25,6 +25,7 @@ from app.domain.bets import (
     holds_leg,
     placement,
     release_stake,
+    sure_to_be_held,
     wished_selections,
 )
 from app.domain.bets import cashed_out as cashed_out_answer
@@ -37,7 +38,7 @@ from app.domain.responsible_gambling import LimitKind, Period
 from app.domain.settlement import Leg, SelectionOutcome, bet_return
 from app.domain.statement import audit
 from app.domain.wallet import Account, Kind, Wallet, move, post
-from tests.strategies import START, outcome, outcomes, place, rich
+from tests.strategies import START, moments, outcome, outcomes, place, rich
 
 POLICY = Policy()
 MAX_PAYOUT = 100_000_000
@@ -564,3 +565,34 @@ def test_a_locked_stake_is_released_once_whatever_comes_in_whatever_order(steps:
     paid = {BetStatus.SETTLED: bet.returned, BetStatus.CASHED_OUT: bet.returned, BetStatus.REFUSED: 1_000}
     assert balance(document)[0] == 99_000 + paid.get(bet.status, 0)
     assert audit(document).balanced
+
+
+@given(
+    kinds=st.dictionaries(
+        st.tuples(st.sampled_from(LimitKind), st.sampled_from(Period)), st.none() | st.integers(0, 3_000), max_size=2
+    ),
+    stakes=st.lists(st.integers(1, 1_500), max_size=3),
+    stake=st.integers(1, 2_000) | st.just(1_000_000),
+    on_a_break=st.sampled_from([False, False, True]),
+    now=moments,
+)
+def test_a_stake_that_is_sure_to_be_held_is_held_whenever_it_is_asked_for(
+    kinds: dict[tuple[LimitKind, Period], int | None], stakes: list[int], stake: int, on_a_break: bool, now: datetime
+) -> None:
+    document = rich()
+    for number, earlier in enumerate(stakes):
+        document = placed(document, f"b-{number}", earlier)
+    for (kind, period), amount in kinds.items():
+        document = set_limit(document, SetLimit(kind=kind, period=period, amount=amount), START, POLICY).player
+    if on_a_break:
+        document = take_break(document, 1, START).player
+    request = place("b-new", stake)
+
+    sure = sure_to_be_held(document, request, POLICY)
+
+    held = hold_stake(document, request, now, POLICY)
+    if sure is not None:
+        assert isinstance(held.outcome, Bet), held.outcome
+        assert held.outcome.legs == sure.legs
+    elif not kinds and not on_a_break:
+        assert isinstance(held.outcome, Refused)

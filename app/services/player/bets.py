@@ -72,11 +72,15 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
         if held.player is before:
             _go_on(ctx, bet_id, bet, now)
             return _told(bet_id, bet)
+    # The markets are asked while the clock is still being read, which saves a round trip where nothing depends on the
+    # time. Were a stake then refused that was sure, its legs would count against the markets' limits for a bet that
+    # there is not; so what was asked early must hold, and the assertion below stops the bet where it does not.
     asked = reservations.ask(ctx, before, bet_id, sure or bet)
     async with reservations.none_left_behind(ctx, asked):
         now = moment(await started)
         held = bets.hold_stake(before, request, now, policy)
-        assert isinstance(held.outcome, Bet), "what was asked of the markets is held"
+        assert isinstance(held.outcome, Bet), f"asked of the markets as sure to be held, and refused: {held.outcome}"
+        assert held.player is not before, "a bet that is sure is a new one"
         answer = await reservations.reserved_or_refused(ctx, asked)
         if isinstance(answer, Refused):
             refuse(answer)
