@@ -161,11 +161,11 @@ def test_after_a_self_exclusion_only_a_reinstatement_a_day_old_lets_the_player_b
 @pytest.mark.parametrize(
     ("moment", "months", "expected"),
     [
-        (datetime(2026, 1, 31), 1, datetime(2026, 2, 28)),
-        (datetime(2027, 8, 31), 6, datetime(2028, 2, 29)),
-        (datetime(2026, 6, 15), 6, datetime(2026, 12, 15)),
-        (datetime(2026, 7, 15), 6, datetime(2027, 1, 15)),
-        (datetime(2026, 12, 31), 12, datetime(2027, 12, 31)),
+        (datetime(2026, 1, 31, tzinfo=UTC), 1, datetime(2026, 2, 28, tzinfo=UTC)),
+        (datetime(2027, 8, 31, tzinfo=UTC), 6, datetime(2028, 2, 29, tzinfo=UTC)),
+        (datetime(2026, 6, 15, tzinfo=UTC), 6, datetime(2026, 12, 15, tzinfo=UTC)),
+        (datetime(2026, 7, 15, tzinfo=UTC), 6, datetime(2027, 1, 15, tzinfo=UTC)),
+        (datetime(2026, 12, 31, tzinfo=UTC), 12, datetime(2027, 12, 31, tzinfo=UTC)),
     ],
 )
 def test_months_are_calendar_months(moment: datetime, months: int, expected: datetime) -> None:
