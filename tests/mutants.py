@@ -102,8 +102,8 @@ MUTANTS = [
         "a chargeback that is told twice takes the money twice",
         DEPOSITS,
         """\
--    if deposit.status != "credited" or wanted == deposit.taken_back:
-+    if deposit.status != "credited" or (wanted is None and deposit.taken_back is None):
+-    if deposit.status is not DepositStatus.CREDITED or wanted is deposit.taken_back:
++    if deposit.status is not DepositStatus.CREDITED or (wanted is None and deposit.taken_back is None):
 
 -    if wanted is not None and deposit.taken_back is not None:  # it is with the customer already: only the name is new
 +    if False:
@@ -147,7 +147,7 @@ MUTANTS = [
         """\
 -        uses=_counted(player, use),
 
--    if deposit.status != "reserved":  # its release had taken it off the limits
+-    if deposit.status is not DepositStatus.RESERVED:  # its release had taken it off the limits
 +    if True:
 """,
         f"{DEPOSIT_TESTS}::test_the_limit_refusal_says_what_is_left",
@@ -156,8 +156,8 @@ MUTANTS = [
         "a debt blocks a credit",
         DEPOSITS,
         """\
--    if deposit.status == "credited":
-+    if deposit.status == "credited" or any(wallet.cash < 0 for wallet in player.wallets.values()):
+-    if deposit.status is DepositStatus.CREDITED:
++    if deposit.status is DepositStatus.CREDITED or any(wallet.cash < 0 for wallet in player.wallets.values()):
 """,
         f"{DEPOSIT_TESTS}::test_a_deposit_is_credited_to_a_player_in_debt",
     ),
@@ -206,12 +206,12 @@ MUTANTS = [
         "a payout that is made after it was given back stays in the wallet",
         WITHDRAWALS,
         """\
--    match withdrawal.status:
--        case "held":
--            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
-+    match withdrawal.status.replace("returned", "ended"):
-+        case "held":
-+            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
+-        case WithdrawalStatus.PAID | WithdrawalStatus.SENT_BACK:
+-            return _as_it_is(player, request)
++        case WithdrawalStatus.PAID | WithdrawalStatus.SENT_BACK:
++            return _as_it_is(player, request)
++    if withdrawal.status is WithdrawalStatus.RETURNED:
++        return _as_it_is(player, request)
 """,
         f"{WITHDRAWAL_TESTS}::test_a_payout_that_was_given_back_and_is_paid_after_all_leaves_the_wallet_once_more_even_into_debt",
     ),
@@ -219,7 +219,7 @@ MUTANTS = [
         "a payout is sent back as often as it is told",
         WITHDRAWALS,
         """\
--    if player.withdrawals[request.withdrawal_id].status == "sentBack":
+-    if player.withdrawals[request.withdrawal_id].status is WithdrawalStatus.SENT_BACK:
 -        return _as_it_is(player, request)
 """,
         f"{WITHDRAWAL_TESTS}::test_what_is_sent_back_is_in_the_wallet_again_in_whatever_order_it_is_told",

@@ -8,9 +8,9 @@ house and open bets hold.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from app.domain.player import Bet, BetStatus, Deposit, Player, Withdrawal
+from app.domain.player import Bet, BetStatus, Deposit, DepositStatus, Player, TakenBack, Withdrawal, WithdrawalStatus
 from app.domain.refusals import Refusal
 
 T = TypeVar("T")
@@ -50,21 +50,24 @@ class Happened:
 
 
 _DEPOSITS = {
-    "credited": Event.DEPOSIT_CREDITED,
-    "declined": Event.DEPOSIT_DECLINED,
-    "failed": Event.DEPOSIT_FAILED,
-    "cancelled": Event.DEPOSIT_CANCELLED,
+    DepositStatus.CREDITED: Event.DEPOSIT_CREDITED,
+    DepositStatus.DECLINED: Event.DEPOSIT_DECLINED,
+    DepositStatus.FAILED: Event.DEPOSIT_FAILED,
+    DepositStatus.CANCELLED: Event.DEPOSIT_CANCELLED,
 }
+assert _DEPOSITS.keys() == set(DepositStatus) - {DepositStatus.RESERVED}
 _TAKEN_BACK = {
-    "refunded": Event.DEPOSIT_REFUNDED,
-    "chargedBack": Event.DEPOSIT_CHARGED_BACK,
+    TakenBack.REFUNDED: Event.DEPOSIT_REFUNDED,
+    TakenBack.CHARGED_BACK: Event.DEPOSIT_CHARGED_BACK,
     None: Event.CHARGEBACK_REVERSED,
 }
+assert _TAKEN_BACK.keys() == {*TakenBack, None}
 _WITHDRAWALS = {
-    "held": Event.WITHDRAWAL_HELD,
-    "paid": Event.WITHDRAWAL_PAID,
-    "returned": Event.WITHDRAWAL_RETURNED,
+    WithdrawalStatus.HELD: Event.WITHDRAWAL_HELD,
+    WithdrawalStatus.PAID: Event.WITHDRAWAL_PAID,
+    WithdrawalStatus.RETURNED: Event.WITHDRAWAL_RETURNED,
 }
+assert _WITHDRAWALS.keys() == set(WithdrawalStatus) - {WithdrawalStatus.SENT_BACK}, "which is two events, perhaps"
 
 
 def activity(before: Player, after: Player) -> list[Happened]:
@@ -80,7 +83,7 @@ def activity(before: Player, after: Player) -> list[Happened]:
 
 
 def _statuses(
-    before: Mapping[str, Payment], after: Mapping[str, Payment], events: Mapping[str, Event]
+    before: Mapping[str, Payment], after: Mapping[str, Payment], events: Mapping[Any, Event]
 ) -> Iterator[Happened]:
     for old, new in _changed(before, after):
         if new.status in events and (old is None or old.status != new.status):
@@ -89,16 +92,17 @@ def _statuses(
 
 def _withdrawals(before: Mapping[str, Withdrawal], after: Mapping[str, Withdrawal]) -> Iterator[Happened]:
     yield from _statuses(before, after, _WITHDRAWALS)
+    sent_back = WithdrawalStatus.SENT_BACK
     for old, new in _changed(before, after):
-        if new.status == "sentBack" and old is not None and old.status != "sentBack":
-            if old.status != "paid":  # nobody had told us that it had left before it came back
+        if new.status is sent_back and old is not None and old.status is not sent_back:
+            if old.status is not WithdrawalStatus.PAID:  # nobody had told us that it had left before it came back
                 yield Happened(Event.WITHDRAWAL_PAID, new.amount, new.currency)
             yield Happened(Event.PAYOUT_SENT_BACK, new.amount, new.currency)
 
 
 def _taken_back(before: Mapping[str, Deposit], after: Mapping[str, Deposit]) -> Iterator[Happened]:
     for old, new in _changed(before, after):
-        if new.taken_back != (None if old is None else old.taken_back):
+        if new.taken_back is not (None if old is None else old.taken_back):
             yield Happened(_TAKEN_BACK[new.taken_back], new.amount, new.currency)
 
 

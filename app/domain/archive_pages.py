@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.domain.archive import Operations, name_of
 from app.domain.model import State
-from app.domain.player import Bet, Deposit, Player, Withdrawal
+from app.domain.player import Bet, Deposit, DepositStatus, Player, Withdrawal, WithdrawalStatus
 
 Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
 
@@ -32,9 +32,13 @@ class ArchivePage(State):
 def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
     """Take what ended out of the document but for the newest, when there is too much of it."""
     ended = ArchivePage(
-        deposits={name: deposit for name, deposit in player.deposits.items() if deposit.status != "reserved"},
+        deposits={
+            name: deposit for name, deposit in player.deposits.items() if deposit.status is not DepositStatus.RESERVED
+        },
         withdrawals={
-            name: withdrawal for name, withdrawal in player.withdrawals.items() if withdrawal.status != "held"
+            name: withdrawal
+            for name, withdrawal in player.withdrawals.items()
+            if withdrawal.status is not WithdrawalStatus.HELD
         },
         bets={name: bet for name, bet in player.bets.items() if not bet.status.holds_stake},
     )

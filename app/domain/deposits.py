@@ -7,7 +7,7 @@ from datetime import datetime
 from app.domain.currency import money
 from app.domain.model import Moment, Wire
 from app.domain.payments import EventStatus
-from app.domain.player import Decision, Deposit, Player, message, post_entry
+from app.domain.player import Decision, Deposit, DepositStatus, Player, TakenBack, message, post_entry
 from app.domain.policy import Policy, method_name
 from app.domain.protection import refuse_over_limit, refuse_restricted
 from app.domain.refusals import Refusal, Refused, id_reused
@@ -93,7 +93,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     customer was asked, if the player has been restricted meanwhile: the provider is then to refund it.
     """
     deposit = player.deposits[request.deposit_id]
-    if deposit.status == "credited":
+    if deposit.status is DepositStatus.CREDITED:
         return Decision(player, deposit)
     wallet_id = _wallet_for(player, deposit)
     opened = player.changed(
@@ -103,12 +103,12 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     assert opened.wallets[wallet_id].currency == deposit.currency, "a wallet has one currency"
     postings = move(Account.PROVIDER, Account.CASH, deposit.amount)
     after = post_entry(opened, wallet_id, Kind.DEPOSIT, request.deposit_id, postings, request.now)
-    changes = {"status": "credited", "balance": after.wallets[wallet_id].balance}
+    changes = {"status": DepositStatus.CREDITED, "balance": after.wallets[wallet_id].balance}
     credited = deposit.model_copy(
         update=changes | ({"credited_to": wallet_id} if wallet_id != deposit.wallet_id else {})
     )
     uses = after.uses
-    if deposit.status != "reserved":  # its release had taken it off the limits
+    if deposit.status is not DepositStatus.RESERVED:  # its release had taken it off the limits
         use = Use(at=request.now, amount=deposit.amount, currency=deposit.currency, reference=request.deposit_id)
         uses = _counted(after, use)
     after = after.changed(deposits={**after.deposits, request.deposit_id: credited}, uses=uses)
@@ -127,17 +127,17 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
 
 def decline_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     """The provider said a definite no: the limits get back what was reserved."""
-    return _release(player, request, "declined")
+    return _release(player, request, DepositStatus.DECLINED)
 
 
 def cancel_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     """The provider confirmed that a charge which waited for the customer is void."""
-    return _release(player, request, "cancelled")
+    return _release(player, request, DepositStatus.CANCELLED)
 
 
 def fail_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     """Nobody could tell what became of the charge until its deadline: the reservation ends."""
-    return _release(player, request, "failed")
+    return _release(player, request, DepositStatus.FAILED)
 
 
 def take_back_deposit(player: Player, request: TakeBack) -> Decision[Deposit]:
@@ -161,7 +161,7 @@ def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: dat
     """
     player, deposit = decision.player, decision.player.deposits[deposit_id]
     wanted = _taken_back(deposit)
-    if deposit.status != "credited" or wanted == deposit.taken_back:
+    if deposit.status is not DepositStatus.CREDITED or wanted is deposit.taken_back:
         return decision
     if wanted is not None and deposit.taken_back is not None:  # it is with the customer already: only the name is new
         renamed = deposit.model_copy(update={"taken_back": wanted})
@@ -187,17 +187,18 @@ def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: dat
     return Decision(after, changed, (*decision.messages, *told))
 
 
-def _taken_back(deposit: Deposit) -> str | None:
+def _taken_back(deposit: Deposit) -> TakenBack | None:
     """Who has the money of a credited deposit now, if not we: it was refunded, or charged back and not reversed."""
     told = Counter(deposit.events.values())
     if told[EventStatus.REFUNDED]:
-        return "refunded"
+        return TakenBack.REFUNDED
     if told[EventStatus.CHARGEBACK] > told[EventStatus.CHARGEBACK_REVERSED]:
-        return "chargedBack"
+        return TakenBack.CHARGED_BACK
     return None
 
 
-_TAKEN_BACK_AS = {"refunded": Kind.DEPOSIT_REFUNDED, "chargedBack": Kind.DEPOSIT_CHARGED_BACK}
+_TAKEN_BACK_AS = {TakenBack.REFUNDED: Kind.DEPOSIT_REFUNDED, TakenBack.CHARGED_BACK: Kind.DEPOSIT_CHARGED_BACK}
+assert _TAKEN_BACK_AS.keys() == set(TakenBack)
 _TOLD = {
     Kind.DEPOSIT_REFUNDED: (
         "Your deposit was refunded",
@@ -230,9 +231,9 @@ def _name(request: TakeBack) -> str:
     return f"{request.status}:{request.event_id or ''}"
 
 
-def _release(player: Player, request: EndDeposit, status: str) -> Decision[Deposit]:
+def _release(player: Player, request: EndDeposit, status: DepositStatus) -> Decision[Deposit]:
     deposit = player.deposits[request.deposit_id]
-    if deposit.status != "reserved":
+    if deposit.status is not DepositStatus.RESERVED:
         return Decision(player, deposit)
     ended = deposit.model_copy(update={"status": status})
     uses = [use for use in player.uses.get(LimitKind.DEPOSIT, []) if use.reference != request.deposit_id]
@@ -281,11 +282,13 @@ def _refuse_wallet(player: Player, wallet_id: str) -> Refused | None:
 
 
 def _reserved(player: Player) -> Iterator[Deposit]:
-    return (deposit for deposit in player.deposits.values() if deposit.status == "reserved")
+    return (deposit for deposit in player.deposits.values() if deposit.status is DepositStatus.RESERVED)
 
 
 def _counted(player: Player, use: Use) -> dict[LimitKind, list[Use]]:
-    reserved = (deposit_id for deposit_id, deposit in player.deposits.items() if deposit.status == "reserved")
+    reserved = (
+        deposit_id for deposit_id, deposit in player.deposits.items() if deposit.status is DepositStatus.RESERVED
+    )
     return {**player.uses, LimitKind.DEPOSIT: add_use(player.uses.get(LimitKind.DEPOSIT, []), use, reserved)}
 
 

@@ -24,6 +24,23 @@ from app.domain.wallet import Account, Balance, Entry, Kind, Postings, Wallet, p
 Outcome = TypeVar("Outcome")
 
 
+class DepositStatus(StrEnum):
+    """How a deposit stands in the player's book. One that was given up may still be credited."""
+
+    RESERVED = "reserved"
+    CREDITED = "credited"
+    DECLINED = "declined"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TakenBack(StrEnum):
+    """Why the customer has the money of a credited deposit again."""
+
+    REFUNDED = "refunded"
+    CHARGED_BACK = "chargedBack"
+
+
 class Deposit(State):
     """A deposit that the player asked for, and how it ended."""
 
@@ -33,15 +50,15 @@ class Deposit(State):
     payment_method: str
     email: str
     reserved_at: Moment
-    status: str = "reserved"
+    status: DepositStatus = DepositStatus.RESERVED
     balance: Balance | None = None
     """What the wallet held right after the credit: a repeated request is told the same."""
     credited_to: str | None = Field(None, exclude_if=is_none)
     """The wallet that has the money, where it is not the one that was asked for."""
     events: dict[str, EventStatus] = Field(default_factory=dict, exclude_if=is_empty)
     """Refunds, chargebacks and reversals that the provider told of, each once, also before the credit."""
-    taken_back: str | None = Field(None, exclude_if=is_none)
-    """`refunded` or `chargedBack`, while the customer has the money of a credited deposit again."""
+    taken_back: TakenBack | None = Field(None, exclude_if=is_none)
+    """Set while the customer has the money of a credited deposit again."""
     times_taken_back: int = Field(0, exclude_if=is_empty)
     refund_due: bool = Field(False, exclude_if=is_empty)
     """We gave it back ourselves: the provider is to refund it."""
@@ -74,6 +91,15 @@ class Review(State):
     """What the customer is told."""
 
 
+class WithdrawalStatus(StrEnum):
+    """How a withdrawal stands in the player's book. One that was given back may still turn out to be paid."""
+
+    HELD = "held"
+    PAID = "paid"
+    RETURNED = "returned"
+    SENT_BACK = "sentBack"
+
+
 class Withdrawal(State):
     """A withdrawal that the player asked for, and how it ended: held, then paid (perhaps sent back) or returned."""
 
@@ -83,7 +109,7 @@ class Withdrawal(State):
     destination: str
     held_at: Moment
     in_review: bool
-    status: str = "held"
+    status: WithdrawalStatus = WithdrawalStatus.HELD
     review: Review | None = None
     """Who decided what, once it has ended."""
 

@@ -86,7 +86,7 @@ def refuse_over_limit(
 
 
 def has_own_limit(player: Player, kind: LimitKind, currency: str, policy: Policy) -> bool:
-    """Whether any limit of this kind is in force; only then does it depend on the time what `limit_reached` says."""
+    """Whether any limit of this kind is in force: only then does `refuse_over_limit` depend on the time."""
     return bool(_in_force(player, kind, currency, policy))
 
 

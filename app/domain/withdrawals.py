@@ -18,6 +18,7 @@ from app.domain.player import (
     Review,
     Verdict,
     Withdrawal,
+    WithdrawalStatus,
     message,
     post_entry,
     refuse_debit,
@@ -163,20 +164,37 @@ def told_of(review: Review) -> str:
     return review.message if review.message is not None else _TOLD.get(review.verdict, NOT_CARRIED_OUT)
 
 
-def public_status(withdrawal: Withdrawal, review: Review | None) -> str:
+class PublicWithdrawalStatus(StrEnum):
+    """Where a withdrawal stands, for customers and operators."""
+
+    HELD = "held"
+    IN_REVIEW = "inReview"
+    PAYING_OUT = "payingOut"
+    PAID = "paid"
+    REJECTED = "rejected"
+    TIMED_OUT = "timedOut"
+    FAILED = "failed"
+    SENT_BACK = "sentBack"
+
+
+def public_status(withdrawal: Withdrawal, review: Review | None) -> PublicWithdrawalStatus:
     """Where a withdrawal stands, as customers and operators read it; `review` is as far as it is decided."""
     review = withdrawal.review or review
     match withdrawal.status:
-        case "held" if review is not None and review.verdict.pays:
-            return "payingOut"
-        case "held":
-            return "inReview" if withdrawal.in_review else "held"
-        case "returned" if review is not None and review.verdict in (Verdict.REJECTED, Verdict.TIMED_OUT):
-            return review.verdict.value
-        case "returned":
-            return "failed"
-        case _:
-            return withdrawal.status
+        case WithdrawalStatus.HELD if review is not None and review.verdict.pays:
+            return PublicWithdrawalStatus.PAYING_OUT
+        case WithdrawalStatus.HELD:
+            return PublicWithdrawalStatus.IN_REVIEW if withdrawal.in_review else PublicWithdrawalStatus.HELD
+        case WithdrawalStatus.PAID:
+            return PublicWithdrawalStatus.PAID
+        case WithdrawalStatus.RETURNED if review is not None and review.verdict is Verdict.REJECTED:
+            return PublicWithdrawalStatus.REJECTED
+        case WithdrawalStatus.RETURNED if review is not None and review.verdict is Verdict.TIMED_OUT:
+            return PublicWithdrawalStatus.TIMED_OUT
+        case WithdrawalStatus.RETURNED:
+            return PublicWithdrawalStatus.FAILED
+        case WithdrawalStatus.SENT_BACK:
+            return PublicWithdrawalStatus.SENT_BACK
 
 
 def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> Decision[Withdrawal]:
@@ -210,30 +228,33 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
 def pay_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
     """The provider sent the money: it leaves the book, once; the wallet again, if it had been given back."""
     withdrawal = player.withdrawals[request.withdrawal_id]
+    ended = WithdrawalStatus.PAID
     match withdrawal.status:
-        case "held":
-            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
+        case WithdrawalStatus.HELD:
+            after, paid = _end(player, request, ended, Kind.WITHDRAWAL_PAID, Account.PENDING_OUT, Account.PROVIDER)
             subject = "Your withdrawal is paid"
             text = f"We have paid out {money(paid.amount, paid.currency)} to {paid.destination}."
-        case "returned":
-            after, paid = _end(player, request, "paid", Kind.WITHDRAWAL_PAID_LATE, Account.CASH, Account.PROVIDER)
+        case WithdrawalStatus.RETURNED:
+            after, paid = _end(player, request, ended, Kind.WITHDRAWAL_PAID_LATE, Account.CASH, Account.PROVIDER)
             subject = "Your withdrawal was paid after all"
             text = (
                 f"We had given {money(paid.amount, paid.currency)} back to your wallet {paid.wallet_id}, "
                 f"but they have been paid out to {paid.destination} after all; so we have taken them from it again."
             )
-        case _:
+        case WithdrawalStatus.PAID | WithdrawalStatus.SENT_BACK:
             return _as_it_is(player, request)
-    event = "paid" if withdrawal.status == "held" else "paidLate"
+    event = "paid" if withdrawal.status is WithdrawalStatus.HELD else "paidLate"
     return Decision(after, paid, message(after, ("withdrawal", request.withdrawal_id, event), subject, text))
 
 
 def send_back_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
     """The money came back from the customer's bank: it returns to the wallet, once, and so it had left before."""
-    if player.withdrawals[request.withdrawal_id].status == "sentBack":
+    if player.withdrawals[request.withdrawal_id].status is WithdrawalStatus.SENT_BACK:
         return _as_it_is(player, request)
     paid = pay_withdrawal(player, request).player
-    after, returned = _end(paid, request, "sentBack", Kind.PAYOUT_SENT_BACK, Account.PROVIDER, Account.CASH)
+    after, returned = _end(
+        paid, request, WithdrawalStatus.SENT_BACK, Kind.PAYOUT_SENT_BACK, Account.PROVIDER, Account.CASH
+    )
     told = message(
         after,
         ("withdrawal", request.withdrawal_id, "sentBack"),
@@ -247,9 +268,11 @@ def send_back_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Wit
 def return_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
     """The money goes back to the player's cash, once."""
     withdrawal = player.withdrawals[request.withdrawal_id]
-    if withdrawal.status != "held":
+    if withdrawal.status is not WithdrawalStatus.HELD:
         return _as_it_is(player, request)
-    after, returned = _end(player, request, "returned", Kind.WITHDRAWAL_RETURNED, Account.PENDING_OUT, Account.CASH)
+    after, returned = _end(
+        player, request, WithdrawalStatus.RETURNED, Kind.WITHDRAWAL_RETURNED, Account.PENDING_OUT, Account.CASH
+    )
     told = message(
         after,
         ("withdrawal", request.withdrawal_id, "returned"),
@@ -270,7 +293,7 @@ def _as_it_is(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
 
 
 def _end(
-    player: Player, request: EndWithdrawal, status: str, kind: Kind, source: Account, target: Account
+    player: Player, request: EndWithdrawal, status: WithdrawalStatus, kind: Kind, source: Account, target: Account
 ) -> tuple[Player, Withdrawal]:
     withdrawal = player.withdrawals[request.withdrawal_id]
     postings = move(source, target, withdrawal.amount)

@@ -7,6 +7,7 @@ as a market that does not answer, is an error that Restate repeats.
 
 import logging
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 from typing import Any
 
 import restate
@@ -52,10 +53,19 @@ REQUESTS: Requests = {kind: request for kind, (request, _) in _HANDLERS.items()}
 """The request of each market handler that a record can be for."""
 
 
-class Taken(Wire):
-    """What became of a record: applied, parked (with the reason), or repeated, since it came before."""
+class TakenStatus(StrEnum):
+    """What became of a record."""
 
-    status: str
+    APPLIED = "applied"
+    PARKED = "parked"
+    REPEATED = "repeated"
+    """It came before."""
+
+
+class Taken(Wire):
+    """What became of a record; of one that is parked, why."""
+
+    status: TakenStatus
     reason: str | None = None
     message: str | None = None
 
@@ -110,13 +120,13 @@ async def _take(ctx: restate.ObjectContext, body: bytes, origin: Origin | None) 
         return _park(ctx, await _to_park(ctx, body, 0, no_market, origin))
     before = await _load(ctx)
     if rules.was_read(before, origin):
-        return Taken(status="repeated")
+        return Taken(status=TakenStatus.REPEATED)
     counted = rules.arrived(before, origin)
     number = counted.records
     after, rejection = await _apply(ctx, counted, body, number)
     if rejection is None:
         ctx.set(STATE, after, serde=_FEED)
-        return Taken(status="applied")
+        return Taken(status=TakenStatus.APPLIED)
     to_park = await _to_park(ctx, body, number, rejection, origin)
     ctx.set(STATE, after, serde=_FEED)  # and no wait from here on
     return _park(ctx, to_park)
@@ -156,7 +166,7 @@ async def _to_park(
 def _park(ctx: restate.ObjectContext, parked: Parked) -> Taken:
     where = NO_MARKET if parked.number == 0 else ctx.key()
     ctx.generic_send(QUARANTINE, "park", parked.model_dump_json().encode(), key=where)
-    return Taken(status="parked", reason=parked.reason, message=parked.message)
+    return Taken(status=TakenStatus.PARKED, reason=parked.reason, message=parked.message)
 
 
 def _rejection(refused: Refused) -> Rejection:

@@ -5,9 +5,10 @@ once. A look-up that is killed is revived by `resume`, and by the customer who r
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import restate
 from restate.exceptions import TerminalError
@@ -32,7 +33,7 @@ from app.domain.follow_up import (
 )
 from app.domain.model import Wire
 from app.domain.payments import CHARGE_EVENTS, PaymentEvent, PaymentOutcome, PaymentStatus
-from app.domain.player import Deposit
+from app.domain.player import Deposit, DepositStatus, TakenBack
 from app.domain.refusals import Refusal, Refused
 from app.services.payments import provider_calls
 from app.services.payments.provider_events import Received, verified
@@ -58,24 +59,39 @@ _FOLLOW_UP = Json(FollowUp)
 PAYMENTS = "PaymentService"
 """What lies above is sent to by name."""
 
-IN_PUBLIC = {
-    "reserved": "pending",
-    "credited": "credited",
-    "declined": "declined",
-    "failed": "failed",
-    "cancelled": "cancelled",
+
+class PublicDepositStatus(StrEnum):
+    """Where a deposit stands, for the customer; `unknown` is one that we have never heard of."""
+
+    PENDING = "pending"
+    ACTION_REQUIRED = "actionRequired"
+    CREDITED = "credited"
+    DECLINED = "declined"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+    CHARGED_BACK = "chargedBack"
+    UNKNOWN = "unknown"
+
+
+IN_PUBLIC: Mapping[DepositStatus | TakenBack, PublicDepositStatus] = {
+    DepositStatus.RESERVED: PublicDepositStatus.PENDING,
+    DepositStatus.CREDITED: PublicDepositStatus.CREDITED,
+    DepositStatus.DECLINED: PublicDepositStatus.DECLINED,
+    DepositStatus.FAILED: PublicDepositStatus.FAILED,
+    DepositStatus.CANCELLED: PublicDepositStatus.CANCELLED,
+    TakenBack.REFUNDED: PublicDepositStatus.REFUNDED,
+    TakenBack.CHARGED_BACK: PublicDepositStatus.CHARGED_BACK,
 }
+assert IN_PUBLIC.keys() == {*DepositStatus, *TakenBack}
 AT_ONCE = timedelta(0)
 
 
-class DepositStatus(Wire):
-    """Where a deposit stands: pending, actionRequired, credited, declined, failed, cancelled, or unknown to us.
-
-    A credited one whose money is with the customer again is refunded or chargedBack.
-    """
+class DepositView(Wire):
+    """Where a deposit stands. A credited one whose money is with the customer again is refunded or chargedBack."""
 
     deposit_id: str
-    status: str
+    status: PublicDepositStatus
     redirect_url: str | None = None
 
 
@@ -114,11 +130,11 @@ async def resume(ctx: restate.ObjectContext, whose: WhoseDeposit) -> None:
         if deposit is None:
             return
         if follow_up is None:
-            if deposit.status == "reserved":
+            if deposit.status is DepositStatus.RESERVED:
                 watch = watch_of(ctx.key(), whose.user_id, deposit)
                 ctx.generic_send(PAYMENTS, "concludeAlone", watch.model_dump_json().encode())
             return
-        if deposit.status == "reserved":
+        if deposit.status is DepositStatus.RESERVED:
             follow_up = _schedule(ctx, follow_up, await clock(ctx), _pause(follow_up))
         if deposit.refund_due and not follow_up.refunded:
             ctx.object_send(refund, ctx.key(), LookUp(number=0))
@@ -130,7 +146,7 @@ async def stop(ctx: restate.ObjectContext, whose: WhoseDeposit) -> None:
     """The deposit is not wanted any more: it is void if it can still be stopped, and never charged anew."""
     with _handed_over(lambda: ctx.object_send(stop, ctx.key(), whose)):
         follow_up, deposit = await _find(ctx, whose)
-        if follow_up is None or deposit is None or deposit.status != "reserved":
+        if follow_up is None or deposit is None or deposit.status is not DepositStatus.RESERVED:
             return
         follow_up = follow_up.model_copy(update={"void_wanted": True})
         if follow_up.phase is Phase.LOOKING_UP:  # else the deposit itself is at the provider, and will go on here
@@ -189,8 +205,8 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Receive
     return await _hear(ctx, event)
 
 
-@deposit_follow_up.handler(name="cancel", output_serde=SparseBody(DepositStatus), **takes(EmptyRequest))
-async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositStatus:
+@deposit_follow_up.handler(name="cancel", output_serde=SparseBody(DepositView), **takes(EmptyRequest))
+async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositView:
     """The customer does not want to go on with a charge that waits for them: it ends once the provider says so."""
     follow_up = await _load(ctx)
     if follow_up.charge is None:
@@ -198,36 +214,38 @@ async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositSt
     whose = WhoseDeposit(user_id=follow_up.charge.user_id)
     with _handed_over(lambda: ctx.object_send(stop, ctx.key(), whose)):
         known = await _public_status(ctx, follow_up)
-        if known == "cancelled":
-            return DepositStatus(deposit_id=ctx.key(), status=known)
-        if known != "actionRequired":
+        if known is PublicDepositStatus.CANCELLED:
+            return DepositView(deposit_id=ctx.key(), status=known)
+        if known is not PublicDepositStatus.ACTION_REQUIRED:
             message = f"deposit {ctx.key()} does not wait for its customer: it is {known}"
-            refuse(Refused(reason=Refusal.DEPOSIT_NOT_WAITING, message=message, metadata={"status": known}))
+            refuse(Refused(reason=Refusal.DEPOSIT_NOT_WAITING, message=message, metadata={"status": known.value}))
         now = await clock(ctx)
         follow_up = await _voided(ctx, follow_up.model_copy(update={"void_wanted": True}), now)
         if follow_up.phase is Phase.LOOKING_UP:
             follow_up = _schedule(ctx, follow_up, now, _first_pause())
         _store(ctx, follow_up)
-        return DepositStatus(deposit_id=ctx.key(), status=await _public_status(ctx, follow_up))
+        return DepositView(deposit_id=ctx.key(), status=await _public_status(ctx, follow_up))
 
 
-@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositStatus), **takes(EmptyRequest))
-async def status(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> DepositStatus:
+@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositView), **takes(EmptyRequest))
+async def status(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> DepositView:
     """Where the deposit stands, as the player's own book knows it."""
     follow_up = await ctx.get(STATE, serde=_FOLLOW_UP) or FollowUp()
     known = await _public_status(ctx, follow_up)
-    url = follow_up.redirect_url if known == "actionRequired" else None
-    return DepositStatus(deposit_id=ctx.key(), status=known, redirect_url=url)
+    url = follow_up.redirect_url if known is PublicDepositStatus.ACTION_REQUIRED else None
+    return DepositView(deposit_id=ctx.key(), status=known, redirect_url=url)
 
 
-async def _public_status(ctx: restate.ObjectContext | restate.ObjectSharedContext, follow_up: FollowUp) -> str:
+async def _public_status(
+    ctx: restate.ObjectContext | restate.ObjectSharedContext, follow_up: FollowUp
+) -> PublicDepositStatus:
     if follow_up.charge is None:
-        return "unknown"
+        return PublicDepositStatus.UNKNOWN
     found = await ctx.object_call(player.find_deposit, follow_up.charge.user_id, ctx.key())
     deposit = found.accepted()
-    if deposit.status == "reserved" and follow_up.waits_for_customer:
-        return "actionRequired"
-    return deposit.taken_back or IN_PUBLIC[deposit.status]
+    if deposit.status is DepositStatus.RESERVED and follow_up.waits_for_customer:
+        return PublicDepositStatus.ACTION_REQUIRED
+    return IN_PUBLIC[deposit.status if deposit.taken_back is None else deposit.taken_back]
 
 
 async def _load(ctx: restate.ObjectContext) -> FollowUp:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import restate
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 from restate.exceptions import TerminalError
 from restate.serde import BytesSerde
 
@@ -12,13 +12,14 @@ from app.domain.deposits import EndDeposit, ReserveDeposit
 from app.domain.follow_up import Watch, WhoseDeposit, watch_of
 from app.domain.model import Amount, Currency, Email, Id, PublicRequest, Wire
 from app.domain.payments import ChargeRequest, PaymentEvent, PaymentOutcome, PaymentStatus
-from app.domain.player import Deposit
+from app.domain.player import Deposit, DepositStatus, WithdrawalStatus
 from app.domain.provider_events import is_of_payout, of_payout
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.wallet import Balance
-from app.domain.withdrawals import HoldWithdrawal, WithdrawalOrder, about_this_payout
+from app.domain.withdrawals import HoldWithdrawal, PublicWithdrawalStatus, WithdrawalOrder, about_this_payout
 from app.services.payments import follow_up as deposit_follow_up
 from app.services.payments import provider_calls, withdrawal_follow_up, withdrawals
+from app.services.payments.follow_up import IN_PUBLIC, PublicDepositStatus
 from app.services.payments.provider_events import Received, verified
 from app.services.payments.withdrawals import Whose
 from app.services.player import payments as player
@@ -56,7 +57,7 @@ class DepositAnswer(Wire):
     """How a deposit stands: credited, pending, actionRequired, failed or cancelled."""
 
     deposit_id: str
-    status: str
+    status: PublicDepositStatus
     amount: int | None = None
     balance: Balance | None = None
     redirect_url: str | None = None
@@ -76,7 +77,7 @@ class WithdrawAnswer(Wire):
     """Whether a withdrawal waits for a review."""
 
     withdrawal_id: str
-    status: str = Field(description="held or inReview")
+    status: PublicWithdrawalStatus
 
 
 @payments.handler(name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest))
@@ -94,7 +95,7 @@ async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswe
         reserving = ctx.object_call(player.reserve_deposit, request.user_id, reservation)
         await all_ended(reserving)
         reserved = (await reserving).accepted()
-        if reserved.status != "reserved":
+        if reserved.status is not DepositStatus.RESERVED:
             return _ended(reservation.deposit_id, reserved)
         return await _charged(ctx, watch_of(reservation.deposit_id, request.user_id, reserved), reservation.now)
     except TerminalError as error:
@@ -113,7 +114,9 @@ async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> Deposit
         watch = watch.model_copy(update={"redirect_url": outcome.redirect_url})
         answer = DepositAnswer(
             deposit_id=charge.reference,
-            status="pending" if outcome.status is PaymentStatus.UNKNOWN else "actionRequired",
+            status=PublicDepositStatus.PENDING
+            if outcome.status is PaymentStatus.UNKNOWN
+            else PublicDepositStatus.ACTION_REQUIRED,
             redirect_url=outcome.redirect_url,
         )
         if await ctx.object_call(deposit_follow_up.go_on, charge.reference, watch):
@@ -210,7 +213,7 @@ async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAn
     holding = ctx.object_call(player.hold_withdrawal, request.user_id, hold)
     try:
         held = (await holding).accepted()
-        if held.status == "held":
+        if held.status is WithdrawalStatus.HELD:
             order = WithdrawalOrder(withdrawal_id=hold.withdrawal_id, user_id=request.user_id, withdrawal=held)
             await _hand_over(ctx, order, is_repeated=held.held_at != hold.now)
     except TerminalError as error:
@@ -218,7 +221,10 @@ async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAn
             await all_ended(holding)  # so that whoever looks for the money sees it
             _resume(ctx, hold.withdrawal_id, request.user_id)
         raise
-    return WithdrawAnswer(withdrawal_id=hold.withdrawal_id, status="inReview" if held.in_review else "held")
+    return WithdrawAnswer(
+        withdrawal_id=hold.withdrawal_id,
+        status=PublicWithdrawalStatus.IN_REVIEW if held.in_review else PublicWithdrawalStatus.HELD,
+    )
 
 
 async def _hand_over(ctx: restate.Context, order: WithdrawalOrder, is_repeated: bool) -> None:
@@ -239,9 +245,10 @@ def _resume(ctx: restate.Context, withdrawal_id: str, user_id: str) -> None:
 
 def _ended(deposit_id: str, ended: Deposit) -> DepositAnswer:
     """The answer to a deposit that has ended, now or long ago."""
-    if ended.status == "declined":
+    status = IN_PUBLIC[ended.status]
+    if ended.status is DepositStatus.DECLINED:
         message = "the payment was declined; nothing was credited"
         refuse(Refused(reason=Refusal.PAYMENT_DECLINED, message=message, metadata={"depositId": deposit_id}))
-    if ended.status == "credited":
-        return DepositAnswer(deposit_id=deposit_id, status="credited", amount=ended.amount, balance=ended.balance)
-    return DepositAnswer(deposit_id=deposit_id, status=ended.status)
+    if ended.status is DepositStatus.CREDITED:
+        return DepositAnswer(deposit_id=deposit_id, status=status, amount=ended.amount, balance=ended.balance)
+    return DepositAnswer(deposit_id=deposit_id, status=status)

@@ -10,7 +10,7 @@ import restate
 from restate.exceptions import TerminalError
 
 from app.domain.payments import PaymentEvent
-from app.domain.player import Withdrawal
+from app.domain.player import Withdrawal, WithdrawalStatus
 from app.domain.withdrawals import (
     FollowedPayout,
     PayoutStep,
@@ -132,7 +132,7 @@ async def _known(ctx: restate.ObjectContext, user_id: str) -> Withdrawal | None:
 
 
 def _is_held(withdrawal: Withdrawal | None) -> bool:
-    return withdrawal is not None and withdrawal.status == "held"
+    return withdrawal is not None and withdrawal.status is WithdrawalStatus.HELD
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from app.domain.refusals import Refusal, Refused
 from app.domain.withdrawals import (
     EndWithdrawal,
     PayoutStep,
+    PublicWithdrawalStatus,
     Search,
     WithdrawalOrder,
     next_payout_step,
@@ -70,11 +71,11 @@ class Whose(Wire):
     user_id: str
 
 
-class WithdrawalStatus(Wire):
+class WithdrawalView(Wire):
     """Where a withdrawal stands."""
 
     withdrawal_id: str
-    status: str
+    status: PublicWithdrawalStatus | Verdict
 
 
 _REVIEW = Json(Review)
@@ -82,7 +83,7 @@ _ORDER = Json(WithdrawalOrder)
 
 
 @withdrawal_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
-async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalStatus:
+async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalView:
     """Wait for the review where one is needed, then pay out; whatever ends in a no gives the money back.
 
     A run that is stopped hands its withdrawal over: by a send, which nothing can stop.
@@ -120,25 +121,25 @@ async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) ->
 
 
 @withdrawal_workflow.handler(name="approve", **takes(ApproveRequest))
-async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalStatus:
+async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalView:
     """An operator lets the withdrawal go out."""
     return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=request.operator))
 
 
 @withdrawal_workflow.handler(name="reject", **takes(RejectRequest))
-async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalStatus:
+async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalView:
     """An operator refuses the withdrawal; the money goes back."""
     words = request.model_dump(by_alias=False)
     return await _decide(ctx, Review(verdict=Verdict.REJECTED, **words))
 
 
 @withdrawal_workflow.handler(name="status", **takes(EmptyRequest))
-async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalStatus:
+async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalView:
     """Where the withdrawal stands, as the player's own book knows it."""
     order = await _known_order(ctx)
     review = await ctx.promise("review", serde=_REVIEW).peek()
     known = (await ctx.object_call(player.withdrawal, order.user_id, ctx.key())).value
-    return WithdrawalStatus(withdrawal_id=ctx.key(), status=public_status(known or order.withdrawal, review))
+    return WithdrawalView(withdrawal_id=ctx.key(), status=public_status(known or order.withdrawal, review))
 
 
 async def run_has_ended(ctx: restate.Context, order: WithdrawalOrder) -> bool:
@@ -170,18 +171,18 @@ async def conclude(
     return ended.accepted()
 
 
-async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalStatus:
+async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalView:
     order = await _claimed(ctx, order)  # which may be another player's, who was the first to claim the id
-    ctx.set(STATUS, "inReview" if order.withdrawal.in_review else "held")
+    ctx.set(STATUS, PublicWithdrawalStatus.IN_REVIEW if order.withdrawal.in_review else PublicWithdrawalStatus.HELD)
     review = await _reviewed(ctx, order)
     if review.verdict.pays:
-        ctx.set(STATUS, "payingOut")
+        ctx.set(STATUS, PublicWithdrawalStatus.PAYING_OUT)
         ended = await conclude(ctx, order, await _paid_out(ctx, order), review)
     else:
         ended = await give_back(ctx, order, told_of(review), review)
     known = public_status(ended, review)
     ctx.set(STATUS, known)  # the version before reads it
-    return WithdrawalStatus(withdrawal_id=ctx.key(), status=known)
+    return WithdrawalView(withdrawal_id=ctx.key(), status=known)
 
 
 async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Review:
@@ -231,7 +232,7 @@ async def _known_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
     return order
 
 
-async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> WithdrawalStatus:
+async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> WithdrawalView:
     """Decide a review, unless the run that waits for it has ended: then nothing would come of it."""
     order = await _known_order(ctx)
     promise = ctx.promise("review", serde=_REVIEW)
@@ -247,7 +248,7 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
         refuse(Refused(reason=Refusal.ALREADY_DECIDED, message=f"withdrawal {ctx.key()} has been decided"))
     # The run may end in this very moment: somebody has to see to it that the verdict is carried out.
     _send_up(ctx, "resume", Whose(user_id=order.user_id), AFTER_DECISION)
-    return WithdrawalStatus(withdrawal_id=ctx.key(), status=review.verdict)
+    return WithdrawalView(withdrawal_id=ctx.key(), status=review.verdict)
 
 
 async def _first_to_decide(ctx: restate.WorkflowContext | restate.WorkflowSharedContext, review: Review) -> bool:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StrictBool
 from app.domain import protection
 from app.domain.follow_up import WhoseDeposit
 from app.domain.model import Currency, PublicRequest
-from app.domain.player import Player
+from app.domain.player import DepositStatus, Player
 from app.domain.protection import AllLimits, Standing
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
 from app.services.player.document import commit, load, player
@@ -110,7 +110,7 @@ def _stopped(ctx: restate.ObjectContext, player: Player, answer: Reply[Restricti
     """A player who is stopped does not want the deposits either that are under way: those that can be, become void."""
     restriction = answer.accepted()
     for deposit_id, deposit in player.deposits.items():
-        if deposit.status == "reserved":
+        if deposit.status is DepositStatus.RESERVED:
             whose = WhoseDeposit(user_id=ctx.key()).model_dump_json().encode()
             ctx.generic_send(DEPOSIT_FOLLOW_UP, "stop", whose, key=deposit_id)
     return restriction
