@@ -10,7 +10,7 @@ from app.domain.odds import HIGHEST, LOWEST, Price
 from app.domain.player import Player
 from app.domain.policy import Policy
 from app.domain.settlement import DeadHeat, Result, SelectionOutcome
-from app.domain.wallet import Account
+from app.domain.wallet import HELD, Account
 from app.domain.withdrawals import HoldWithdrawal
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,9 +42,11 @@ def outcome(result: str, **fields: object) -> SelectionOutcome:
 
 @st.composite
 def balanced_postings(draw: st.DrawFn) -> dict[Account, int]:
-    """Postings over a few accounts that sum to zero."""
-    source, *targets = draw(st.lists(st.sampled_from(list(Account)), min_size=2, max_size=6, unique=True))
-    parts = {target: draw(st.integers(-10_000, 10_000)) for target in targets}
+    """Postings over a few accounts that sum to zero, and take nothing of what is held."""
+    source = draw(st.sampled_from([account for account in Account if account not in HELD]))
+    others = [account for account in Account if account is not source]
+    targets = draw(st.lists(st.sampled_from(others), min_size=1, max_size=5, unique=True))
+    parts = {target: draw(st.integers(0 if target in HELD else -10_000, 10_000)) for target in targets}
     return {source: -sum(parts.values()), **parts}
 
 

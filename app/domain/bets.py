@@ -15,7 +15,7 @@ from app.domain.day_limit import most_to_return, returned_by_others, with_return
 from app.domain.exposure import Shape, exposure
 from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire
-from app.domain.odds import Price, PriceChange
+from app.domain.odds import Price, PriceChange, price_taken
 from app.domain.player import (
     Bet,
     BetLeg,
@@ -205,6 +205,7 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
     )
     if refused is not None:
         return Decision(player, refused)
+    assert bet.total_stake > 0, "a bet has a stake"
     postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
     after = post_entry(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
     use = Use(at=now, amount=bet.total_stake, currency=currency, reference=request.bet_id)
@@ -303,6 +304,12 @@ def accept_bet(
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
+    assert prices.keys() == {leg.market_id for leg in bet.legs}, "a bet is accepted by all of its markets, or by none"
+    for leg in bet.legs:
+        asked, price = leg.asked, prices[leg.market_id]
+        assert price_taken(asked, price, bet.price_change) == price, (
+            f"{leg.market_id}: {price} is not what the player takes"
+        )
     kept_on = {} if pages is None else pages
     known = {} if withdrawals is None else withdrawals
     legs = [
@@ -507,6 +514,7 @@ def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, no
     """Release the stake and pay what a bet returns; `full` is that before any maximum payout."""
     assert bet.status is BetStatus.OPEN, "a stake is released once"
     amount = _capped(player, bet, full, now)
+    assert 0 <= amount <= full, f"{amount} of {full} is returned"
     kind = Kind.BET_CASHED_OUT if status is BetStatus.CASHED_OUT else Kind.BET_SETTLED
     postings = total([move(Account.LOCKED, Account.HOUSE, bet.total_stake), move(Account.HOUSE, Account.CASH, amount)])
     after = post_entry(player, bet.wallet_id, kind, bet_id, postings, now)
@@ -532,7 +540,9 @@ def _wish_after(bet: Bet, status: BetStatus) -> CashOutWish | None:
 
 
 def _correct(player: Player, bet_id: str, bet: Bet, full: int, now: datetime) -> Player:
+    assert bet.status is BetStatus.SETTLED, "only what was paid can be corrected"
     amount = _capped(player, bet, full, now)
+    assert 0 <= amount <= full, f"{amount} of {full} is returned"
     difference = amount - bet.returned
     if difference != 0:
         postings = move(Account.HOUSE, Account.CASH, difference)

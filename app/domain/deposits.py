@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.domain.currency import money
 from app.domain.model import Moment, Wire
-from app.domain.payments import EventStatus
+from app.domain.payments import CHARGE_EVENTS, EventStatus
 from app.domain.player import Decision, Deposit, DepositStatus, Player, TakenBack, message, post_entry
 from app.domain.policy import Policy, method_name
 from app.domain.protection import refuse_over_limit, refuse_restricted
@@ -78,6 +78,7 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
     )
     if refused is not None:
         return Decision(player, refused)
+    assert request.amount > 0, "a deposit moves money in"
     use = Use(at=request.now, amount=request.amount, currency=currency, reference=request.deposit_id)
     reserved = player.changed(
         deposits={**player.deposits, request.deposit_id: deposit},
@@ -118,6 +119,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
         "Your deposit has arrived",
         f"We have credited {money(deposit.amount, deposit.currency)} to your wallet {wallet_id}.",
     )
+    # Credited first, and then taken back in a movement of its own: the provider's statement shows both, so must ours.
     if request.waited_for_customer and refuse_restricted(player, request.now) is not None:
         refund = {**credited.events, f"{EventStatus.REFUNDED}:": EventStatus.REFUNDED}
         credited = credited.model_copy(update={"events": refund, "refund_due": True})
@@ -145,6 +147,7 @@ def take_back_deposit(player: Player, request: TakeBack) -> Decision[Deposit]:
 
     Cash goes below zero where the money is gone. An event of a deposit that is not credited is kept until it is.
     """
+    assert request.status in CHARGE_EVENTS, f"{request.status} takes nothing back"
     deposit = player.deposits[request.deposit_id]
     if _name(request) in deposit.events:
         return Decision(player, deposit)
@@ -232,6 +235,7 @@ def _name(request: TakeBack) -> str:
 
 
 def _release(player: Player, request: EndDeposit, status: DepositStatus) -> Decision[Deposit]:
+    assert status not in (DepositStatus.RESERVED, DepositStatus.CREDITED), f"{status} is no release"
     deposit = player.deposits[request.deposit_id]
     if deposit.status is not DepositStatus.RESERVED:
         return Decision(player, deposit)

@@ -305,12 +305,16 @@ def lease(market: Market, book: int, request: Lease) -> tuple[Market, int]:
     """Let a book hold more of a selection's limit, and say how much it now holds. Asking again changes nothing."""
     limit = market.opened.max_liability
     assert limit is not None, "books of a market without a limit need no lease"
+    assert 0 <= request.needed <= request.wanted, f"a book asks for less than it needs: {request}"
     selection_id = request.selection_id
     held = market.leases.get(book, {}).get(selection_id, 0)
     most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != book)
     if request.needed > most or request.wanted <= held:
         return market, held
     granted = min(request.wanted, most)
+    assert held <= granted <= most, (
+        "what a book holds is never taken from it, and all of them hold no more than the limit"
+    )
     books = {**market.leases, book: {**market.leases.get(book, {}), selection_id: granted}}
     return market.model_copy(update={"leases": books}), granted
 
@@ -470,6 +474,7 @@ def _lease(book: Book, selection_id: str, least: int, expected: int) -> Lease | 
 
 def with_lease(book: Book, selection_id: str, held: int) -> Book:
     """The book with what it holds of a selection's limit."""
+    assert held >= book.leased.get(selection_id, 0), f"{selection_id}: a lease never shrinks"
     return book.model_copy(update={"leased": {**book.leased, selection_id: held}})
 
 
@@ -509,6 +514,7 @@ def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tup
     exposure = expected if room is None or expected <= room else least
     if room is not None and exposure > room:
         return book, _liability_limit(selection_id)
+    assert exposure >= 0, "the house loses nothing less than nothing"
     bet = Reserved(
         user_id=request.user_id,
         bet_id=request.bet_id,
@@ -529,6 +535,7 @@ def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tup
 
 def expose(book: Book, page: BetPage, request: ExposeLeg) -> tuple[Book, BetPage, Accepted | Refused]:
     """Count a reserved bet exactly, or say that the limit has no room for that. Asking again changes nothing."""
+    assert request.exposure >= 0, "the house loses nothing less than nothing"
     bet = page.bets[bet_name(request.user_id, request.bet_id)]
     room = _room(book, bet.selection_id)
     if room is not None and request.exposure - bet.exposure > max(0, room):
@@ -543,6 +550,7 @@ def count(book: Book, page: BetPage, request: CountLeg) -> tuple[Book, BetPage]:
 
     It is not refused: the bet was accepted long ago. So a correction may bring a book over its limit.
     """
+    assert request.exposure >= 0, "the house loses nothing less than nothing"
     bet = page.bets.get(bet_name(request.user_id, request.bet_id))
     if bet is None or request.changes <= bet.changes:
         return book, page
@@ -568,6 +576,7 @@ def release(book: Book, page: BetPage, user_id: str, bet_id: str) -> tuple[Book,
     name = bet_name(user_id, bet_id)
     if (bet := page.bets.get(name)) is None:
         return book, page
+    assert book.bets > 0, f"{name} is on a page of a book without bets"
     left = BetPage(bets={other: kept for other, kept in page.bets.items() if other != name})
     changed = book.model_copy(
         update={

@@ -24,6 +24,10 @@ class Account(StrEnum):
     ADJUSTMENT = "adjustment"
 
 
+HELD = (Account.LOCKED, Account.PENDING_OUT)
+"""What is set aside for something that ends: only what was put there leaves again. Cash alone can be a debt."""
+
+
 class Kind(StrEnum):
     """What a statement calls a movement."""
 
@@ -95,9 +99,15 @@ def move(source: Account, target: Account, amount: int) -> Postings:
 
 
 def post(wallet: Wallet, postings: Postings) -> Wallet:
-    """Enter a movement. Postings that do not sum to zero are a bug of ours, never a customer's mistake."""
+    """Enter a movement. Postings that do not sum to zero, or take what is not held, are a bug of ours.
+
+    A customer's mistake is refused before it comes to that.
+    """
     assert sum(postings.values()) == 0, f"unbalanced postings: {postings}"
-    return wallet.model_copy(update={"accounts": total([wallet.accounts, postings])})
+    after = wallet.model_copy(update={"accounts": total([wallet.accounts, postings])})
+    for account in HELD:
+        assert after.on(account) >= 0, f"more went out than was held: {account}, {postings}"
+    return after
 
 
 def total(books: Iterable[Postings]) -> dict[Account, int]:

@@ -209,6 +209,7 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
     )
     if refused is not None:
         return Decision(player, refused)
+    assert request.amount > 0, "a withdrawal moves money out"
     currency = player.wallets[request.wallet_id].currency
     threshold = policy.review_threshold.of(currency)  # a currency that is no longer accepted is always reviewed
     withdrawal = Withdrawal(
@@ -251,7 +252,9 @@ def send_back_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Wit
     """The money came back from the customer's bank: it returns to the wallet, once, and so it had left before."""
     if player.withdrawals[request.withdrawal_id].status is WithdrawalStatus.SENT_BACK:
         return _as_it_is(player, request)
+    # It can only come back after it went out, so that is entered first; where we knew, this changes nothing.
     paid = pay_withdrawal(player, request).player
+    assert paid.withdrawals[request.withdrawal_id].status is WithdrawalStatus.PAID, "what comes back went out before"
     after, returned = _end(
         paid, request, WithdrawalStatus.SENT_BACK, Kind.PAYOUT_SENT_BACK, Account.PROVIDER, Account.CASH
     )
@@ -298,7 +301,6 @@ def _end(
     withdrawal = player.withdrawals[request.withdrawal_id]
     postings = move(source, target, withdrawal.amount)
     after = post_entry(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
-    assert after.wallets[withdrawal.wallet_id].on(Account.PENDING_OUT) >= 0, "more went out than was held"
     review = request.review if withdrawal.review is None else withdrawal.review
     ended = withdrawal.model_copy(update={"status": status, "review": review})
     return after.changed(withdrawals={**after.withdrawals, request.withdrawal_id: ended}), ended

@@ -107,6 +107,7 @@ async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswe
 
 async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> DepositAnswer:
     charge = watch.charge
+    # Reserved, then known to the follow-up, then charged: whatever ends this, somebody asks what became of the charge.
     ctx.object_send(deposit_follow_up.begin, charge.reference, watch)
     window_end = watch.reserved_at + dependencies().patience.window
     outcome = await provider_calls.charge(ctx, charge, window_end, dependencies().charge_wait)
@@ -210,6 +211,7 @@ async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAn
         now=await clock(ctx),
         **request.model_dump(exclude={"withdrawal_id", "user_id"}, by_alias=False),
     )
+    # Held before anybody may pay it out: what the workflow pays is not the player's to spend any more.
     holding = ctx.object_call(player.hold_withdrawal, request.user_id, hold)
     try:
         held = (await holding).accepted()

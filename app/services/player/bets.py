@@ -110,6 +110,7 @@ async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> Cashe
     now = moment(await started)
     decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, dependencies().policy, terms.delay)
     bet = (await commit(ctx, before, decision)).accepted()
+    # The document first: a market counts each change once, and one that is not told now hears of it by a repetition.
     reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
     _go_on(ctx, bet_id, bet, now)
     return bets.cashed_out(bet_id, bet)

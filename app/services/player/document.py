@@ -46,6 +46,8 @@ async def commit(ctx: restate.ObjectContext, before: Player, decision: Decision[
     """Store what a rule decided and tell of it. The one `ctx.set` holds every number of the money book."""
     after = decision.player
     if after is not before:
+        # Full pages and what is archived leave first, the document that no longer has them is stored last: killed in
+        # between, they are in two places and are written again, the same; the other way they would be in none.
         for page, content in full_pages(before, after).items():
             ctx.object_send(statements.keep, statements.page_key(ctx.key(), page), content)
         after, archived = archive_ended(without_full_pages(after))
@@ -53,6 +55,7 @@ async def commit(ctx: restate.ObjectContext, before: Player, decision: Decision[
             await archive.put_away(ctx, archived)
         ctx.set(STATE, after, serde=_PLAYER)
         count_activity(activity(before, decision.player))
+    # Told after it is stored: nobody hears of what did not happen. A message has an id, so once more is no second one.
     for message in decision.messages:
         ctx.service_send(comms.send, message)
     return Reply.of(decision.outcome)
