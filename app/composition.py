@@ -21,6 +21,7 @@ from app.domain.follow_up import Patience
 from app.domain.policy import Policy, method_name
 from app.providers.messages import Access, Mailer, SmtpMailer
 from app.providers.payments import HttpPaymentProvider, PaymentProvider, credentials
+from app.providers.webhooks import Signatures
 from app.services.comms import comms
 from app.services.markets.feed import market_feed
 from app.services.markets.markets import market, market_book
@@ -95,15 +96,14 @@ def dependencies_of(settings: Settings, provider: PaymentProvider, mailer: Maile
         charge_wait=timedelta(seconds=settings.charge_wait_seconds),
         review_timeout=timedelta(seconds=settings.review_timeout_seconds),
         market_books=settings.market_books,
-        webhook_secrets=settings.webhook_secret,
-        webhook_tolerance=timedelta(seconds=settings.webhook_tolerance_seconds),
     )
 
 
 def provider_of(settings: Settings) -> HttpPaymentProvider:
     """The payment provider, to which each request tells who we are."""
     key = credentials(settings.provider_key, settings.provider_key_header)
-    return HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds, key)
+    signatures = Signatures(settings.webhook_secret, timedelta(seconds=settings.webhook_tolerance_seconds))
+    return HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds, key, signatures)
 
 
 def mailer_of(settings: Settings) -> SmtpMailer:

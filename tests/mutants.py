@@ -135,7 +135,7 @@ MUTANTS = [
     ),
     Mutant(
         "an event with a field twice is read by its last",
-        "app/domain/provider_events.py",
+        "app/providers/webhooks.py",
         """\
 -        json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
 """,
@@ -694,7 +694,7 @@ MUTANTS = [
     ),
     Mutant(
         "only events that look like ours are of a kind that we may not know",
-        "app/domain/provider_events.py",
+        "app/providers/webhooks.py",
         """\
 -    status: Any = None
 +    status: str | None = None

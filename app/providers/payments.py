@@ -17,10 +17,14 @@ from app.domain.payments import (
     ChargeRequest,
     MovementKind,
     MovementPage,
+    PaymentEvent,
     PaymentOutcome,
     PaymentStatus,
     PayoutRequest,
 )
+from app.domain.provider_events import UnknownEvent
+from app.domain.refusals import Refused
+from app.providers.webhooks import Signatures
 
 
 class PaymentProvider(Protocol):
@@ -43,6 +47,11 @@ class PaymentProvider(Protocol):
 
     async def refund_charge(self, request: ChargeRequest) -> PaymentOutcome:
         """Give the money of a charge back, once: DONE, DECLINED, NEVER_SEEN or UNKNOWN."""
+
+    def read_event(
+        self, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> PaymentEvent | UnknownEvent | Refused:
+        """What the provider tells by a request to us, if it is the provider who does."""
 
     async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
         """What charges moved since a moment, by the provider's clock, page by page; raises `ListingError`."""
@@ -69,6 +78,22 @@ _STATUSES: Mapping[_Status, PaymentStatus] = {
     "actionRequired": PaymentStatus.ACTION_REQUIRED,
 }
 assert _STATUSES.keys() == set(get_args(_Status))
+
+
+class _Order(Wire):
+    reference: str
+    user_id: str
+    wallet_id: str
+    amount: int
+    currency: str
+
+
+class _Charge(_Order):
+    payment_method: str
+
+
+class _Payout(_Order):
+    destination: str
 
 
 class _Told(Wire):
@@ -98,6 +123,8 @@ class _Conflict(Wire):
 
 
 BEARER = "Authorization"
+NOBODY = Signatures()
+"""For who asks the provider, and is told nothing by it."""
 
 
 def credentials(key: str, header: str = BEARER) -> dict[str, str]:
@@ -108,8 +135,15 @@ def credentials(key: str, header: str = BEARER) -> dict[str, str]:
 class HttpPaymentProvider:
     """The provider's HTTP API. Whatever is not a clear and matching answer in time is an unknown outcome."""
 
-    def __init__(self, base_url: str, timeout_seconds: float, credentials: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        timeout_seconds: float,
+        credentials: Mapping[str, str] | None = None,
+        signatures: Signatures = NOBODY,
+    ) -> None:
         self._timeout_seconds = timeout_seconds
+        self._signatures = signatures
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=timeout_seconds,
@@ -160,6 +194,12 @@ class HttpPaymentProvider:
         )
         return await self._ask(message, lambda response: _read_refund(response, request))
 
+    def read_event(
+        self, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> PaymentEvent | UnknownEvent | Refused:
+        """What the provider tells by a webhook, signed."""
+        return self._signatures.read(headers, body, now)
+
     async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
         """What charges moved since a moment."""
         return await self._list("charges", OF_CHARGES, moment, cursor)
@@ -187,7 +227,7 @@ class HttpPaymentProvider:
         message = self._client.build_request(
             "POST",
             path,
-            content=request.model_dump_json(),
+            content=_order(request).model_dump_json(),
             headers={"Content-Type": "application/json", "Idempotency-Key": request.reference},
         )
         return await self._ask(message, lambda response: _read_movement(response, request))
@@ -203,6 +243,12 @@ class HttpPaymentProvider:
             return read(response)
         except (TimeoutError, httpx.HTTPError, ValueError) as error:
             return _unknown(f"{type(error).__name__}: {error}")
+
+
+def _order(request: ChargeRequest | PayoutRequest) -> _Order:
+    """What the provider is asked for, in its own words."""
+    order = _Charge if isinstance(request, ChargeRequest) else _Payout
+    return order(**request.model_dump(by_alias=False))
 
 
 def _segment(reference: str) -> str:

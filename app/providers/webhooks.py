@@ -1,12 +1,26 @@
-"""How the payment provider signs what it tells us, so that nobody else can."""
+"""What the payment provider tells us: how it signs it, so that nobody else can, and how it looks.
+
+A body is bytes that anybody may have written, until it has been verified and read.
+"""
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import StringConstraints, ValidationError
+
+from app.domain.model import Amount, Id, Wire
+from app.domain.payments import CHARGE_EVENTS, PAYOUT_EVENTS, EventId, EventKind, EventStatus, PaymentEvent
+from app.domain.provider_events import UnknownEvent
+from app.domain.refusals import Refusal, Refused, invalid_request
 
 HEADER = "Webhook-Signature"
+MAX_EVENT_BYTES = 64 * 1024
 MAX_SIGNATURES = 10
 """Signatures in a header, of which one has to be genuine: while a provider changes secrets, it signs with both."""
 _SIGNED = re.compile(r"t=([0-9]{1,12})((?:,[a-z0-9]{1,10}=[!-+\--~]{1,200})+)")
@@ -39,3 +53,82 @@ def verify(secrets: str | Iterable[str], body: bytes, header: str, now: datetime
 
 def _hmac(secret: str, second: int, body: bytes) -> str:
     return hmac.new(secret.encode(), f"{second}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """Whose signatures are believed, and how old they may be; nobody's where there is no secret."""
+
+    secrets: tuple[str, ...] = ()
+    tolerance: timedelta = timedelta(0)
+
+    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> PaymentEvent | UnknownEvent | Refused:
+        """The event in a body that the provider signed. `headers` have names in small letters."""
+        if not verify(self.secrets, body, headers.get(HEADER.lower(), ""), now, self.tolerance):
+            return Refused(reason=Refusal.BAD_SIGNATURE, message=f"{HEADER}: missing, forged or too old")
+        return read_event(body)
+
+
+class _Event(Wire):
+    """An event as the provider writes it."""
+
+    reference: Id
+    status: EventStatus
+    user_id: Id
+    wallet_id: Id
+    amount: Amount
+    currency: Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Z]{3}$")]
+    kind: EventKind | None = None
+    event_id: EventId | None = None
+
+
+class _Labelled(Wire):
+    kind: str | None = None
+    status: Any = None
+    type: Any = None
+    """What many providers call the kind; we do not, so an event that has nothing else is of none that we know."""
+
+
+def read_event(body: bytes) -> PaymentEvent | UnknownEvent | Refused:
+    """The event in a body; a refusal, never an error, where there is none to be read."""
+    if len(body) > MAX_EVENT_BYTES:
+        return _unreadable(f"the event is longer than {MAX_EVENT_BYTES} bytes")
+    try:
+        labels = _Labelled.model_validate_json(body)  # pydantic refuses what is nested too deep, and half characters
+        json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
+        if (unknown := _unknown(labels)) is not None:
+            return unknown
+        return PaymentEvent(**_Event.model_validate_json(body).model_dump(by_alias=False))
+    except ValidationError as error:
+        return invalid_request(error)
+    except (ValueError, RecursionError):
+        return _unreadable("the event is no JSON object with each field once")
+
+
+def _unknown(labels: _Labelled) -> UnknownEvent | None:
+    kind, status = labels.kind, labels.status
+    if kind is not None and kind not in list(EventKind):
+        return UnknownEvent(kind)
+    if status is None and kind is None and isinstance(labels.type, str):
+        return UnknownEvent(labels.type)
+    if not isinstance(status, str):
+        return None
+    others = CHARGE_EVENTS if kind == EventKind.PAYOUT else PAYOUT_EVENTS if kind == EventKind.CHARGE else ()
+    if status not in list(EventStatus) or status in others:
+        return UnknownEvent(status)
+    return None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a field twice")
+    return fields
+
+
+def _no_number(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number")
+
+
+def _unreadable(message: str) -> Refused:
+    return Refused(reason=Refusal.INVALID_REQUEST, message=message)

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.payments import EventKind, EventStatus, PaymentEvent
-from app.domain.provider_events import MAX_EVENT_BYTES, UnknownEvent, is_of_payout, of_payout, read_event
+from app.domain.provider_events import UnknownEvent, is_of_payout, of_payout
 from app.domain.refusals import Refusal, Refused
+from app.providers.webhooks import MAX_EVENT_BYTES, read_event
 
 EVENT = {
     "reference": "d-1",

@@ -6,9 +6,8 @@ import restate
 
 from app.domain.model import Wire
 from app.domain.payments import PaymentEvent
-from app.domain.provider_events import UnknownEvent, read_event
-from app.domain.refusals import Refusal, Refused
-from app.providers import webhooks
+from app.domain.provider_events import UnknownEvent
+from app.domain.refusals import Refused
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.wire import refuse
@@ -26,10 +25,7 @@ class Received(Wire):
 async def verified(ctx: restate.Context, body: bytes) -> PaymentEvent | None:
     """The event that the provider signed; none where its kind is unknown to us. Anything else is refused."""
     now = await clock(ctx)
-    signature = ctx.request().headers.get(webhooks.HEADER.lower(), "")
-    if not webhooks.verify(dependencies().webhook_secrets, body, signature, now, dependencies().webhook_tolerance):
-        refuse(Refused(reason=Refusal.BAD_SIGNATURE, message=f"{webhooks.HEADER}: missing, forged or too old"))
-    event = read_event(body)
+    event = dependencies().provider.read_event(ctx.request().headers, body, now)
     if isinstance(event, Refused):
         refuse(event)
     if isinstance(event, UnknownEvent):

@@ -22,8 +22,6 @@ class Dependencies:
     charge_wait: timedelta
     review_timeout: timedelta
     market_books: int
-    webhook_secrets: tuple[str, ...]
-    webhook_tolerance: timedelta
 
 
 _connected: list[Dependencies] = []
