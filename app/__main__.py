@@ -472,8 +472,9 @@ def _settings() -> "Settings":
             _problem(str(problem["loc"][0]), problem) if problem["loc"] else problem["msg"]
             for problem in error.errors(include_url=False)
         ]
-        cure = "Correct or unset the variable; `betting settings` lists them with defaults and units."
-        raise click.ClickException("\n".join([*problems, cure])) from None
+        cure = "correct or unset these variables; `betting settings` lists them with defaults and units:"
+        # The cause comes last: of a pod that crashes, Kubernetes and `release status` show the last line.
+        raise click.ClickException("\n".join([cure, *problems])) from None
 
 
 def _problem(name: str, problem: "ErrorDetails") -> str:

@@ -146,7 +146,7 @@ def test_every_wrong_setting_has_a_line_of_its_own_and_a_secret_is_not_repeated(
 
     lines = betting("serve", environment=wrong).stderr.splitlines()
 
-    named = [line.removeprefix("Error: ").split("=")[0] for line in lines[:-1]]
+    named = [line.split("=")[0] for line in lines[1:]]
     assert sorted(named) == sorted(wrong)
     assert "own" not in "".join(lines)
     assert max(map(len, lines)) < 400
@@ -201,3 +201,10 @@ def test_help_lists_the_commands() -> None:
 
     assert answer.returncode == 0
     assert all(command in answer.stdout for command in ("dev", "serve", "sandbox", "settings"))
+
+
+def test_the_last_line_about_a_wrong_setting_names_it_as_kubernetes_shows_no_other() -> None:
+    answer = betting("serve", environment=ALONE | {"BETTING_MAX_OPEN_BETS": "none"})
+
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith("BETTING_MAX_OPEN_BETS=none: ")
