@@ -102,7 +102,8 @@ def _withdrawals(before: Mapping[str, Withdrawal], after: Mapping[str, Withdrawa
 
 def _taken_back(before: Mapping[str, Deposit], after: Mapping[str, Deposit]) -> Iterator[Happened]:
     for old, new in _changed(before, after):
-        if new.taken_back is not (None if old is None else old.taken_back):
+        was = None if old is None else old.taken_back
+        if (new.taken_back is None) != (was is None):  # a refund of what was charged back only gives it another name
             yield Happened(_TAKEN_BACK[new.taken_back], new.amount, new.currency)
 
 

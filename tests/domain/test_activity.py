@@ -8,8 +8,17 @@ from hypothesis import strategies as st
 
 from app.domain.activity import Event, Happened, activity
 from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, delay_bet, hold_stake, release_stake
-from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, fail_deposit, reserve_deposit
+from app.domain.deposits import (
+    EndDeposit,
+    TakeBack,
+    credit_deposit,
+    decline_deposit,
+    fail_deposit,
+    reserve_deposit,
+    take_back_deposit,
+)
 from app.domain.odds import Price
+from app.domain.payments import EventStatus
 from app.domain.player import Decision, Player
 from app.domain.policy import Policy
 from app.domain.refusals import Refusal, Refused
@@ -154,3 +163,14 @@ def test_what_is_counted_of_bets_adds_up_to_what_the_house_and_open_bets_hold(st
     wallet, bet = document.wallets["w-1"], document.bets["b-1"]
     undecided = bet.total_stake if bet.status.can_be_released else 0
     assert wallet.on(Account.HOUSE) + wallet.on(Account.LOCKED) - undecided == staked - returned
+
+
+def test_a_refund_of_what_was_charged_back_moves_nothing_and_counts_nothing() -> None:
+    reserved = reserve_deposit(player(), reserve(), POLICY).player
+    credited = credit_deposit(reserved, END_DEPOSIT).player
+    back = take_back_deposit(credited, TakeBack(deposit_id="d-1", status=EventStatus.CHARGEBACK, now=START)).player
+
+    refunded = take_back_deposit(back, TakeBack(deposit_id="d-1", status=EventStatus.REFUNDED, now=START)).player
+
+    assert refunded.wallets == back.wallets
+    assert activity(back, refunded) == []
