@@ -472,7 +472,7 @@ MUTANTS = [
     ),
     # Markets and their feed.
     Mutant(
-        "a market that suspends is exclusive while it waits for its books",
+        "a market that suspends is exclusive while it waits for its shards",
         SHELL,
         """\
 -@market.handler(name="suspend", kind="shared", **takes(EmptyRequest))
@@ -481,21 +481,21 @@ MUTANTS = [
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),
     Mutant(
-        "a market that a book joins waits for that book",
+        "a market that a shard joins waits for that shard",
         SHELL,
         """\
--    after = rules.join(before, book)
-+    after = rules.join(before, book)
-+    await ctx.object_call(hear, numbered_book(ctx.key(), book), after.terms)
+-    after = rules.join(before, shard)
++    after = rules.join(before, shard)
++    await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), after.terms)
 """,
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),
     Mutant(
-        "a book waits for somebody whom its source does not name",
+        "a shard waits for somebody whom its source does not name",
         SHELL,
         """\
--    before, left = rules.without_remains(book, turned, request)
-+    before, left = rules.without_remains(book, turned, request)
+-    before, left = rules.without_remains(shard, turned, request)
++    before, left = rules.without_remains(shard, turned, request)
 +    await ctx.generic_call("MarketService", "suspend", b"", key=market_id)
 """,
         f"{DEADLOCK_TESTS}::test_every_wait_in_the_source_has_been_looked_at",
@@ -510,10 +510,10 @@ MUTANTS = [
         "tests/services/test_shield.py::test_only_what_restate_says_of_a_stop_is_one",
     ),
     Mutant(
-        "a book is leased what others hold of the limit",
+        "a shard is leased what others hold of the limit",
         MARKETS,
         """\
--    most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != book)
+-    most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != shard)
 +    most = limit
 """,
         f"{MARKET_TESTS}::test_a_book_is_leased_no_more_than_the_others_leave",
@@ -549,8 +549,8 @@ MUTANTS = [
         "a market takes bets after the moment it closes at",
         MARKETS,
         """\
--    price = _acceptable(book.terms.at(now), request)
-+    price = _acceptable(book.terms, request)
+-    price = _acceptable(shard.terms.at(now), request)
++    price = _acceptable(shard.terms, request)
 """,
         f"{MARKET_TESTS}::test_a_market_takes_no_bet_from_the_moment_it_closes_at",
     ),

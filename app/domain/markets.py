@@ -1,6 +1,6 @@
-"""Markets and their books: a market owns status, prices and limits; each of its books accepts bets on a copy of them.
+"""Markets and their shards: a market owns status, prices and limits; each of its shards accepts bets on a copy of them.
 
-The most that the house may lose on a selection is leased to the books in small pieces, so that the sum over all books
+The most that the house may lose on a selection is leased to the shards in small pieces, so that the sum over all shards
 is never over the limit. A bet's exposure is what the house loses if it wins: its potential return at the prices taken,
 less its stake. A multiple counts with all of it on each of its legs, since each of them may be the one that decides it,
 for as long as its return is open.
@@ -24,11 +24,11 @@ from app.domain.settlement import MAX_DEDUCTION, Result, SelectionOutcome
 MAX_SELECTIONS = 200
 MAX_VERSION = 2**53 - 1
 """The greatest whole number that every reader of JSON keeps exactly."""
-MAX_BOOKS = 16
+MAX_SHARDS = 16
 PAGE_SIZE = 50
-"""Bets on one page of a book's index."""
+"""Bets on one page of a shard's index."""
 LEASE_PIECES = 400
-"""A limit is leased in such parts of it: what 16 books hold unused is less than 16/400, 4 %, of the limit."""
+"""A limit is leased in such parts of it: what 16 shards hold unused is less than 16/400, 4 %, of the limit."""
 
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
 
@@ -108,7 +108,7 @@ class SettleMarket(Wire):
 
 
 class Terms(State):
-    """What a book needs to know of its market. A higher revision is newer, whenever it arrives."""
+    """What a shard needs to know of its market. A higher revision is newer, whenever it arrives."""
 
     revision: int
     status: MarketStatus
@@ -120,7 +120,7 @@ class Terms(State):
     event_id: str | None = None
     closes_at: Moment | None = None
     currency: str | None = None
-    """Bets in this currency are taken; in any where a book does not know it yet."""
+    """Bets in this currency are taken; in any where a shard does not know it yet."""
     withdrawn: list[Withdrawn] = Field(default_factory=list)
     """Selections that were withdrawn, in the order of that."""
 
@@ -160,7 +160,7 @@ class Market(State):
     result_version: int = 0
     outcomes: dict[str, SelectionOutcome] = Field(default_factory=dict)
     leases: dict[int, dict[str, int]] = Field(default_factory=dict)
-    """For each book in use, what it holds of the limit of each selection."""
+    """For each shard in use, what it holds of the limit of each selection."""
     withdrawn: list[Withdrawn] = Field(default_factory=list)
     """Selections that were withdrawn, in the order of that."""
     held_by: list[Holder] = Field(default_factory=list)
@@ -175,7 +175,7 @@ class Market(State):
 
     @property
     def terms(self) -> Terms:
-        """What its books are told."""
+        """What its shards are told."""
         return Terms(
             revision=self.revision,
             status=self.status,
@@ -191,7 +191,7 @@ class Market(State):
         )
 
     def changed(self, **fields: object) -> "Market":
-        """The market with some fields replaced, which its books must hear of."""
+        """The market with some fields replaced, which its shards must hear of."""
         return self.model_copy(update={**fields, "revision": self.revision + 1})
 
 
@@ -288,35 +288,35 @@ def settlement_id(market_id: str, version: int) -> str:
     return f"{market_id}:{version}"
 
 
-def join(market: Market, book: int) -> Market:
-    """Note that a book is in use, so that it hears of every change from now on."""
-    return market if book in market.leases else market.model_copy(update={"leases": {**market.leases, book: {}}})
+def join(market: Market, shard: int) -> Market:
+    """Note that a shard is in use, so that it hears of every change from now on."""
+    return market if shard in market.leases else market.model_copy(update={"leases": {**market.leases, shard: {}}})
 
 
 class Lease(Wire):
-    """What a book asks of a selection's limit in all: at least `needed`, or nothing more; at best `wanted`."""
+    """What a shard asks of a selection's limit in all: at least `needed`, or nothing more; at best `wanted`."""
 
     selection_id: str
     needed: int
     wanted: int
 
 
-def lease(market: Market, book: int, request: Lease) -> tuple[Market, int]:
-    """Let a book hold more of a selection's limit, and say how much it now holds. Asking again changes nothing."""
+def lease(market: Market, shard: int, request: Lease) -> tuple[Market, int]:
+    """Let a shard hold more of a selection's limit, and say how much it now holds. Asking again changes nothing."""
     limit = market.opened.max_liability
-    assert limit is not None, "books of a market without a limit need no lease"
-    assert 0 <= request.needed <= request.wanted, f"a book asks for less than it needs: {request}"
+    assert limit is not None, "shards of a market without a limit need no lease"
+    assert 0 <= request.needed <= request.wanted, f"a shard asks for less than it needs: {request}"
     selection_id = request.selection_id
-    held = market.leases.get(book, {}).get(selection_id, 0)
-    most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != book)
+    held = market.leases.get(shard, {}).get(selection_id, 0)
+    most = limit - sum(leases.get(selection_id, 0) for name, leases in market.leases.items() if name != shard)
     if request.needed > most or request.wanted <= held:
         return market, held
     granted = min(request.wanted, most)
     assert held <= granted <= most, (
-        "what a book holds is never taken from it, and all of them hold no more than the limit"
+        "what a shard holds is never taken from it, and all of them hold no more than the limit"
     )
-    books = {**market.leases, book: {**market.leases.get(book, {}), selection_id: granted}}
-    return market.model_copy(update={"leases": books}), granted
+    shards = {**market.leases, shard: {**market.leases.get(shard, {}), selection_id: granted}}
+    return market.model_copy(update={"leases": shards}), granted
 
 
 class ReserveLeg(Wire):
@@ -382,16 +382,16 @@ class Reserved(State):
     exposure: int
     changes: int = 0
     withdrawals: int = 0
-    """How many withdrawals the book knew of: deductions of later ones are this bet's too."""
+    """How many withdrawals the shard knew of: deductions of later ones are this bet's too."""
 
 
 class BetPage(State):
-    """A page of a book's index of bets. One leg of a bet is on a market, so player and bet name it."""
+    """A page of a shard's index of bets. One leg of a bet is on a market, so player and bet name it."""
 
     bets: dict[str, Reserved] = Field(default_factory=dict)
 
 
-class Book(State):
+class Shard(State):
     """A market's slice that accepts the bets of some players; the newest page of its index is part of it."""
 
     terms: Terms
@@ -405,7 +405,7 @@ class Book(State):
 
 
 class Extent(Wire):
-    """How much a book holds: its bets, on how many pages, and what the house loses on each selection if it wins."""
+    """How much a shard holds: its bets, on how many pages, and what the house loses on each selection if it wins."""
 
     bets: int = 0
     pages: int = 0
@@ -413,7 +413,7 @@ class Extent(Wire):
 
 
 class Accepted(Wire):
-    """The leg is reserved at this price; `page` is where the book keeps it, and `exposure` what it counts with."""
+    """The leg is reserved at this price; `page` is where the shard keeps it, and `exposure` what it counts with."""
 
     price: Price
     page: int
@@ -421,7 +421,7 @@ class Accepted(Wire):
     event_id: str | None = None
     """What the market is about, if it says so."""
     withdrawals: int = 0
-    """How many withdrawals the book knew of."""
+    """How many withdrawals the shard knew of."""
 
 
 class Delayed(Wire):
@@ -436,84 +436,86 @@ class Delayed(Wire):
         return timedelta(seconds=self.seconds)
 
 
-def book_of(user_id: str, books: int) -> int:
-    """The book, from 0, in which a player bets on any market, always the same."""
-    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest()) % books
+def shard_of(user_id: str, shards: int) -> int:
+    """The shard, from 0, in which a player bets on any market, always the same."""
+    return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest()) % shards
 
 
-def hear(book: Book | None, terms: Terms) -> Book:
+def apply_terms(shard: Shard | None, terms: Terms) -> Shard:
     """Take over what the market says, unless something newer is known."""
-    if book is None:
-        return Book(terms=terms)
-    return book.model_copy(update={"terms": terms}) if terms.revision > book.terms.revision else book
+    if shard is None:
+        return Shard(terms=terms)
+    return shard.model_copy(update={"terms": terms}) if terms.revision > shard.terms.revision else shard
 
 
-def lease_wanted(book: Book, request: ReserveLeg) -> Lease | None:
-    """What the book must ask its market for before it can take a leg; None if it has enough, or will refuse anyway."""
-    price = _acceptable(book.terms, request)
+def lease_wanted(shard: Shard, request: ReserveLeg) -> Lease | None:
+    """What the shard must ask its market for before it can take a leg; None if it has enough, or will refuse anyway."""
+    price = _acceptable(shard.terms, request)
     if not isinstance(price, Price):
         return None
-    return _lease(book, request.selection_id, request.least_exposure(price), request.exposure(price))
+    return _lease(shard, request.selection_id, request.least_exposure(price), request.exposure(price))
 
 
-def lease_to_expose(book: Book, page: BetPage, request: ExposeLeg) -> Lease | None:
-    """What the book must ask its market for before it can count a bet with another exposure."""
+def lease_to_expose(shard: Shard, page: BetPage, request: ExposeLeg) -> Lease | None:
+    """What the shard must ask its market for before it can count a bet with another exposure."""
     bet = page.bets[bet_name(request.user_id, request.bet_id)]
     more = request.exposure - bet.exposure
-    return _lease(book, bet.selection_id, more, more) if more > 0 else None
+    return _lease(shard, bet.selection_id, more, more) if more > 0 else None
 
 
-def _lease(book: Book, selection_id: str, least: int, expected: int) -> Lease | None:
-    limit = book.terms.max_liability
-    used, leased = book.used.get(selection_id, 0), book.leased.get(selection_id, 0)
+def _lease(shard: Shard, selection_id: str, least: int, expected: int) -> Lease | None:
+    limit = shard.terms.max_liability
+    used, leased = shard.used.get(selection_id, 0), shard.leased.get(selection_id, 0)
     if limit is None or used + expected <= leased:
         return None
     piece = max(1, limit // LEASE_PIECES)
     return Lease(selection_id=selection_id, needed=used + least, wanted=-(-(used + expected) // piece) * piece)
 
 
-def with_lease(book: Book, selection_id: str, held: int) -> Book:
-    """The book with what it holds of a selection's limit."""
-    assert held >= book.leased.get(selection_id, 0), f"{selection_id}: a lease never shrinks"
-    return book.model_copy(update={"leased": {**book.leased, selection_id: held}})
+def with_lease(shard: Shard, selection_id: str, held: int) -> Shard:
+    """The shard with what it holds of a selection's limit."""
+    assert held >= shard.leased.get(selection_id, 0), f"{selection_id}: a lease never shrinks"
+    return shard.model_copy(update={"leased": {**shard.leased, selection_id: held}})
 
 
-def may_be_on_turned_page(book: Book, request: ReserveLeg) -> bool:
+def may_be_on_turned_page(shard: Shard, request: ReserveLeg) -> bool:
     """Whether an earlier, broken attempt at this bet may have left a leg on the page that was let go last."""
     hashed = hash_of(bet_name(request.user_id, request.bet_id))
-    return hashed in book.turned and any(
-        book.turned.startswith(hashed, start) for start in range(0, len(book.turned), HASH_LENGTH)
+    return hashed in shard.turned and any(
+        shard.turned.startswith(hashed, start) for start in range(0, len(shard.turned), HASH_LENGTH)
     )
 
 
-def without_remains(book: Book, turned: BetPage, request: ReserveLeg) -> tuple[Book, BetPage]:
+def without_remains(shard: Shard, turned: BetPage, request: ReserveLeg) -> tuple[Shard, BetPage]:
     """Let go of what a killed attempt at this bet has reserved: the bet is decided anew, as the market is now.
 
     Nobody was told of that attempt. `turned` is the page that was let go last.
     """
-    book, turned = release(book, turned, request.user_id, request.bet_id)
-    book, _ = release(book, book.newest, request.user_id, request.bet_id)
-    return book, turned
+    shard, turned = release(shard, turned, request.user_id, request.bet_id)
+    shard, _ = release(shard, shard.newest, request.user_id, request.bet_id)
+    return shard, turned
 
 
-def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tuple[Book, Accepted | Delayed | Refused]:
+def reserve(
+    shard: Shard, request: ReserveLeg, now: datetime | None = None
+) -> tuple[Shard, Accepted | Delayed | Refused]:
     """Accept a leg at the current price, or say why not.
 
     It counts with what it may lose the house as far as this market can tell, and where the limit has no room for that,
     with what it surely may: once all markets have answered, it is counted exactly. The time must be known where the
     market closes at one.
     """
-    assert now is not None or book.terms.closes_at is None, "a market that closes by itself is asked with the time"
+    assert now is not None or shard.terms.closes_at is None, "a market that closes by itself is asked with the time"
     name = bet_name(request.user_id, request.bet_id)
-    assert name not in book.newest.bets, "what was left of an earlier attempt is let go first"
-    price = _acceptable(book.terms.at(now), request)
+    assert name not in shard.newest.bets, "what was left of an earlier attempt is let go first"
+    price = _acceptable(shard.terms.at(now), request)
     if not isinstance(price, Price):
-        return book, price
-    selection_id, room = request.selection_id, _room(book, request.selection_id)
+        return shard, price
+    selection_id, room = request.selection_id, _room(shard, request.selection_id)
     least, expected = request.least_exposure(price), request.exposure(price)
     exposure = expected if room is None or expected <= room else least
     if room is not None and exposure > room:
-        return book, _liability_limit(selection_id)
+        return shard, _liability_limit(selection_id)
     assert exposure >= 0, "the house loses nothing less than nothing"
     bet = Reserved(
         user_id=request.user_id,
@@ -521,97 +523,99 @@ def reserve(book: Book, request: ReserveLeg, now: datetime | None = None) -> tup
         selection_id=selection_id,
         price=price,
         exposure=exposure,
-        withdrawals=len(book.terms.withdrawn),
+        withdrawals=len(shard.terms.withdrawn),
     )
-    changed = book.model_copy(
+    changed = shard.model_copy(
         update={
-            "used": _used(book, selection_id, exposure),
-            "bets": book.bets + 1,
-            "newest": BetPage(bets={**book.newest.bets, name: bet}),
+            "used": _used(shard, selection_id, exposure),
+            "bets": shard.bets + 1,
+            "newest": BetPage(bets={**shard.newest.bets, name: bet}),
         }
     )
-    return changed, _accepted(book, bet)
+    return changed, _accepted(shard, bet)
 
 
-def expose(book: Book, page: BetPage, request: ExposeLeg) -> tuple[Book, BetPage, Accepted | Refused]:
+def expose(shard: Shard, page: BetPage, request: ExposeLeg) -> tuple[Shard, BetPage, Accepted | Refused]:
     """Count a reserved bet exactly, or say that the limit has no room for that. Asking again changes nothing."""
     assert request.exposure >= 0, "the house loses nothing less than nothing"
     bet = page.bets[bet_name(request.user_id, request.bet_id)]
-    room = _room(book, bet.selection_id)
+    room = _room(shard, bet.selection_id)
     if room is not None and request.exposure - bet.exposure > max(0, room):
-        return book, page, _liability_limit(bet.selection_id)
-    changed, left = _with_exposure(book, page, bet.model_copy(update={"exposure": request.exposure}))
+        return shard, page, _liability_limit(bet.selection_id)
+    changed, left = _with_exposure(shard, page, bet.model_copy(update={"exposure": request.exposure}))
     kept = Accepted(price=bet.price, page=request.page, exposure=request.exposure, withdrawals=bet.withdrawals)
     return changed, left, kept
 
 
-def count(book: Book, page: BetPage, request: CountLeg) -> tuple[Book, BetPage]:
+def count(shard: Shard, page: BetPage, request: CountLeg) -> tuple[Shard, BetPage]:
     """Count a bet otherwise from now on; what was told of it before, or is told again, changes nothing.
 
-    It is not refused: the bet was accepted long ago. So a correction may bring a book over its limit.
+    It is not refused: the bet was accepted long ago. So a correction may bring a shard over its limit.
     """
     assert request.exposure >= 0, "the house loses nothing less than nothing"
     bet = page.bets.get(bet_name(request.user_id, request.bet_id))
     if bet is None or request.changes <= bet.changes:
-        return book, page
-    return _with_exposure(book, page, bet.model_copy(update={"exposure": request.exposure, "changes": request.changes}))
+        return shard, page
+    return _with_exposure(
+        shard, page, bet.model_copy(update={"exposure": request.exposure, "changes": request.changes})
+    )
 
 
-def newest_pages(book: Book) -> list[int]:
-    """The page that is part of the book and the one let go before: where a bet is that was reserved a moment ago."""
-    return [book.full_pages] if book.full_pages == 0 else [book.full_pages, book.full_pages - 1]
+def newest_pages(shard: Shard) -> list[int]:
+    """The page that is part of the shard and the one let go before: where a bet is that was reserved a moment ago."""
+    return [shard.full_pages] if shard.full_pages == 0 else [shard.full_pages, shard.full_pages - 1]
 
 
-def turn_page(book: Book) -> tuple[Book, BetPage | None]:
+def turn_page(shard: Shard) -> tuple[Shard, BetPage | None]:
     """Let go of the newest page when it is full; it then is page number `full_pages` before this."""
-    if len(book.newest.bets) < PAGE_SIZE:
-        return book, None
-    turned = "".join(map(hash_of, book.newest.bets))
-    changed = {"full_pages": book.full_pages + 1, "newest": BetPage(), "turned": turned}
-    return book.model_copy(update=changed), book.newest
+    if len(shard.newest.bets) < PAGE_SIZE:
+        return shard, None
+    turned = "".join(map(hash_of, shard.newest.bets))
+    changed = {"full_pages": shard.full_pages + 1, "newest": BetPage(), "turned": turned}
+    return shard.model_copy(update=changed), shard.newest
 
 
-def release(book: Book, page: BetPage, user_id: str, bet_id: str) -> tuple[Book, BetPage]:
-    """Give back what a bet reserved, once; `page` is where it is, the newest or a full one that the book let go."""
+def release(shard: Shard, page: BetPage, user_id: str, bet_id: str) -> tuple[Shard, BetPage]:
+    """Give back what a bet reserved, once; `page` is where it is, the newest or a full one that the shard let go."""
     name = bet_name(user_id, bet_id)
     if (bet := page.bets.get(name)) is None:
-        return book, page
-    assert book.bets > 0, f"{name} is on a page of a book without bets"
+        return shard, page
+    assert shard.bets > 0, f"{name} is on a page of a shard without bets"
     left = BetPage(bets={other: kept for other, kept in page.bets.items() if other != name})
-    changed = book.model_copy(
+    changed = shard.model_copy(
         update={
-            "used": _used(book, bet.selection_id, -bet.exposure),
-            "bets": book.bets - 1,
-            "newest": left if page is book.newest else book.newest,
+            "used": _used(shard, bet.selection_id, -bet.exposure),
+            "bets": shard.bets - 1,
+            "newest": left if page is shard.newest else shard.newest,
         }
     )
     return changed, left
 
 
-def _with_exposure(book: Book, page: BetPage, bet: Reserved) -> tuple[Book, BetPage]:
+def _with_exposure(shard: Shard, page: BetPage, bet: Reserved) -> tuple[Shard, BetPage]:
     name = bet_name(bet.user_id, bet.bet_id)
     more = bet.exposure - page.bets[name].exposure
     left = BetPage(bets={**page.bets, name: bet})
-    newest = left if page is book.newest else book.newest
-    return book.model_copy(update={"used": _used(book, bet.selection_id, more), "newest": newest}), left
+    newest = left if page is shard.newest else shard.newest
+    return shard.model_copy(update={"used": _used(shard, bet.selection_id, more), "newest": newest}), left
 
 
-def _used(book: Book, selection_id: str, more: int) -> Mapping[str, int]:
-    used = book.used.get(selection_id, 0) + more
+def _used(shard: Shard, selection_id: str, more: int) -> Mapping[str, int]:
+    used = shard.used.get(selection_id, 0) + more
     assert used >= 0, f"{selection_id}: more is given back than was reserved"
-    return {**book.used, selection_id: used}
+    return {**shard.used, selection_id: used}
 
 
-def _room(book: Book, selection_id: str) -> int | None:
-    """What the book may still lose on a selection; None where there is no limit."""
-    if book.terms.max_liability is None:
+def _room(shard: Shard, selection_id: str) -> int | None:
+    """What the shard may still lose on a selection; None where there is no limit."""
+    if shard.terms.max_liability is None:
         return None
-    return book.leased.get(selection_id, 0) - book.used.get(selection_id, 0)
+    return shard.leased.get(selection_id, 0) - shard.used.get(selection_id, 0)
 
 
-def extent(book: Book) -> Extent:
-    """How much a book holds."""
-    return Extent(bets=book.bets, pages=book.full_pages + 1, used=book.used)
+def extent(shard: Shard) -> Extent:
+    """How much a shard holds."""
+    return Extent(bets=shard.bets, pages=shard.full_pages + 1, used=shard.used)
 
 
 def bet_name(user_id: str, bet_id: str) -> str:
@@ -636,15 +640,15 @@ class MarketView(Wire):
 
 
 def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
-    """A market with what its books have taken."""
+    """A market with what its shards have taken."""
     shards = list(extents)
     return MarketView(
         market_id=market_id,
         name=market.opened.name,
         status=market.status,
         prices=market.prices,
-        bets=sum(book.bets for book in shards),
-        liability={name: sum(book.used.get(name, 0) for book in shards) for name in market.prices},
+        bets=sum(shard.bets for shard in shards),
+        liability={name: sum(shard.used.get(name, 0) for shard in shards) for name in market.prices},
         result_version=market.result_version,
         currency=market.currency,
         event_id=market.opened.event_id,
@@ -662,12 +666,12 @@ def _held(market: Market, holders: set[Holder]) -> Market | Refused:
     return market.changed(status=status, held_by=sorted(holders))
 
 
-def _accepted(book: Book, bet: Reserved) -> Accepted:
+def _accepted(shard: Shard, bet: Reserved) -> Accepted:
     return Accepted(
         price=bet.price,
-        page=book.full_pages,
+        page=shard.full_pages,
         exposure=bet.exposure,
-        event_id=book.terms.event_id,
+        event_id=shard.terms.event_id,
         withdrawals=bet.withdrawals,
     )
 

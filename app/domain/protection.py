@@ -49,7 +49,7 @@ class SetLimit(WhichLimit):
     amount: LimitAmount | None
 
 
-class Standing(Wire):
+class Reinstated(Wire):
     """The restriction after a request; null where there is none."""
 
     restriction: RestrictionView | None
@@ -174,16 +174,16 @@ def self_exclude(player: Player, months: int, now: datetime) -> Decision[Restric
     return _restrict(player, Restriction(kind=RestrictionKind.SELF_EXCLUSION, until=add_months(now, months)), now)
 
 
-def reinstate_player(player: Player, now: datetime, policy: Policy) -> Decision[Standing]:
+def reinstate_player(player: Player, now: datetime, policy: Policy) -> Decision[Reinstated]:
     """Let a player back who asks for it after the end of a self-exclusion, a day later."""
     outcome = reinstate(player.restriction, now, policy.reinstate_wait)
     if isinstance(outcome, Refused):
         return Decision(player, outcome)
     view = restriction_view(outcome) if outcome is not None and outcome.blocks(now) else None
     if outcome == player.restriction:
-        return Decision(player, Standing(restriction=view))
+        return Decision(player, Reinstated(restriction=view))
     return Decision(
-        player.changed(restriction=outcome), Standing(restriction=view), _restriction_told(player, view, now)
+        player.changed(restriction=outcome), Reinstated(restriction=view), _restriction_told(player, view, now)
     )
 
 

@@ -84,7 +84,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"  # Restate did not answer completely
 
 
-class Do(StrEnum):
+class Step(StrEnum):
     """The steps of a plan."""
 
     REFUSE = "refuse"
@@ -100,7 +100,7 @@ class Do(StrEnum):
 class Action:
     """One step, and why."""
 
-    do: Do
+    do: Step
     version: str
     because: str
     replicas: int = 0
@@ -156,7 +156,7 @@ class Plan:
     @property
     def refusals(self) -> tuple[Action, ...]:
         """What a human has to put right first."""
-        return tuple(action for action in self.actions if action.do is Do.REFUSE)
+        return tuple(action for action in self.actions if action.do is Step.REFUSE)
 
 
 def plan(observed: Observed, drained_before: frozenset[str] = frozenset()) -> Plan:
@@ -216,34 +216,34 @@ def _verdict(
 def _actions(standing: Standing, wanted: bool, drained_before: frozenset[str]) -> Iterable[Action]:
     version, verdict = standing.version, standing.verdict
     if verdict is Verdict.CHANGED:
-        yield Action(Do.REFUSE, version.name, f"runs {version.image}; {version.declared_image} needs a new key")
+        yield Action(Step.REFUSE, version.name, f"runs {version.image}; {version.declared_image} needs a new key")
     needed = wanted or verdict not in (Verdict.DRAINED, Verdict.RETIRED)
     if needed and not version.protected:
-        yield Action(Do.PROTECT, version.name, "a forgotten key must not take its work away")
+        yield Action(Step.PROTECT, version.name, "a forgotten key must not take its work away")
     if wanted and verdict is not Verdict.CHANGED:
         yield from _serve(standing)
     elif verdict in (Verdict.LIVE, Verdict.DRAINING, Verdict.STUCK) and version.replicas == 0:
-        yield Action(Do.SCALE, version.name, "has work and no pods", replicas=1)
+        yield Action(Step.SCALE, version.name, "has work and no pods", replicas=1)
     elif verdict is Verdict.DRAINED and version.name in drained_before:
         yield from _take_down(standing)
     elif verdict is Verdict.RETIRED and version.declared_image is None:
-        yield Action(Do.REMOVE, version.name, "retired, and no longer in values")
+        yield Action(Step.REMOVE, version.name, "retired, and no longer in values")
     elif verdict is Verdict.RETIRED and version.protected:
-        yield Action(Do.UNPROTECT, version.name, "retired: its key may go")
+        yield Action(Step.UNPROTECT, version.name, "retired: its key may go")
 
 
 def _serve(standing: Standing) -> Iterable[Action]:
     version = standing.version
     if version.replicas != version.full_strength:
-        yield Action(Do.SCALE, version.name, "takes all new work", replicas=version.full_strength)
+        yield Action(Step.SCALE, version.name, "takes all new work", replicas=version.full_strength)
     elif standing.verdict is Verdict.STARTING and version.available >= version.full_strength:
         known = standing.deployment.id if standing.deployment else ""
-        yield Action(Do.REGISTER, version.name, "its pods are ready", deployment=known)
+        yield Action(Step.REGISTER, version.name, "its pods are ready", deployment=known)
 
 
 def _take_down(standing: Standing) -> Iterable[Action]:
     version, deployment = standing.version, standing.deployment
     if version.replicas:
-        yield Action(Do.SCALE, version.name, "drained, twice in a row", replicas=0)
+        yield Action(Step.SCALE, version.name, "drained, twice in a row", replicas=0)
     elif deployment:
-        yield Action(Do.DEREGISTER, version.name, "drained and without pods", deployment=deployment.id)
+        yield Action(Step.DEREGISTER, version.name, "drained and without pods", deployment=deployment.id)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from app.release.cluster import Cluster
-from app.release.plan import Action, Do, Observed, Plan, Restate, Standing, Verdict, plan
+from app.release.plan import Action, Observed, Plan, Restate, Standing, Step, Verdict, plan
 from app.release.restate_admin import RefusedError, RestateAdmin, UnknownError
 
 PAUSE_SECONDS = 5
@@ -49,19 +49,19 @@ class Release:
         uris = {standing.version.name: standing.version.uri for standing in plan.standings}
         for action in actions:
             match action.do:
-                case Do.PROTECT:
+                case Step.PROTECT:
                     self.cluster.protect(action.version)
-                case Do.UNPROTECT:
+                case Step.UNPROTECT:
                     self.cluster.unprotect(action.version)
-                case Do.SCALE:
+                case Step.SCALE:
                     self.cluster.scale(action.version, action.replicas)
-                case Do.REGISTER:
+                case Step.REGISTER:
                     self.restate.register(uris[action.version], again=bool(action.deployment))
-                case Do.DEREGISTER:
+                case Step.DEREGISTER:
                     self.restate.deregister(action.deployment)
-                case Do.REMOVE:
+                case Step.REMOVE:
                     self.cluster.remove(action.version)
-                case Do.REFUSE:
+                case Step.REFUSE:
                     pass
 
 

@@ -10,7 +10,7 @@ import restate
 from pydantic import Field
 
 from app.domain.follow_up import WhoseDeposit
-from app.domain.markets import MAX_BOOKS
+from app.domain.markets import MAX_SHARDS
 from app.domain.model import Id, PublicRequest, Wire
 from app.services.markets import markets
 from app.services.payments import follow_up as deposit_follow_up
@@ -54,7 +54,7 @@ class LegRepair(PublicRequest):
     """A leg that a book of a market has reserved on one of its pages."""
 
     market_id: Id
-    book: Annotated[int, Field(strict=True, ge=0, lt=MAX_BOOKS)]
+    book: Annotated[int, Field(strict=True, ge=0, lt=MAX_SHARDS)]
     page: Annotated[int, Field(strict=True, ge=0, le=MAX_PAGE)]
     user_id: Id
     bet_id: Id

@@ -21,7 +21,7 @@ from app.domain.model import Wire, is_id
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
 from app.services.markets import markets
-from app.services.markets.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_book
+from app.services.markets.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_shard
 from app.services.player.bets import apply_result
 from app.services.shell.clock import clock
 from app.services.shell.observed import observed
@@ -54,7 +54,7 @@ PROGRESS = "progress"
 
 
 class SettlePage(Wire):
-    """One page of a book's bets to carry a result out on."""
+    """One page of a shard's bets to carry a result out on."""
 
     market_id: str
     version: int
@@ -144,8 +144,8 @@ async def progress_of_run(ctx: restate.ObjectSharedContext) -> Reply[Progress]:
 async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
     """Tell every player on a page how their bets on the market have gone."""
     now = await clock(ctx)
-    book = numbered_book(request.market_id, request.book)
-    page = await ctx.object_call(markets.page, book, request.page)
+    shard = numbered_shard(request.market_id, request.book)
+    page = await ctx.object_call(markets.page, shard, request.page)
     told = [
         ctx.object_call(
             apply_result,
@@ -168,10 +168,10 @@ async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
 
 
 async def _extents(ctx: restate.ObjectContext, order: SettlementOrder) -> list[Extent]:
-    def ask(book: int) -> RestateDurableFuture[Extent]:
-        return ctx.object_call(markets.extent, numbered_book(order.market_id, book), None)
+    def ask(shard: int) -> RestateDurableFuture[Extent]:
+        return ctx.object_call(markets.extent, numbered_shard(order.market_id, shard), None)
 
-    asked = [(partial(ask, book), ask(book)) for book in order.books]
+    asked = [(partial(ask, shard), ask(shard)) for shard in order.books]
     return [await insist(again, started) for again, started in asked]
 
 
@@ -193,13 +193,13 @@ def _bets(extents: Iterable[Extent]) -> int:
 
 
 def _pages(order: SettlementOrder, extents: Iterable[Extent]) -> Iterator[SettlePage]:
-    for book, extent in zip(order.books, extents, strict=True):
+    for shard, extent in zip(order.books, extents, strict=True):
         for page in range(extent.pages):
             yield SettlePage(
                 market_id=order.market_id,
                 version=order.version,
                 outcomes=order.outcomes,
-                book=book,
+                book=shard,
                 page=page,
                 withdrawn=order.withdrawn,
             )

@@ -15,15 +15,15 @@ from app.domain.bets import ApplyResult, PlaceBet, accept_bet, apply_result, hol
 from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
 from app.domain.markets import (
     Accepted,
-    Book,
     Market,
     OpenMarket,
     ReserveLeg,
-    book_of,
-    hear,
+    Shard,
+    apply_terms,
     join,
     open_market,
     reserve,
+    shard_of,
     turn_page,
 )
 from app.domain.model import State
@@ -37,7 +37,7 @@ from app.services.player.document import STATE as PLAYER
 
 NOW = datetime.now(UTC)
 RICH = Policy(default_weekly_deposit_limit=10**9)
-BOOKS = 16
+SHARDS = 16
 AT_ONCE = 32
 PRICE = Price.of("2.00")
 PAGE = MAX_ENDED + 1 - KEPT_ENDED
@@ -100,14 +100,14 @@ def offer(home: Price = PRICE) -> OpenMarket:
 
 
 def market_with_bets(market_id: str, bets: Iterable[tuple[str, str]]) -> Iterator[Planted]:
-    """A market, its books and their pages, with bets of users by their ids."""
+    """A market, its shards and their pages, with bets of users by their ids."""
     market = open_market(None, market_id, offer())
     assert isinstance(market, Market)
-    books: dict[int, Book] = {number: hear(None, market.terms) for number in range(BOOKS)}
-    for number in books:
+    shards: dict[int, Shard] = {number: apply_terms(None, market.terms) for number in range(SHARDS)}
+    for number in shards:
         market = join(market, number)
     for user_id, bet_id in bets:
-        number = book_of(user_id, BOOKS)
+        number = shard_of(user_id, SHARDS)
         leg = ReserveLeg(
             user_id=user_id,
             bet_id=bet_id,
@@ -117,15 +117,15 @@ def market_with_bets(market_id: str, bets: Iterable[tuple[str, str]]) -> Iterato
             stake=10,
             potential_return=20,
         )
-        before = books[number]
+        before = shards[number]
         after, outcome = reserve(before, leg)
         assert isinstance(outcome, Accepted)
-        books[number], full = turn_page(after)
+        shards[number], full = turn_page(after)
         if full is not None:
             yield "MarketBookPage", f"{market_id}:{number}:{before.full_pages}", {"page": full}
     yield "MarketService", market_id, {"market": market}
-    for number, book in books.items():
-        yield "MarketBook", f"{market_id}:{number}", {"book": book}
+    for number, shard in shards.items():
+        yield "MarketBook", f"{market_id}:{number}", {"book": shard}
 
 
 async def plant(admin: str, planted: Iterable[Planted]) -> None:

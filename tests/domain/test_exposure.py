@@ -1,4 +1,4 @@
-"""What the house risks: books count a bet with what it can really lose the house, and free it when that is over.
+"""What the house risks: shards count a bet with what it can really lose the house, and free it when that is over.
 
 Everything is compared with a naive count that enumerates a bet's lines and knows nothing of the rules under test.
 """
@@ -29,7 +29,6 @@ from app.domain.bets import (
 from app.domain.markets import (
     Accepted,
     BetPage,
-    Book,
     CountLeg,
     Delayed,
     ExposeLeg,
@@ -37,6 +36,7 @@ from app.domain.markets import (
     Market,
     OpenMarket,
     ReserveLeg,
+    Shard,
     bet_name,
 )
 from app.domain.odds import Price
@@ -61,13 +61,13 @@ def naive_exposure(stake: int, size: int, prices: list[str], cap: int) -> int:
 
 @dataclass
 class House:
-    """Markets with a book each, and a player who bets at them, as the services let them work together."""
+    """Markets with a shard each, and a player who bets at them, as the services let them work together."""
 
     limits: Mapping[str, int | None]
     policy: Policy = field(default_factory=Policy)
     player: Player = field(default_factory=lambda: rich(10**9))
     offers: dict[str, Market] = field(default_factory=dict)
-    books: dict[str, Book] = field(default_factory=dict)
+    shards: dict[str, Shard] = field(default_factory=dict)
     pages: dict[tuple[str, int], BetPage] = field(default_factory=dict)
     versions: int = 0
 
@@ -78,55 +78,55 @@ class House:
             market = markets.open_market(None, name, OpenMarket.model_validate(offer))
             assert isinstance(market, Market)
             self.offers[name] = markets.join(market, 0)
-            self.books[name] = markets.hear(None, self.offers[name].terms)
+            self.shards[name] = markets.apply_terms(None, self.offers[name].terms)
 
     def moves(self, name: str, price: str) -> None:
         market = markets.set_prices(self.offers[name], {"home": Price.of(price)})
         assert isinstance(market, Market)
         self.offers[name] = market
-        self.books[name] = markets.hear(self.books[name], market.terms)
+        self.shards[name] = markets.apply_terms(self.shards[name], market.terms)
 
     def page(self, name: str, number: int) -> BetPage:
-        book = self.books[name]
-        return book.newest if number == book.full_pages else self.pages[name, number]
+        shard = self.shards[name]
+        return shard.newest if number == shard.full_pages else self.pages[name, number]
 
-    def keep(self, name: str, book: Book, number: int, page: BetPage) -> None:
-        if number != self.books[name].full_pages:
+    def keep(self, name: str, shard: Shard, number: int, page: BetPage) -> None:
+        if number != self.shards[name].full_pages:
             self.pages[name, number] = page
-        self.books[name] = book
+        self.shards[name] = shard
 
-    def leased(self, name: str, book: Book, wanted: Lease | None) -> Book:
+    def leased(self, name: str, shard: Shard, wanted: Lease | None) -> Shard:
         if wanted is None:
-            return book
+            return shard
         self.offers[name], held = markets.lease(self.offers[name], 0, wanted)
-        return markets.with_lease(book, wanted.selection_id, held)
+        return markets.with_lease(shard, wanted.selection_id, held)
 
     def reserve(self, name: str, request: ReserveLeg) -> Accepted | Delayed | Refused:
-        book, _ = markets.without_remains(self.books[name], BetPage(), request)
-        book = self.leased(name, book, markets.lease_wanted(book, request))
-        book, answer = markets.reserve(book, request)
-        number = book.full_pages
-        book, full = markets.turn_page(book)
+        shard, _ = markets.without_remains(self.shards[name], BetPage(), request)
+        shard = self.leased(name, shard, markets.lease_wanted(shard, request))
+        shard, answer = markets.reserve(shard, request)
+        number = shard.full_pages
+        shard, full = markets.turn_page(shard)
         if full is not None:
             self.pages[name, number] = full
-        self.books[name] = book
+        self.shards[name] = shard
         return answer
 
     def expose(self, name: str, request: ExposeLeg) -> Accepted | Refused:
         page = self.page(name, request.page)
-        book = self.leased(name, self.books[name], markets.lease_to_expose(self.books[name], page, request))
-        book, left, answer = markets.expose(book, page, request)
-        self.keep(name, book, request.page, left)
+        shard = self.leased(name, self.shards[name], markets.lease_to_expose(self.shards[name], page, request))
+        shard, left, answer = markets.expose(shard, page, request)
+        self.keep(name, shard, request.page, left)
         return answer
 
     def release(self, name: str, bet_id: str, page: int) -> None:
-        book, left = markets.release(self.books[name], self.page(name, page), "u-1", bet_id)
-        self.keep(name, book, page, left)
+        shard, left = markets.release(self.shards[name], self.page(name, page), "u-1", bet_id)
+        self.keep(name, shard, page, left)
 
     def count(self, name: str, request: CountLeg) -> None:
         assert request.page is not None
-        book, left = markets.count(self.books[name], self.page(name, request.page), request)
-        self.keep(name, book, request.page, left)
+        shard, left = markets.count(self.shards[name], self.page(name, request.page), request)
+        self.keep(name, shard, request.page, left)
 
     def bets(self, request: PlaceBet) -> Bet | Refused:
         """Place a bet: every market is asked, and told what it really counts with; if one refuses, none has it."""
@@ -170,7 +170,7 @@ class House:
         self.change(apply_result(self.player, request).player, bet_ids)
 
     def used(self, name: str) -> int:
-        return self.books[name].used.get("home", 0)
+        return self.shards[name].used.get("home", 0)
 
     def naive_used(self, name: str) -> int:
         """The sum over open bets of what each can win, line by line, less its stake."""
@@ -253,7 +253,7 @@ def test_a_cash_out_frees_what_the_bet_counted_with_in_every_market() -> None:
     house.cashes_out("b-1")
 
     assert (house.used("m-1"), house.used("m-2")) == (0, 0)
-    assert house.books["m-1"].bets == 1, "the leg stays in the index: a result still has to reach the bet"
+    assert house.shards["m-1"].bets == 1, "the leg stays in the index: a result still has to reach the bet"
 
 
 def test_a_lost_leg_frees_the_other_markets_and_its_correction_counts_there_again() -> None:
@@ -292,7 +292,7 @@ def test_what_a_killed_attempt_left_is_not_counted_twice_nor_taken_for_another_b
 
     assert isinstance(house.bets(place(stake=2_000)), Bet)
 
-    assert (house.books["m-1"].bets, house.used("m-1")) == (1, 3_000)
+    assert (house.shards["m-1"].bets, house.used("m-1")) == (1, 3_000)
 
 
 def test_what_a_killed_attempt_left_on_a_page_that_was_let_go_is_found() -> None:
@@ -301,12 +301,12 @@ def test_what_a_killed_attempt_left_on_a_page_that_was_let_go_is_found() -> None
     for number in range(markets.PAGE_SIZE):
         house.bets(place(f"b-{number}", 10))
     request = legs_to_reserve(house.player, "b-7", house.player.bets["b-7"])["m-1"]
-    book, full = house.books["m-1"], house.pages["m-1", 0]
+    shard, full = house.shards["m-1"], house.pages["m-1", 0]
 
-    assert markets.may_be_on_turned_page(book, request)
-    assert not markets.may_be_on_turned_page(book, request.model_copy(update={"bet_id": "b-77"}))
-    book, left = markets.without_remains(book, full, request)
-    assert (book.bets, bet_name("u-1", "b-7") in left.bets) == (markets.PAGE_SIZE - 1, False)
+    assert markets.may_be_on_turned_page(shard, request)
+    assert not markets.may_be_on_turned_page(shard, request.model_copy(update={"bet_id": "b-77"}))
+    shard, left = markets.without_remains(shard, full, request)
+    assert (shard.bets, bet_name("u-1", "b-7") in left.bets) == (markets.PAGE_SIZE - 1, False)
 
 
 def test_the_stakes_of_a_player_on_a_selection_are_limited_together() -> None:

@@ -11,7 +11,6 @@ from app.domain.markets import (
     PAGE_SIZE,
     Accepted,
     BetPage,
-    Book,
     Delayed,
     Holder,
     Lease,
@@ -20,12 +19,13 @@ from app.domain.markets import (
     OpenMarket,
     ReserveLeg,
     SettleMarket,
+    Shard,
     Withdrawn,
     WithdrawSelection,
+    apply_terms,
     bet_name,
     close,
     extent,
-    hear,
     join,
     lease,
     lease_wanted,
@@ -75,8 +75,8 @@ def leg(bet_id: str = "b-1", **fields: Any) -> ReserveLeg:
     return ReserveLeg.model_validate({"user_id": "u-1", "bet_id": bet_id, "selection_id": "home", **asked, **fields})
 
 
-def book_of(market: Market, **leased: int) -> Book:
-    return hear(None, market.terms).model_copy(update={"leased": leased})
+def shard_of(market: Market, **leased: int) -> Shard:
+    return apply_terms(None, market.terms).model_copy(update={"leased": leased})
 
 
 def test_a_market_opened_again_with_the_same_content_is_unchanged_whatever_became_of_it() -> None:
@@ -235,10 +235,10 @@ def test_a_market_takes_no_bet_from_the_moment_it_closes_at(
     seconds: float, step: str | None, reason: Refusal | None
 ) -> None:
     market = opened(closesAt=CLOSES_AT)
-    book = book_of(market if step is None else accepted(STEPS[step](market)))
+    shard = shard_of(market if step is None else accepted(STEPS[step](market)))
 
     for asked in (leg(), leg(delayed=True)):
-        _, answer = reserve(book, asked, datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds))
+        _, answer = reserve(shard, asked, datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(seconds=seconds))
         assert (answer.reason if isinstance(answer, Refused) else None) is reason
 
 
@@ -246,15 +246,15 @@ def test_a_market_takes_no_bet_from_the_moment_it_closes_at(
 def test_a_bet_that_is_asked_again_after_a_kill_is_decided_as_the_market_is_now(step: str | None) -> None:
     market = opened(closesAt=CLOSES_AT)
     closes_at = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    left, _ = reserve(book_of(market), leg(), closes_at - timedelta(seconds=1))
+    left, _ = reserve(shard_of(market), leg(), closes_at - timedelta(seconds=1))
     now = closes_at if step is None else closes_at - timedelta(seconds=1)
     if step is not None:
-        left = hear(left, accepted(STEPS[step](market)).terms)
+        left = apply_terms(left, accepted(STEPS[step](market)).terms)
 
-    book, answer = reserve(without_remains(left, BetPage(), leg())[0], leg(), now)
+    shard, answer = reserve(without_remains(left, BetPage(), leg())[0], leg(), now)
 
     assert isinstance(answer, Refused)
-    assert (book.bets, book.used) == (0, {"home": 0})
+    assert (shard.bets, shard.used) == (0, {"home": 0})
 
 
 @pytest.mark.parametrize(
@@ -262,14 +262,14 @@ def test_a_bet_that_is_asked_again_after_a_kill_is_decided_as_the_market_is_now(
     [(None, "EUR", True), (None, "JPY", False), ("JPY", "JPY", True), ("JPY", "EUR", False)],
 )
 def test_a_market_takes_bets_in_its_own_currency(named: str | None, bet_in: str, taken: bool) -> None:
-    before = book_of(opened(currency=named))
+    before = shard_of(opened(currency=named))
 
-    book, answer = reserve(before, leg(currency=bet_in))
+    shard, answer = reserve(before, leg(currency=bet_in))
 
     assert isinstance(answer, Accepted) is taken
     if isinstance(answer, Refused):
         assert (answer.reason, answer.metadata) == (Refusal.MARKET_CURRENCY, {"currency": named or "EUR"})
-        assert book is before
+        assert shard is before
 
 
 def test_a_market_keeps_the_currency_that_the_house_had_when_it_opened() -> None:
@@ -288,13 +288,13 @@ def test_a_withdrawn_selection_takes_no_bets_and_no_prices_any_more() -> None:
     market = withdrawn(opened())
 
     for refused in (
-        reserve(book_of(market), leg(selection_id="away"))[1],
-        reserve(book_of(market), leg(selection_id="away", delayed=True))[1],
+        reserve(shard_of(market), leg(selection_id="away"))[1],
+        reserve(shard_of(market), leg(selection_id="away", delayed=True))[1],
         set_prices(market, {"home": Price.of("2.40"), "away": Price.of("3")}),
     ):
         assert isinstance(refused, Refused)
         assert refused.reason is Refusal.SELECTION_WITHDRAWN
-    assert isinstance(reserve(book_of(market), leg())[1], Accepted)
+    assert isinstance(reserve(shard_of(market), leg())[1], Accepted)
     assert accepted(set_prices(market, {"home": Price.of("2.40")})).prices["home"] == Price.of("2.40")
 
 
@@ -332,14 +332,14 @@ def test_a_withdrawn_selection_is_void_whether_the_result_names_it_or_not() -> N
 
 
 def test_a_bet_bears_the_deductions_of_withdrawals_after_it_and_no_others() -> None:
-    market, book, struck = opened(), book_of(opened()), []
+    market, shard, struck = opened(), shard_of(opened()), []
     for deduction in (20, 5, 80):
-        book, _ = reserve(book, leg(f"b-{deduction}"))
-        struck.append(book.newest.bets[f"u-1/b-{deduction}"].withdrawals)
+        shard, _ = reserve(shard, leg(f"b-{deduction}"))
+        struck.append(shard.newest.bets[f"u-1/b-{deduction}"].withdrawals)
         market = market.changed(withdrawn=[*market.withdrawn, Withdrawn(selection_id="away", deduction=deduction)])
-        book = hear(book, market.terms)
-    book, _ = reserve(book, leg("late"))
-    struck.append(book.newest.bets["u-1/late"].withdrawals)
+        shard = apply_terms(shard, market.terms)
+    shard, _ = reserve(shard, leg("late"))
+    struck.append(shard.newest.bets["u-1/late"].withdrawals)
 
     for own, expected in ((0, [90, 85, 80, 0]), (7, [90, 90, 87, 7])):
         ended = [outcome_for(outcome("won", deduction=own), market.withdrawn, known) for known in struck]
@@ -410,7 +410,7 @@ def test_a_suspension_of_an_earlier_version_is_the_traders() -> None:
 
 
 def test_a_leg_tells_what_event_it_is_about() -> None:
-    _, answer = reserve(book_of(opened(eventId="e-1")), leg())
+    _, answer = reserve(shard_of(opened(eventId="e-1")), leg())
 
     assert answer == Accepted(price=Price.of("2.50"), page=0, exposure=1_500, event_id="e-1")
 
@@ -421,11 +421,11 @@ def test_a_book_keeps_to_the_newest_terms_in_whatever_order_they_arrive(later: s
     after = accepted(STEPS[later](before))
 
     for order in ([before, after], [after, before], [after, after]):
-        book = None
+        shard = None
         for market in order:
-            book = hear(book, market.terms)
-        assert book is not None
-        assert book.terms == after.terms
+            shard = apply_terms(shard, market.terms)
+        assert shard is not None
+        assert shard.terms == after.terms
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_a_book_keeps_to_the_newest_terms_in_whatever_order_they_arrive(later: s
 def test_a_leg_that_its_market_refuses_leaves_the_book_untouched(
     market: Market, asked: dict[str, Any], reason: Refusal, metadata: dict[str, str]
 ) -> None:
-    before = book_of(market, home=1_499)
+    before = shard_of(market, home=1_499)
 
     after, refused = reserve(before, leg(**asked))
 
@@ -460,65 +460,65 @@ def test_a_leg_that_its_market_refuses_leaves_the_book_untouched(
 def test_a_leg_is_taken_at_the_current_price_and_exposes_the_house_to_its_win(price: str, change: str) -> None:
     potential = int(1_000 * Price.of(price).factor)
 
-    book, answer = reserve(book_of(opened()), leg(price=price, price_change=change, potential_return=potential))
+    shard, answer = reserve(shard_of(opened()), leg(price=price, price_change=change, potential_return=potential))
 
     assert answer == Accepted(price=Price.of("2.50"), page=0, exposure=1_500)
-    assert book.used == {"home": 1_500}
+    assert shard.used == {"home": 1_500}
 
 
 def test_a_bet_reserved_again_counts_once() -> None:
-    book, first = reserve(book_of(opened()), leg())
+    shard, first = reserve(shard_of(opened()), leg())
 
-    again, answer = reserve(without_remains(book, BetPage(), leg())[0], leg())
+    again, answer = reserve(without_remains(shard, BetPage(), leg())[0], leg())
 
-    assert (again, answer) == (book, first)
-    other, _ = reserve(book, leg(user_id="u-2"))
+    assert (again, answer) == (shard, first)
+    other, _ = reserve(shard, leg(user_id="u-2"))
     assert (other.bets, other.used) == (2, {"home": 3_000})
 
 
 def test_what_a_killed_attempt_reserved_is_not_taken_for_another_bet_of_its_name() -> None:
-    left_over, _ = reserve(book_of(opened()), leg())
+    left_over, _ = reserve(shard_of(opened()), leg())
 
     other, _ = without_remains(left_over, BetPage(), leg(selection_id="away"))
-    book, _ = reserve(other, leg(selection_id="away"))
-    assert (book.bets, book.used) == (1, {"home": 0, "away": 1_500})
+    shard, _ = reserve(other, leg(selection_id="away"))
+    assert (shard.bets, shard.used) == (1, {"home": 0, "away": 1_500})
 
 
 def test_a_market_in_play_is_asked_twice() -> None:
-    book = book_of(opened(betDelaySeconds=5))
+    shard = shard_of(opened(betDelaySeconds=5))
 
-    assert reserve(book, leg()) == (book, Delayed(seconds=5))
-    _, answer = reserve(book, leg(delayed=True))
+    assert reserve(shard, leg()) == (shard, Delayed(seconds=5))
+    _, answer = reserve(shard, leg(delayed=True))
     assert isinstance(answer, Accepted)
 
 
 def test_a_bet_is_released_once_from_the_newest_page_or_a_full_one() -> None:
-    book, pages = book_of(opened()), {}
+    shard, pages = shard_of(opened()), {}
     for number in range(PAGE_SIZE + 1):
-        book, _ = reserve(book, leg(str(number)))
-        book, full = turn_page(book)
+        shard, _ = reserve(shard, leg(str(number)))
+        shard, full = turn_page(shard)
         if full is not None:
-            pages[book.full_pages - 1] = full
-    assert (book.bets, book.full_pages, list(pages), len(book.newest.bets)) == (PAGE_SIZE + 1, 1, [0], 1)
+            pages[shard.full_pages - 1] = full
+    assert (shard.bets, shard.full_pages, list(pages), len(shard.newest.bets)) == (PAGE_SIZE + 1, 1, [0], 1)
 
-    for page, bet_id in ((pages[0], "7"), (book.newest, str(PAGE_SIZE))):
-        left, rest = release(book, page, "u-1", bet_id)
+    for page, bet_id in ((pages[0], "7"), (shard.newest, str(PAGE_SIZE))):
+        left, rest = release(shard, page, "u-1", bet_id)
         assert (left.bets, left.used) == (PAGE_SIZE, {"home": PAGE_SIZE * 1_500})
         assert bet_name("u-1", bet_id) not in rest.bets
         assert release(left, rest, "u-1", bet_id) == (left, rest)
-    assert release(book, BetPage(), "u-1", "7")[0] is book
+    assert release(shard, BetPage(), "u-1", "7")[0] is shard
 
 
 def test_a_lease_asked_again_changes_nothing() -> None:
-    market, book = opened(maxLiability=400_000), book_of(opened(maxLiability=400_000))
-    wanted = lease_wanted(book, leg())
+    market, shard = opened(maxLiability=400_000), shard_of(opened(maxLiability=400_000))
+    wanted = lease_wanted(shard, leg())
     assert wanted is not None
     assert (wanted.needed, wanted.wanted) == (1_500, 2_000)
 
     leased, held = lease(market, 3, wanted)
     assert held == 2_000
     assert lease(leased, 3, wanted) == (leased, held)
-    assert lease_wanted(with_lease(book, "home", held), leg()) is None
+    assert lease_wanted(with_lease(shard, "home", held), leg()) is None
 
 
 def test_a_book_is_leased_no_more_than_the_others_leave() -> None:
@@ -542,28 +542,28 @@ def test_books_together_are_never_over_a_limit_and_use_nearly_all_of_it(
     limit: int, bets: list[tuple[int, int, bool]]
 ) -> None:
     market = opened(maxLiability=limit)
-    books: dict[int, Book] = {}
+    shards: dict[int, Shard] = {}
     refused = False
     for number, (name, stake, regretted) in enumerate(bets):
         asked = leg(str(number), stake=stake, potential_return=stake * 5 // 2)
         market = join(market, name)
-        book = hear(books.get(name), market.terms)
-        if (wanted := lease_wanted(book, asked)) is not None:
+        shard = apply_terms(shards.get(name), market.terms)
+        if (wanted := lease_wanted(shard, asked)) is not None:
             market, held = lease(market, name, wanted)
-            book = with_lease(book, "home", held)
-        book, answer = reserve(book, asked)
+            shard = with_lease(shard, "home", held)
+        shard, answer = reserve(shard, asked)
         if isinstance(answer, Refused):
-            used = sum(one.used.get("home", 0) for one in {**books, name: book}.values())
+            used = sum(one.used.get("home", 0) for one in {**shards, name: shard}.values())
             refused |= used + asked.potential_return - stake <= limit * 95 // 100
         elif regretted:
-            book, page = release(book, book.newest, "u-1", str(number))
-            assert page is book.newest
-        books[name] = book
-        assert sum(one.used.get("home", 0) for one in books.values()) <= limit
-        assert sum(one.leased.get("home", 0) for one in books.values()) <= limit
+            shard, page = release(shard, shard.newest, "u-1", str(number))
+            assert page is shard.newest
+        shards[name] = shard
+        assert sum(one.used.get("home", 0) for one in shards.values()) <= limit
+        assert sum(one.leased.get("home", 0) for one in shards.values()) <= limit
 
     regrets = any(regretted for *_, regretted in bets)
     assert regrets or not refused, "refused a bet that fits into 95 % of the limit"
-    view = market_view("m-1", market, map(extent, books.values()))
-    assert view.liability["home"] == sum(one.used.get("home", 0) for one in books.values())
-    assert view.bets == sum(len(one.newest.bets) for one in books.values())
+    view = market_view("m-1", market, map(extent, shards.values()))
+    assert view.liability["home"] == sum(one.used.get("home", 0) for one in shards.values())
+    assert view.bets == sum(len(one.newest.bets) for one in shards.values())

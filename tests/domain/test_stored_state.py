@@ -17,12 +17,12 @@ from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, res
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived
 from app.domain.follow_up import FollowUp, Phase
 from app.domain.markets import (
-    Book,
     Market,
     OpenMarket,
     ReserveLeg,
     SettleMarket,
-    hear,
+    Shard,
+    apply_terms,
     join,
     lease,
     lease_wanted,
@@ -62,7 +62,7 @@ KINDS: dict[str, type[State]] = {
     "archive-page": ArchivePage,
     "statement-page": StatementPage,
     "market": Market,
-    "book": Book,
+    "book": Shard,
     "market-feed": Feed,
     "market-quarantine": Quarantine,
 }
@@ -105,8 +105,8 @@ def with_bets(document: Player) -> Player:
     return document
 
 
-def market_and_book() -> tuple[Market, Book]:
-    """A settled market, and a book of it with a bet."""
+def market_and_shard() -> tuple[Market, Shard]:
+    """A settled market, and a shard of it with a bet."""
     selections = ({"selection_id": "home", "name": "Home", "price": "2.50"},)
     offer = {"name": "A game", "selections": selections, "max_stake": 1_000, "max_liability": 10_000}
     market = open_market(None, "m-1", OpenMarket.model_validate({**offer, "bet_delay_seconds": 5}))
@@ -122,14 +122,14 @@ def market_and_book() -> tuple[Market, Book]:
         potential_return=250,
         delayed=True,
     )
-    book = hear(None, market.terms)
-    wanted = lease_wanted(book, asked)
+    shard = apply_terms(None, market.terms)
+    wanted = lease_wanted(shard, asked)
     assert wanted is not None
     market, held = lease(market, 3, wanted)
-    book, _ = reserve(with_lease(book, "home", held), asked)
+    shard, _ = reserve(with_lease(shard, "home", held), asked)
     settled = settle(market, SettleMarket(version=1, outcomes={"home": outcome("won")}))
     assert isinstance(settled, Market)
-    return settled, book
+    return settled, shard
 
 
 def feed_and_quarantine() -> tuple[Feed, Quarantine]:
@@ -149,7 +149,7 @@ def feed_and_quarantine() -> tuple[Feed, Quarantine]:
 def everything() -> dict[str, State]:
     """One of each document that this version stores."""
     document = busy_player()
-    market, book = market_and_book()
+    market, shard = market_and_shard()
     feed, quarantine = feed_and_quarantine()
     charge = ChargeRequest(
         reference="d-1", user_id="u-1", wallet_id="w-1", amount=100, currency="EUR", payment_method="threeDSecure"
@@ -177,7 +177,7 @@ def everything() -> dict[str, State]:
         "archive-page": ArchivePage(deposits=document.deposits, withdrawals=document.withdrawals, bets=document.bets),
         "statement-page": StatementPage(entries=document.entries),
         "market": market,
-        "book": book,
+        "book": shard,
         "market-feed": feed,
         "market-quarantine": quarantine,
     }

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from app.release.plan import Action, Do, Observed, Plan, Restate, Verdict, plan
+from app.release.plan import Action, Observed, Plan, Restate, Step, Verdict, plan
 from tests.release.plans import BOTH, NOON, ON_V2, V1, V2, deployment, routed_to, version, work
 
 
@@ -190,7 +190,7 @@ ROWS = (
 
 
 def said(action: Action) -> str:
-    return f"{action.do} {action.version}" + (f" to {action.replicas}" if action.do is Do.SCALE else "")
+    return f"{action.do} {action.version}" + (f" to {action.replicas}" if action.do is Step.SCALE else "")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.situation)
@@ -219,19 +219,19 @@ def carried_out(action: Action, observed: Observed) -> Observed:
     assert restate
     index = next(i for i, v in enumerate(versions) if v.name == action.version)
     match action.do:
-        case Do.SCALE:
+        case Step.SCALE:
             versions[index] = replace(versions[index], replicas=action.replicas, available=action.replicas)
-        case Do.PROTECT | Do.UNPROTECT:
-            versions[index] = replace(versions[index], protected=action.do is Do.PROTECT)
-        case Do.REMOVE:
+        case Step.PROTECT | Step.UNPROTECT:
+            versions[index] = replace(versions[index], protected=action.do is Step.PROTECT)
+        case Step.REMOVE:
             del versions[index]
-        case Do.REGISTER:
+        case Step.REGISTER:
             others = tuple(d for d in restate.deployments if d.id != f"dp_{action.version}")
             restate = Restate((*others, deployment(action.version)), routed_to(action.version), restate.work)
-        case Do.DEREGISTER:
+        case Step.DEREGISTER:
             rest = tuple(d for d in restate.deployments if d.id != action.deployment)
             restate = replace(restate, deployments=rest)
-        case Do.REFUSE:
+        case Step.REFUSE:
             pass
     return Observed(tuple(versions), observed.wanted, restate)
 

@@ -70,7 +70,7 @@ class Taken(Wire):
     message: str | None = None
 
 
-class Attempt(Wire):
+class RecordRetry(Wire):
     """A parked record to try again; `number` is which of the market's records it was."""
 
     text: str
@@ -104,10 +104,10 @@ async def take_from_kafka(ctx: restate.ObjectContext, body: bytes) -> Taken:
 
 
 @market_feed.handler(name="tryAgain", ingress_private=True)
-async def try_again(ctx: restate.ObjectContext, attempt: Attempt) -> Tried:
+async def try_again(ctx: restate.ObjectContext, retry: RecordRetry) -> Tried:
     """Apply a record that was parked, unless newer ones have overtaken it."""
     before = await _load(ctx)
-    after, rejection = await _apply(ctx, before, attempt.text.encode(), attempt.number)
+    after, rejection = await _apply(ctx, before, retry.text.encode(), retry.number)
     if after is not before:
         ctx.set(STATE, after, serde=_FEED)
     return Tried(rejection=rejection)

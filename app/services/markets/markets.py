@@ -1,11 +1,13 @@
-"""MarketService and MarketBook: a market, and the books that accept its bets.
+"""MarketService and MarketBook: a market, and the shards that accept its bets.
 
-A book is exclusive while it waits for its market, to join or to lease more. So a market never waits for a book while it
-is exclusive itself: what its books must hear of goes through a shared handler, which lets an exclusive one change the
-market and then tells the books. That way no two exclusive handlers can wait for each other.
+A shard is one of the up to 16 parts of a market; a player always bets at the same one.
 
-The two are one module because they call each other, and a call is a typed reference to the other's function: a book
-joins its market and leases from it, a market tells its books. Split, the two modules would import each other.
+A shard runs exclusively while it waits for its market, to join it or to lease more of a limit. So a market must never
+wait for a shard while it runs exclusively itself. A change therefore starts in a shared handler, which has an exclusive
+one change the market and only then tells the shards: no two exclusive handlers ever wait for each other.
+
+The two are one module because they call each other, and a call is a typed reference to the other's function: a shard
+joins its market and leases from it, a market tells its shards. Split, the two modules would import each other.
 """
 
 import json
@@ -23,7 +25,6 @@ from app.domain import markets as rules
 from app.domain.markets import (
     Accepted,
     BetPage,
-    Book,
     CountLeg,
     Delayed,
     ExposeLeg,
@@ -37,6 +38,7 @@ from app.domain.markets import (
     ReserveLeg,
     SelectionOffer,
     SettleMarket,
+    Shard,
     Terms,
     Withdrawn,
     WithdrawSelection,
@@ -70,9 +72,9 @@ SETTLEMENT, SETTLEMENT_RUN = "SettlementWorkflow", "SettlementRun"
 PLAYER = "PlayerService"
 """What lies above is sent to by its name."""
 STATE = "market"
-BOOK = "book"
+SHARD = "book"
 _MARKET = Json(Market)
-_BOOK = Json(Book)
+_SHARD = Json(Shard)
 
 
 class SelectionRequest(SelectionOffer, PublicRequest):
@@ -113,7 +115,7 @@ class WithdrawRequest(WithdrawSelection, PublicRequest):
     """A selection that does not take part."""
 
 
-class Standing(Wire):
+class MarketSummary(Wire):
     """What a change of a market answers."""
 
     market_id: str
@@ -130,7 +132,7 @@ class Settling(Wire):
 
 
 class SettlementOrder(Wire):
-    """A result for the workflow that carries it out over the books of the market."""
+    """A result for the workflow that carries it out over the shards of the market."""
 
     market_id: str
     version: int
@@ -140,7 +142,7 @@ class SettlementOrder(Wire):
 
 
 class Change(Wire):
-    """A change of a market whose books must hear of it; none of it all only asks how the market stands."""
+    """A change of a market whose shards must hear of it; none of it all only asks how the market stands."""
 
     status: MarketStatus | None = None
     by: Holder = Holder.TRADER
@@ -151,7 +153,7 @@ class Change(Wire):
 
 
 class LeaseFor(Wire):
-    """A book's wish for more of a selection's limit."""
+    """A shard's wish for more of a selection's limit."""
 
     book: int
     lease: Lease
@@ -166,7 +168,7 @@ class ReleaseLeg(Wire):
 
 
 class Orphan(Wire):
-    """A leg on a page of a book whose bet there is perhaps not."""
+    """A leg on a page of a shard whose bet there is perhaps not."""
 
     user_id: str
     bet_id: str
@@ -183,71 +185,71 @@ class BetOfPlayer(Wire):
 Reservation = Reply[Accepted | Delayed]
 
 
-def book_key(market_id: str, user_id: str) -> str:
-    """The book in which a player bets on a market, always the same."""
-    return numbered_book(market_id, rules.book_of(user_id, dependencies().market_books))
+def shard_key(market_id: str, user_id: str) -> str:
+    """The shard in which a player bets on a market, always the same."""
+    return numbered_shard(market_id, rules.shard_of(user_id, dependencies().market_books))
 
 
-def numbered_book(market_id: str, book: int) -> str:
-    """The key of a market's book by its number, from 0."""
-    return f"{market_id}:{book}"
+def numbered_shard(market_id: str, shard: int) -> str:
+    """The key of a market's shard by its number, from 0."""
+    return f"{market_id}:{shard}"
 
 
 # The market as operators see it.
 
 
 @market.handler(name="open", **takes(OpenRequest))
-async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Standing:
+async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> MarketSummary:
     """Offer a market. The same again changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
     currency = dependencies().policy.default_currency
     opened = Reply.of(rules.open_market(before, ctx.key(), request, currency)).accepted()
     if opened is not before:
         ctx.set(STATE, opened, serde=_MARKET)
-    return _standing(ctx.key(), opened)
+    return _summary(ctx.key(), opened)
 
 
 @market.handler(name="setPrices", kind="shared", **takes(PricesRequest))
-async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -> Standing:
-    """Offer some selections at other prices; when it answers, every book bets at them."""
-    return _standing(ctx.key(), await _change(ctx, Change(prices=request.prices)))
+async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -> MarketSummary:
+    """Offer some selections at other prices; when it answers, every shard bets at them."""
+    return _summary(ctx.key(), await _change(ctx, Change(prices=request.prices)))
 
 
 @market.handler(name="suspend", kind="shared", **takes(EmptyRequest))
-async def suspend(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
-    """Take no bets for now; when it answers, no book does."""
-    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
+async def suspend(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
+    """Take no bets for now; when it answers, no shard does."""
+    return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
 
 
 @market.handler(name="resume", kind="shared", **takes(EmptyRequest))
-async def resume(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
+async def resume(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Take bets again."""
-    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
+    return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
 
 
 @market.handler(name="close", kind="shared", **takes(EmptyRequest))
-async def close(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
-    """Take no bets any more; when it answers, no book does."""
-    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
+async def close(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
+    """Take no bets any more; when it answers, no shard does."""
+    return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
 
 
 @market.handler(name="suspendByFeed", kind="shared", ingress_private=True)
-async def suspend_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
+async def suspend_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Take no bets until the feed says so, or a trader."""
-    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED, by=Holder.FEED)))
+    return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED, by=Holder.FEED)))
 
 
 @market.handler(name="resumeByFeed", kind="shared", ingress_private=True)
-async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Standing:
+async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Lift the feed's suspension; one of a trader's stays."""
-    return _standing(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
+    return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
 
 
 @market.handler(name="withdraw", kind="shared", **takes(WithdrawRequest))
-async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawRequest) -> Standing:
-    """Take no bets on a selection any more; when it answers, no book does."""
+async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawRequest) -> MarketSummary:
+    """Take no bets on a selection any more; when it answers, no shard does."""
     withdrawal = WithdrawSelection.model_validate(request.model_dump(by_alias=False))
-    return _standing(ctx.key(), await _change(ctx, Change(withdrawal=withdrawal)))
+    return _summary(ctx.key(), await _change(ctx, Change(withdrawal=withdrawal)))
 
 
 @market.handler(name="settle", kind="shared", **takes(SettleRequest))
@@ -259,22 +261,22 @@ async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Se
 
 @market.handler(name="get", kind="shared", **takes(EmptyRequest))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
-    """The market, and what its books have taken."""
+    """The market, and what its shards have taken."""
     known = await ctx.get(STATE, serde=_MARKET)
     if known is None:
         refuse(_unknown_market(ctx.key()))
-    asked = [ctx.object_call(extent, numbered_book(ctx.key(), book), None) for book in sorted(known.leases)]
+    asked = [ctx.object_call(extent, numbered_shard(ctx.key(), shard), None) for shard in sorted(known.leases)]
     return rules.market_view(ctx.key(), known, [await answer for answer in asked])
 
 
 async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
-    """Change the market and tell its books, also when it is a repetition: the first may have been cut short.
+    """Change the market and tell its shards, also when it is a repetition: the first may have been cut short.
 
     Where this one is, somebody else goes on.
     """
     try:
         changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
-        for _, told in _books_told(ctx, changed):
+        for _, told in _shards_told(ctx, changed):
             await told
     except TerminalError as error:
         if was_stopped(error):
@@ -286,13 +288,13 @@ async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
 Told = tuple[Callable[[], RestateDurableFuture[None]], RestateDurableFuture[None]]
 
 
-def _books_told(ctx: restate.ObjectSharedContext, known: Market) -> list[Told]:
-    """Tell every book in use how the market stands: how to do it, once more if need be, and that it is being done."""
+def _shards_told(ctx: restate.ObjectSharedContext, known: Market) -> list[Told]:
+    """Tell every shard in use how the market stands: how to do it, once more if need be, and that it is being done."""
 
-    def tell(book: int) -> RestateDurableFuture[None]:
-        return ctx.object_call(hear, numbered_book(ctx.key(), book), known.terms)
+    def tell(shard: int) -> RestateDurableFuture[None]:
+        return ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), known.terms)
 
-    return [(partial(tell, book), tell(book)) for book in sorted(known.leases)]
+    return [(partial(tell, shard), tell(shard)) for shard in sorted(known.leases)]
 
 
 def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
@@ -315,14 +317,14 @@ def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
 
 @market.handler(name="catchUp", kind="shared", ingress_private=True)
 async def catch_up(ctx: restate.ObjectSharedContext) -> None:
-    """Tell the books how the market stands, and have its result carried out: for a change that was cut short.
+    """Tell the shards how the market stands, and have its result carried out: for a change that was cut short.
 
     An exclusive handler tells it, behind the changes that are on their way.
     """
     known = (await insist(lambda: ctx.object_call(change_market, ctx.key(), Change()))).value
     if known is None:
         return
-    for call, told in _books_told(ctx, known):
+    for call, told in _shards_told(ctx, known):
         await insist(call, told)
     if known.result_version > 0:
         _carried_out(ctx, known)
@@ -376,12 +378,12 @@ async def change_market(ctx: restate.ObjectContext, change: Change) -> Reply[Mar
 
 
 @market.handler(name="join", ingress_private=True)
-async def join(ctx: restate.ObjectContext, book: int) -> Reply[Terms]:
-    """A book takes its first bet and from now on hears of every change."""
+async def join(ctx: restate.ObjectContext, shard: int) -> Reply[Terms]:
+    """A shard takes its first bet and from now on hears of every change."""
     before = await ctx.get(STATE, serde=_MARKET)
     if before is None:
         return Reply.of(_unknown_market(ctx.key()))
-    after = rules.join(before, book)
+    after = rules.join(before, shard)
     if after is not before:
         ctx.set(STATE, after, serde=_MARKET)
     return Reply.of(after.terms)
@@ -389,44 +391,44 @@ async def join(ctx: restate.ObjectContext, book: int) -> Reply[Terms]:
 
 @market.handler(name="lease", ingress_private=True)
 async def lease(ctx: restate.ObjectContext, request: LeaseFor) -> int:
-    """Let a book hold more of a selection's limit; gives what it now holds."""
+    """Let a shard hold more of a selection's limit; gives what it now holds."""
     before = await ctx.get(STATE, serde=_MARKET)
-    assert before is not None, "a book leases after it has joined"
+    assert before is not None, "a shard leases after it has joined"
     after, held = rules.lease(before, request.book, request.lease)
     if after is not before:
         ctx.set(STATE, after, serde=_MARKET)
     return held
 
 
-# Books: exclusive where they accept bets, and waiting for their market only.
+# Shards: exclusive where they accept bets, and waiting for their market only.
 
 
 @market_book.handler(name="reserve")
 async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservation:
     """Accept a bet's leg, or say why not."""
     market_id, number = _market_and_number(ctx.key())
-    book = await ctx.get(BOOK, serde=_BOOK)
-    if book is None:
+    shard = await ctx.get(SHARD, serde=_SHARD)
+    if shard is None:
         terms = await ctx.object_call(join, market_id, number)
         if terms.refused is not None:
             return Reply.of(terms.refused)
-        book = rules.hear(None, terms.accepted())
-        ctx.set(BOOK, book, serde=_BOOK)
-    turned = await _turned(ctx, book, request)
-    before, left = rules.without_remains(book, turned, request)
+        shard = rules.apply_terms(None, terms.accepted())
+        ctx.set(SHARD, shard, serde=_SHARD)
+    turned = await _turned(ctx, shard, request)
+    before, left = rules.without_remains(shard, turned, request)
     if (wanted := rules.lease_wanted(before, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
         before = rules.with_lease(before, wanted.selection_id, held)
     # The time is read last, since the market may be waited for; a market that does not close by itself needs none.
-    after, outcome = rules.reserve(before, request, await _time_at(ctx, book.terms))
+    after, outcome = rules.reserve(before, request, await _time_at(ctx, shard.terms))
     after, full_page = rules.turn_page(after)
     # Nothing waits from here on, so that whoever stops this stops all of it.
     if left is not turned:
-        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages - 1), left)
+        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), shard.full_pages - 1), left)
     if full_page is not None:
-        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), book.full_pages), full_page)
-    if after is not book:
-        ctx.set(BOOK, after, serde=_BOOK)
+        ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), shard.full_pages), full_page)
+    if after is not shard:
+        ctx.set(SHARD, after, serde=_SHARD)
     return Reply.of(outcome)
 
 
@@ -436,14 +438,14 @@ async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
 
     A cancel does not end it, nor put it off: the same bet may be asked for again right behind it.
     """
-    book = await insist(lambda: ctx.get(BOOK, serde=_BOOK))
-    if book is None:
+    shard = await insist(lambda: ctx.get(SHARD, serde=_SHARD))
+    if shard is None:
         return
-    for number in [request.page] if request.page is not None else rules.newest_pages(book):
-        page = book.newest if number == book.full_pages else await insist(partial(_full_page, ctx, number))
-        after, left = rules.release(book, page, request.user_id, request.bet_id)
-        if after is not book:
-            _store(ctx, book, after, number, left)
+    for number in [request.page] if request.page is not None else rules.newest_pages(shard):
+        page = shard.newest if number == shard.full_pages else await insist(partial(_full_page, ctx, number))
+        after, left = rules.release(shard, page, request.user_id, request.bet_id)
+        if after is not shard:
+            _store(ctx, shard, after, number, left)
             return
 
 
@@ -451,14 +453,14 @@ async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
 async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
     """Count a reserved bet with what it can really lose the house, or say that this is too much."""
     market_id, number = _market_and_number(ctx.key())
-    book = await _known(ctx)
-    page = await _page(ctx, book, request.page)
-    before = book
-    if (wanted := rules.lease_to_expose(book, page, request)) is not None:
+    shard = await _known(ctx)
+    page = await _page(ctx, shard, request.page)
+    before = shard
+    if (wanted := rules.lease_to_expose(shard, page, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
-        before = rules.with_lease(book, wanted.selection_id, held)
+        before = rules.with_lease(shard, wanted.selection_id, held)
     after, left, outcome = rules.expose(before, page, request)
-    _store(ctx, book, after, request.page, left)
+    _store(ctx, shard, after, request.page, left)
     return Reply.of(outcome)
 
 
@@ -466,12 +468,12 @@ async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
 async def count(ctx: restate.ObjectContext, request: CountLeg) -> None:
     """Count a bet otherwise from now on: its return has become certain, or a correction has made it open again."""
     async with shield.handed_over(lambda: ctx.object_send(count, ctx.key(), request)):
-        book = await _known(ctx)
-        for number in [request.page] if request.page is not None else range(book.full_pages, -1, -1):
-            page = await _page(ctx, book, number)
-            after, left = rules.count(book, page, request)
-            if after is not book:
-                _store(ctx, book, after, number, left)
+        shard = await _known(ctx)
+        for number in [request.page] if request.page is not None else range(shard.full_pages, -1, -1):
+            page = await _page(ctx, shard, number)
+            after, left = rules.count(shard, page, request)
+            if after is not shard:
+                _store(ctx, shard, after, number, left)
                 return
 
 
@@ -487,31 +489,31 @@ async def release_orphan(ctx: restate.ObjectContext, request: Orphan) -> None:
 
 
 @market_book.handler(name="hear")
-async def hear(ctx: restate.ObjectContext, terms: Terms) -> None:
+async def apply_terms(ctx: restate.ObjectContext, terms: Terms) -> None:
     """Take over what the market says."""
-    book = await ctx.get(BOOK, serde=_BOOK)
-    after = rules.hear(book, terms)
-    if after is not book:
-        ctx.set(BOOK, after, serde=_BOOK)
+    shard = await ctx.get(SHARD, serde=_SHARD)
+    after = rules.apply_terms(shard, terms)
+    if after is not shard:
+        ctx.set(SHARD, after, serde=_SHARD)
 
 
 @market_book.handler(name="terms", kind="shared")
 async def current_terms(ctx: restate.ObjectSharedContext) -> Terms:
-    """Status and prices as this book knows them, for a cash-out of one of its bets."""
+    """Status and prices as this shard knows them, for a cash-out of one of its bets."""
     terms = (await _known(ctx)).terms
     return terms.at(await _time_at(ctx, terms))
 
 
 @market_book.handler(name="extent", kind="shared")
 async def extent(ctx: restate.ObjectSharedContext) -> Extent:
-    """How much the book holds; nothing when it has joined and not taken a bet yet."""
-    book = await ctx.get(BOOK, serde=_BOOK)
-    return Extent() if book is None else rules.extent(book)
+    """How much the shard holds; nothing when it has joined and not taken a bet yet."""
+    shard = await ctx.get(SHARD, serde=_SHARD)
+    return Extent() if shard is None else rules.extent(shard)
 
 
 @market_book.handler(name="page", kind="shared")
 async def page(ctx: restate.ObjectSharedContext, number: int) -> BetPage:
-    """The bets on one page of the book's index, counted from 0."""
+    """The bets on one page of the shard's index, counted from 0."""
     return await _page(ctx, await _known(ctx), number)
 
 
@@ -519,15 +521,15 @@ async def _time_at(ctx: restate.ObjectContext | restate.ObjectSharedContext, ter
     return None if terms.closes_at is None else await clock(ctx)
 
 
-async def _known(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Book:
-    book = await ctx.get(BOOK, serde=_BOOK)
-    assert book is not None, "only books in use are asked"
-    return book
+async def _known(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Shard:
+    shard = await ctx.get(SHARD, serde=_SHARD)
+    assert shard is not None, "only shards in use are asked"
+    return shard
 
 
-async def _page(ctx: restate.ObjectContext | restate.ObjectSharedContext, book: Book, number: int) -> BetPage:
-    if number == book.full_pages:
-        return book.newest
+async def _page(ctx: restate.ObjectContext | restate.ObjectSharedContext, shard: Shard, number: int) -> BetPage:
+    if number == shard.full_pages:
+        return shard.newest
     return await _full_page(ctx, number)
 
 
@@ -535,20 +537,20 @@ def _full_page(ctx: restate.ObjectContext | restate.ObjectSharedContext, number:
     return ctx.object_call(bet_pages.read, bet_pages.page_key(ctx.key(), number), None)
 
 
-async def _turned(ctx: restate.ObjectContext, book: Book, request: ReserveLeg) -> BetPage:
+async def _turned(ctx: restate.ObjectContext, shard: Shard, request: ReserveLeg) -> BetPage:
     """The page that was let go last, where a leg of this bet may be that nobody was told of; else an empty one."""
-    if not rules.may_be_on_turned_page(book, request):
+    if not rules.may_be_on_turned_page(shard, request):
         return BetPage()
-    return await _page(ctx, book, book.full_pages - 1)
+    return await _page(ctx, shard, shard.full_pages - 1)
 
 
-def _store(ctx: restate.ObjectContext, before: Book, after: Book, number: int, page: BetPage) -> None:
-    """Keep a book, and first the page of it that is elsewhere: a kill in between then gives nothing back twice."""
+def _store(ctx: restate.ObjectContext, before: Shard, after: Shard, number: int, page: BetPage) -> None:
+    """Keep a shard, and first the page of it that is elsewhere: a kill in between then gives nothing back twice."""
     if after is before:
         return
     if number != before.full_pages:
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), number), page)
-    ctx.set(BOOK, after, serde=_BOOK)
+    ctx.set(SHARD, after, serde=_SHARD)
 
 
 def _changed(before: Market, change: Change) -> Market | Refused:
@@ -574,8 +576,8 @@ def _market_and_number(key: str) -> tuple[str, int]:
     return market_id, int(number)
 
 
-def _standing(market_id: str, known: Market) -> Standing:
-    return Standing(
+def _summary(market_id: str, known: Market) -> MarketSummary:
+    return MarketSummary(
         market_id=market_id,
         name=known.opened.name,
         status=known.status,

@@ -1,4 +1,4 @@
-"""MarketBookPage: full pages of a book's bets, each under a key of its own: a bet on a full market costs no more."""
+"""MarketBookPage: full pages of a shard's bets, each under a key of its own: a bet on a full market costs no more."""
 
 import restate
 
@@ -17,9 +17,9 @@ bet_pages = restate.VirtualObject(
 PAGE = "page"
 
 
-def page_key(book_key: str, page: int) -> str:
-    """The key of a book's page. Both end in a number, so it is no other book's."""
-    return f"{book_key}:{page}"
+def page_key(shard_key: str, page: int) -> str:
+    """The key of a shard's page. Both end in a number, so it is no other shard's."""
+    return f"{shard_key}:{page}"
 
 
 @bet_pages.handler(name="keep")

@@ -10,7 +10,7 @@ from app.domain.model import PublicRequest, Wire
 from app.domain.quarantine import NO_MARKET, Parked, Quarantine, QuarantineView
 from app.domain.refusals import Refused
 from app.services.markets import feed as market_feed
-from app.services.markets.feed import QUARANTINE, Attempt
+from app.services.markets.feed import QUARANTINE, RecordRetry
 from app.services.shell.observed import observed
 from app.services.shell.requests import key_is
 from app.services.shell.shield import all_ended, insist
@@ -60,7 +60,7 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
     record = _found(before, record_id)
     rejection = rules.cannot_be_tried(record)
     if rejection is None:
-        asked = ctx.object_call(market_feed.try_again, ctx.key(), _attempt(record))
+        asked = ctx.object_call(market_feed.try_again, ctx.key(), _retry(record))
         await all_ended(asked)  # a cancel must not leave a record here that is applied
         rejection = (await asked).rejection
     ctx.set(STATE, rules.tried(before, record_id, rejection), serde=_QUARANTINE)
@@ -98,5 +98,5 @@ def _found(quarantine: Quarantine, record_id: str) -> Parked:
     return record
 
 
-def _attempt(record: Parked) -> Attempt:
-    return Attempt(text=record.text, number=record.number)
+def _retry(record: Parked) -> RecordRetry:
+    return RecordRetry(text=record.text, number=record.number)

@@ -9,7 +9,7 @@ from app.domain import protection
 from app.domain.follow_up import WhoseDeposit
 from app.domain.model import Currency, PublicRequest
 from app.domain.player import DepositStatus, Player
-from app.domain.protection import AllLimits, Standing
+from app.domain.protection import AllLimits, Reinstated
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
 from app.services.player.document import commit, load, player
 from app.services.shell.clock import clock, wall_clock
@@ -99,7 +99,7 @@ async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest
 
 
 @player.handler(name="reinstate", **takes(EmptyRequest))
-async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Standing:
+async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Reinstated:
     """Let the player back in after a self-exclusion has ended."""
     before, now = await load(ctx), await clock(ctx)
     decision = protection.reinstate_player(before, now, dependencies().policy)

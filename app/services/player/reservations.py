@@ -15,7 +15,7 @@ from app.domain.odds import Price
 from app.domain.player import Bet, BetStatus, Player
 from app.domain.refusals import Refused
 from app.services.markets import markets
-from app.services.markets.markets import BetOfPlayer, ReleaseLeg, Reservation, book_key
+from app.services.markets.markets import BetOfPlayer, ReleaseLeg, Reservation, shard_key
 from app.services.shell import shield
 
 
@@ -42,7 +42,7 @@ def ask(ctx: restate.ObjectContext, player: Player, bet_id: str, bet: Bet) -> As
     """Ask every market at once to accept its leg."""
     legs = bets.legs_to_reserve(player, bet_id, bet)
     answers = {
-        market_id: ctx.object_call(markets.reserve, book_key(market_id, leg.user_id), leg)
+        market_id: ctx.object_call(markets.reserve, shard_key(market_id, leg.user_id), leg)
         for market_id, leg in legs.items()
     }
     return Asked(player.user_id, bet_id, bet, legs, answers)
@@ -62,7 +62,7 @@ async def none_left_behind(ctx: restate.ObjectContext, asked: Asked) -> AsyncIte
         await shield.all_ended(*asked.answers.values())
         for market_id, answer in asked.answers.items():
             what = ReleaseLeg(user_id=asked.user_id, bet_id=asked.bet_id, page=await _page_of(answer))
-            ctx.object_send(markets.release, book_key(market_id, asked.user_id), what)
+            ctx.object_send(markets.release, shard_key(market_id, asked.user_id), what)
         raise
 
 
@@ -86,7 +86,7 @@ async def current_terms(
 ) -> CurrentTerms:
     """The current price of a selection in each market that is open, and the longest delay of those in play."""
     asked = {
-        market_id: ctx.object_call(markets.current_terms, book_key(market_id, player.user_id), None)
+        market_id: ctx.object_call(markets.current_terms, shard_key(market_id, player.user_id), None)
         for market_id in selections
     }
     terms = {market_id: await answer for market_id, answer in asked.items()}
@@ -101,7 +101,7 @@ async def current_terms(
 def give_back_orphan(ctx: restate.ObjectContext, market_id: str, bet_id: str, page: int) -> None:
     """Give back a leg that is reserved for no bet of this player."""
     what = ReleaseLeg(user_id=ctx.key(), bet_id=bet_id, page=page)
-    ctx.object_send(markets.release, book_key(market_id, ctx.key()), what)
+    ctx.object_send(markets.release, shard_key(market_id, ctx.key()), what)
 
 
 def ask_results(ctx: restate.ObjectContext, bet_id: str, bet: Bet) -> None:
@@ -115,7 +115,7 @@ def count(ctx: restate.ObjectContext, legs: Mapping[str, Iterable[CountLeg]]) ->
     """Tell markets what bets count with from now on. Nothing waits for it."""
     for market_id, told in legs.items():
         for leg in told:
-            ctx.object_send(markets.count, book_key(market_id, leg.user_id), leg)
+            ctx.object_send(markets.count, shard_key(market_id, leg.user_id), leg)
 
 
 async def _page_of(answer: RestateDurableFuture[Reservation]) -> int | None:
@@ -129,7 +129,7 @@ async def _page_of(answer: RestateDurableFuture[Reservation]) -> int | None:
 
 async def _expose(ctx: restate.ObjectContext, legs: Mapping[str, ExposeLeg]) -> Refused | None:
     """Have every market count the bet exactly: the first refusal, or None where all did."""
-    exposed = [ctx.object_call(markets.expose, book_key(name, leg.user_id), leg) for name, leg in legs.items()]
+    exposed = [ctx.object_call(markets.expose, shard_key(name, leg.user_id), leg) for name, leg in legs.items()]
     answers = [await answer for answer in exposed]
     return next((answer.refused for answer in answers if answer.refused is not None), None)
 
@@ -138,6 +138,6 @@ async def _give_back(ctx: restate.ObjectContext, asked: Asked, accepted: Mapping
     given_back = []
     for market_id, reservation in accepted.items():
         what = ReleaseLeg(user_id=asked.user_id, bet_id=asked.bet_id, page=reservation.page)
-        given_back.append(ctx.object_call(markets.release, book_key(market_id, asked.user_id), what))
+        given_back.append(ctx.object_call(markets.release, shard_key(market_id, asked.user_id), what))
     for done in given_back:
         await done
