@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.activity import activity
 from app.domain.currency import CurrencyAmounts
 from app.domain.deposits import (
     MAX_WALLETS,
@@ -247,6 +248,14 @@ def test_an_event_of_a_deposit_that_was_never_credited_moves_nothing(status: str
 def test_a_deposit_that_was_refunded_is_refunded_whatever_else_was_told_when(events: tuple[str, ...]) -> None:
     assert after([CREDIT, *events]).deposits["d-1"].taken_back == "refunded"
     assert after([*events, CREDIT]).deposits["d-1"].taken_back == "refunded"
+
+
+def test_a_refund_of_what_was_charged_back_is_counted_and_told_no_second_time() -> None:
+    before = after([CREDIT, "chargeback"])
+    decision = take_back_deposit(before, taken_back("refunded"))
+
+    assert activity(before, decision.player) == []
+    assert decision.messages == ()
 
 
 EVENTS = [CREDIT, "refunded", "chargeback", "chargeback e-1", "chargebackReversed", "chargebackReversed e-2"]
