@@ -702,6 +702,15 @@ MUTANTS = [
         "tests/domain/test_provider_events.py::test_an_event_of_a_kind_that_we_do_not_know_is_no_error",
     ),
     Mutant(
+        "a charge that a stale event called declined cannot be stopped any more",
+        "app/domain/follow_up.py",
+        """\
+-    return deposit.status is DepositStatus.RESERVED or (released and deposit.status is DepositStatus.DECLINED)
++    return deposit.status is DepositStatus.RESERVED
+""",
+        "tests/domain/test_follow_up.py::test_a_charge_is_open_until_the_providers_last_word",
+    ),
+    Mutant(
         "a code for a new address can be guessed for ever",
         "app/domain/email_change.py",
         """\

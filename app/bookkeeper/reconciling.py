@@ -20,7 +20,7 @@ from app.bookkeeper.reconcile import (
 from app.domain.model import iso
 from app.domain.payments import MovementPage
 
-NAMED = 20
+NAMED = 100
 """The most references that a look names."""
 ENTRIES_AT_ONCE = 5_000
 WHOLE_EVERY = timedelta(days=1)

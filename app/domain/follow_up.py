@@ -11,7 +11,7 @@ from pydantic import Field
 
 from app.domain.model import Moment, State, Wire
 from app.domain.payments import ChargeRequest, EventStatus, PaymentEvent, PaymentStatus
-from app.domain.player import Deposit
+from app.domain.player import Deposit, DepositStatus
 
 MAX_EARLY_EVENTS = 20
 """Events kept of a deposit that is not known yet."""
@@ -143,6 +143,12 @@ def heard(follow_up: FollowUp, status: EventStatus) -> Step:
     if status is not EventStatus.DECLINED or follow_up.phase is not Phase.LOOKING_UP:
         return Step.WAIT
     return Step.DECLINE if follow_up.waits_for_customer else Step.LOOK_UP
+
+
+def is_open(follow_up: FollowUp, deposit: Deposit) -> bool:
+    """Whether a charge may still be made: its deposit is reserved, or was released on less than the last word."""
+    released = follow_up.released and follow_up.phase is Phase.LOOKING_UP
+    return deposit.status is DepositStatus.RESERVED or (released and deposit.status is DepositStatus.DECLINED)
 
 
 def scheduled(follow_up: FollowUp, now: datetime, pause: timedelta) -> tuple[FollowUp, timedelta]:

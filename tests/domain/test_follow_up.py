@@ -12,11 +12,13 @@ from app.domain.follow_up import (
     Step,
     early_events,
     heard,
+    is_open,
     next_step,
     scheduled,
     with_early,
 )
 from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus
+from app.domain.player import Deposit, DepositStatus
 from tests.strategies import START
 
 PATIENCE = Patience(pauses=(1, 5), window=timedelta(hours=20), deadline=timedelta(hours=72))
@@ -116,3 +118,30 @@ def test_asking_for_a_look_up_never_puts_off_the_one_that_is_due(asked: list[tup
         if due is not None and due > now:
             assert now + delay <= due
         due = now + delay
+
+
+@pytest.mark.parametrize(
+    ("status", "released", "phase", "open_"),
+    [
+        ("reserved", False, Phase.CHARGING, True),
+        ("reserved", False, Phase.LOOKING_UP, True),
+        ("declined", True, Phase.LOOKING_UP, True),
+        ("declined", True, Phase.ENDED, False),
+        ("declined", False, Phase.ENDED, False),
+        ("declined", False, Phase.CHARGING, False),
+        ("credited", True, Phase.LOOKING_UP, False),
+        ("cancelled", False, Phase.ENDED, False),
+    ],
+)
+def test_a_charge_is_open_until_the_providers_last_word(status: str, released: bool, phase: Phase, open_: bool) -> None:
+    deposit = Deposit(
+        wallet_id="w",
+        amount=1,
+        currency="EUR",
+        payment_method="threeDSecure",
+        email="a@example.com",
+        reserved_at=START,
+        status=DepositStatus(status),
+    )
+
+    assert is_open(FollowUp(released=released, phase=phase), deposit) is open_

@@ -154,6 +154,21 @@ def test_a_three_d_secure_that_is_open_at_an_exclusion_is_void(betting: System) 
     assert moved(betting, body) == []
 
 
+def test_what_was_called_declined_before_an_exclusion_and_can_still_be_charged_is_void(betting: System) -> None:
+    body = request("threeDSecure")
+    deposit(betting, body)
+    tell(betting, event(body, "declined"))
+    charge = f"{betting.sandbox}/charges/{body['depositId']}"
+    assert httpx.get(charge, trust_env=False).json()["status"] == "actionRequired"
+
+    betting.call("PlayerService", "takeBreak", {"days": 1}, key=str(body["userId"]))
+
+    betting.eventually(lambda: httpx.get(charge, trust_env=False).json()["status"] == "declined")
+    betting.complete_three_d_secure(str(body["depositId"]))
+    assert moved(betting, body) == []
+    assert status(betting, body) == "declined"
+
+
 def test_what_was_charged_at_an_exclusion_all_the_same_is_credited_and_refunded(betting: System) -> None:
     body = request("threeDSecure")
     deposit(betting, body)

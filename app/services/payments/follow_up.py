@@ -25,6 +25,7 @@ from app.domain.follow_up import (
     about_this_charge,
     early_events,
     heard,
+    is_open,
     next_step,
     scheduled,
     watch_of,
@@ -146,7 +147,7 @@ async def stop(ctx: restate.ObjectContext, whose: WhoseDeposit) -> None:
     """The deposit is not wanted any more: it is void if it can still be stopped, and never charged anew."""
     with _handed_over(lambda: ctx.object_send(stop, ctx.key(), whose)):
         follow_up, deposit = await _find(ctx, whose)
-        if follow_up is None or deposit is None or deposit.status is not DepositStatus.RESERVED:
+        if follow_up is None or deposit is None or not is_open(follow_up, deposit):
             return
         follow_up = follow_up.model_copy(update={"void_wanted": True})
         if follow_up.phase is Phase.LOOKING_UP:  # else the deposit itself is at the provider, and will go on here

@@ -110,7 +110,8 @@ def _stopped(ctx: restate.ObjectContext, player: Player, answer: Reply[Restricti
     """A player who is stopped does not want the deposits either that are under way: those that can be, become void."""
     restriction = answer.accepted()
     for deposit_id, deposit in player.deposits.items():
-        if deposit.status is DepositStatus.RESERVED:
+        # A decline may not have been the provider's last word.
+        if deposit.status in (DepositStatus.RESERVED, DepositStatus.DECLINED):
             whose = WhoseDeposit(user_id=ctx.key()).model_dump_json().encode()
             ctx.generic_send(DEPOSIT_FOLLOW_UP, "stop", whose, key=deposit_id)
     return restriction
