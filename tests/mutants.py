@@ -363,13 +363,13 @@ MUTANTS = [
         "what a killed attempt reserved is taken for the bet that is asked for now",
         MARKETS,
         """\
--    book, _ = release(book, book.newest, request.user_id, request.bet_id)
-+    if book.terms.status is MarketStatus.OPEN:
-+        book, _ = release(book, book.newest, request.user_id, request.bet_id)
+-    shard, _ = release(shard, shard.newest, request.user_id, request.bet_id)
++    if shard.terms.status is MarketStatus.OPEN:
++        shard, _ = release(shard, shard.newest, request.user_id, request.bet_id)
 
--    assert name not in book.newest.bets, "what was left of an earlier attempt is let go first"
-+    if (known := book.newest.bets.get(name)) is not None:
-+        return book, _accepted(book, known)
+-    assert name not in shard.newest.bets, "what was left of an earlier attempt is let go first"
++    if (known := shard.newest.bets.get(name)) is not None:
++        return shard, _accepted(shard, known)
 """,
         f"{MARKET_TESTS}::test_a_bet_that_is_asked_again_after_a_kill_is_decided_as_the_market_is_now",
     ),

@@ -4,7 +4,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -567,6 +567,7 @@ def test_a_locked_stake_is_released_once_whatever_comes_in_whatever_order(steps:
     assert audit(document).balanced
 
 
+@example(kinds={(LimitKind.STAKE, Period.DAY): 0}, stakes=[], stake=1, on_a_break=False, now=START)
 @given(
     kinds=st.dictionaries(
         st.tuples(st.sampled_from(LimitKind), st.sampled_from(Period)), st.none() | st.integers(0, 3_000), max_size=2
