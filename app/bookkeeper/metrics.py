@@ -39,21 +39,25 @@ class Exported(Collector):
 
 
 def _families(books: Books) -> Iterator[GaugeMetricFamily]:
-    yield _gauge("books_timestamp_seconds", "When the bookkeeper last saw everything", books.seen_at.timestamp())
+    yield _gauge(
+        "books_timestamp_seconds", "Time of the last complete look, in Unix seconds", books.seen_at.timestamp()
+    )
     yield _gauge("books_balanced", "1 if all wallets and all sampled players' movements balance, else 0", books.adds_up)
-    yield _gauge("books_players", "Players that there are", books.players)
-    yield _gauge("books_sampled_players", "Players whose movements were added up again", books.sampled)
+    yield _gauge("books_players", "Number of players", books.players)
+    yield _gauge("books_sampled_players", "Players whose movements were audited in the last look", books.sampled)
     yield _balances(books)
     yield _gauge("players_in_debt", "Players with a wallet below zero", books.players_in_debt)
-    yield _gauge("open_markets", "Markets that have no result yet", books.open_markets)
+    yield _gauge("open_markets", "Markets without a result", books.open_markets)
     yield _liability(books.liability)
     yield _gauge("deposits_unknown", "Deposits reserved longer than the charge wait", books.deposits.count)
     yield from _oldest("deposits_unknown", books.deposits)
     yield _gauge("withdrawals_held", "Withdrawals neither paid nor returned yet", books.withdrawals.count)
     yield from _oldest("withdrawals_held", books.withdrawals)
-    yield _gauge("settlements_running", "Results that are not carried out on every bet yet", books.settlements.count)
+    yield _gauge("settlements_running", "Results that are not applied to every bet yet", books.settlements.count)
     yield from _oldest("settlement", books.settlements)
-    yield _gauge("settlement_bets_left", "Bets that these still have to settle", books.settlement_bets_left)
+    yield _gauge(
+        "settlement_bets_left", "Bets that running settlements have not reached yet", books.settlement_bets_left
+    )
     yield _stranded(books.stranded)
 
 
@@ -63,7 +67,9 @@ def _gauge(name: str, what: str, value: float) -> GaugeMetricFamily:
 
 def _balances(books: Books) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
-        "betting_wallet_minor_units", "What all wallets together hold on an account", labels=["account", "currency"]
+        "betting_wallet_minor_units",
+        "Balance of all wallets on an account, in minor units",
+        labels=["account", "currency"],
     )
     for currency, accounts in books.balances.items():
         for account, balance in accounts.items():
@@ -83,14 +89,16 @@ def _liability(by_currency: Mapping[str, int]) -> GaugeMetricFamily:
 
 
 def _stranded(stranded: Strandings) -> GaugeMetricFamily:
-    family = GaugeMetricFamily("betting_stranded", "What is under way, and nobody works on any more", labels=["kind"])
+    family = GaugeMetricFamily("betting_stranded", "Unfinished operations that no invocation works on", labels=["kind"])
     for kind in Kind:
         family.add_metric([kind], stranded.totals.get(kind, 0))
     return family
 
 
 def _repairs(repairs: Mapping[Kind, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily("betting_repairs", "What was stranded and has been sent on", labels=["kind"])
+    family = CounterMetricFamily(
+        "betting_repairs", "Stranded operations that the bookkeeper has sent on", labels=["kind"]
+    )
     for kind in Kind:
         family.add_metric([kind], repairs[kind])
     return family
@@ -99,7 +107,7 @@ def _repairs(repairs: Mapping[Kind, int]) -> CounterMetricFamily:
 def _reconciled(reconciled: Reconciliation) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "reconciled_timestamp_seconds",
-        "When the books were last compared with all that the provider moved",
+        "Time of the last comparison with the provider, in Unix seconds",
         reconciled.seen_at.timestamp(),
     )
     family = GaugeMetricFamily(
@@ -113,5 +121,7 @@ def _reconciled(reconciled: Reconciliation) -> Iterator[GaugeMetricFamily]:
 def _oldest(name: str, waiting: Waiting) -> Iterator[GaugeMetricFamily]:
     if waiting.oldest is not None:
         yield _gauge(
-            f"{name}_oldest_timestamp_seconds", "Since when the oldest of them waits", waiting.oldest.timestamp()
+            f"{name}_oldest_timestamp_seconds",
+            "Start of the oldest one's wait, in Unix seconds",
+            waiting.oldest.timestamp(),
         )

@@ -6,17 +6,25 @@ from prometheus_client import Gauge
 
 from app.release.plan import Plan, Standing, Verdict
 
-ROUND = Gauge("betting_release_round_timestamp_seconds", "When the release loop last saw everything")
+ROUND = Gauge("betting_release_round_timestamp_seconds", "Time of the last complete round, in Unix seconds")
 VERDICT = Gauge("betting_release_verdict", "1 for the verdict on a version", ["version", "verdict"])
 PODS = Gauge("betting_release_available_pods", "Pods of a version that are ready", ["version"])
 IN_FLIGHT = Gauge("betting_release_in_flight", "Unfinished invocations that need a version", ["version", "status"])
 BY_SERVICE = Gauge(
-    "betting_release_in_flight_by_service", "The same for each service", ["version", "service", "status"]
+    "betting_release_in_flight_by_service",
+    "Unfinished invocations that need a version, by service",
+    ["version", "service", "status"],
 )
-PAUSED = Gauge("betting_release_paused", "Those of them that wait for a human", ["version"])
-BACKING_OFF = Gauge("betting_release_backing_off", "Those of them that failed and will be tried again", ["version"])
-OLDEST = Gauge("betting_release_oldest_timestamp_seconds", "When the oldest of them was made", ["version"])
-ROUTED = Gauge("betting_release_routed", "Services whose new work a version starts", ["version"])
+PAUSED = Gauge("betting_release_paused", "Invocations of a version that used up their retries", ["version"])
+BACKING_OFF = Gauge(
+    "betting_release_backing_off", "Invocations of a version that failed and will be retried", ["version"]
+)
+OLDEST = Gauge(
+    "betting_release_oldest_timestamp_seconds",
+    "Creation time of the oldest unfinished invocation, in Unix seconds",
+    ["version"],
+)
+ROUTED = Gauge("betting_release_routed", "Services whose new work is routed to a version", ["version"])
 ORPHANS = Gauge("betting_release_orphans", "Unfinished invocations that began on a version that is not there")
 
 _PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, BY_SERVICE, PAUSED, BACKING_OFF, OLDEST, ROUTED)

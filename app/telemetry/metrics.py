@@ -11,27 +11,35 @@ from app.telemetry.counts import Count, Counter, Counts, CountsCollector
 from app.telemetry.folder import current_folder
 
 DEPOSITS = Counter("betting_deposits", "Deposits that ended, and requests refused", ("outcome", "reason"))
-DEPOSITED = Counter("betting_deposited_minor_units", "Money credited", ("currency",))
+DEPOSITED = Counter("betting_deposited_minor_units", "Deposits credited, in minor units", ("currency",))
 DEPOSITS_TAKEN_BACK = Counter(
-    "betting_deposits_taken_back_minor_units", "Credited, then refunded or charged back", ("currency",)
+    "betting_deposits_taken_back_minor_units",
+    "Credited deposits that were refunded or charged back, in minor units",
+    ("currency",),
 )
 DEPOSITS_REGAINED = Counter(
-    "betting_deposits_regained_minor_units", "Charged back, then returned by a reversal", ("currency",)
+    "betting_deposits_regained_minor_units",
+    "Charged-back deposits that a reversal returned, in minor units",
+    ("currency",),
 )
 WITHDRAWALS = Counter(
     "betting_withdrawals",
     "Withdrawals held, paid, given back and sent back, and requests refused",
     ("outcome", "reason"),
 )
-WITHDRAWN = Counter("betting_withdrawn_minor_units", "Money paid out", ("currency",))
-SENT_BACK = Counter("betting_sent_back_minor_units", "Money paid out that came back", ("currency",))
+WITHDRAWN = Counter("betting_withdrawn_minor_units", "Withdrawals paid out, in minor units", ("currency",))
+SENT_BACK = Counter("betting_sent_back_minor_units", "Payouts that were sent back, in minor units", ("currency",))
 BETS = Counter("betting_bets", "Bets accepted, refused and cashed out", ("outcome", "reason"))
-STAKED = Counter("betting_staked_minor_units", "Stakes of accepted bets", ("currency",))
+STAKED = Counter("betting_staked_minor_units", "Stakes of accepted bets, in minor units", ("currency",))
 SETTLED = Counter("betting_bets_settled", "Bets that results ended (won: something returned) or moved", ("outcome",))
 RETURNED = Counter(
-    "betting_returned_minor_units", "Returned by settlement, cash-out and corrections upwards", ("currency",)
+    "betting_returned_minor_units",
+    "Returns of settlements, cash-outs and upward corrections, in minor units",
+    ("currency",),
 )
-TAKEN_BACK = Counter("betting_taken_back_minor_units", "Taken back by corrections", ("currency",))
+TAKEN_BACK = Counter(
+    "betting_taken_back_minor_units", "Returns that corrections took back, in minor units", ("currency",)
+)
 
 _FROM_ZERO = (
     *(Count(DEPOSITS, (outcome, "")) for outcome in ("credited", "declined", "failed", "cancelled")),
@@ -55,11 +63,17 @@ ATTEMPTS = TechnicalCounter(
     ["service", "handler", "outcome"],
 )
 DURATION = Histogram(
-    "betting_handler_duration_seconds", "The attempt that finished", ["service", "handler"], buckets=_HANDLER_SECONDS
+    "betting_handler_duration_seconds",
+    "Duration of the attempt that finished, in seconds",
+    ["service", "handler"],
+    buckets=_HANDLER_SECONDS,
 )
 PROVIDER_CALLS = TechnicalCounter("betting_provider_calls", "Requests to the payment provider", ["call", "outcome"])
 PROVIDER_DURATION = Histogram(
-    "betting_provider_call_duration_seconds", "Requests to the payment provider", ["call"], buckets=_PROVIDER_SECONDS
+    "betting_provider_call_duration_seconds",
+    "Duration of requests to the payment provider, in seconds",
+    ["call"],
+    buckets=_PROVIDER_SECONDS,
 )
 PROVIDER_EVENTS = TechnicalCounter(
     "betting_provider_events",

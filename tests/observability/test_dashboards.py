@@ -89,5 +89,5 @@ def test_panels_lie_in_the_grid_and_not_on_each_other(board: Board) -> None:
 def test_what_an_operator_needs_first_fits_on_a_screen(board: Board) -> None:
     first = board.sections[0]
 
-    assert first.title == "Ten seconds"
+    assert first.title == "At a glance"
     assert max(place.y + place.height for what, place in board.placed() if what in first.panels) <= 12

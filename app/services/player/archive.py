@@ -1,8 +1,11 @@
 """The archive of what ended and left a player's document; ArchiveBucket has the index of all but its newest pages.
 
-Whoever reads finds everything that was archived. What a player's object sends leaves it in the order of sending, and it
-keeps its index shortened only after it has sent what it takes out of it. So a question that comes from what was kept
-then is behind what was sent, and a bucket and a page take turns, reads too: what is on its way comes first.
+A reader finds everything that was archived:
+
+1. A player's object sends a page or a bucket's additions before it stores the index that no longer names them.
+2. Messages from the player's object to one bucket or page arrive in the order in which they were sent.
+3. Buckets and pages handle one message at a time, reads included, so a read that follows from the stored index is
+   handled after the write that it depends on.
 """
 
 from collections import defaultdict

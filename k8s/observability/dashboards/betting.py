@@ -22,7 +22,7 @@ NO_HELD = "no withdrawal is held"
 NO_SETTLEMENT = "no settlement runs"
 
 NOW = Section(
-    "Ten seconds",
+    "At a glance",
     (
         Panel(
             "Pods that answer",
@@ -69,8 +69,8 @@ NOW = Section(
             height=4,
         ),
         Panel(
-            "19 of 20 answers within",
-            "How long what customers call takes, but for the slowest 5 %; a deposit waits for the provider.",
+            "p95 latency",
+            "95th percentile of what customers call; a deposit waits for the provider.",
             one(quantile(0.95, HANDLERS, CUSTOMERS), empty="nothing ended lately"),
             Unit.SECONDS,
             Look.NUMBER,
@@ -79,7 +79,7 @@ NOW = Section(
             bad_from=5,
         ),
         Panel(
-            "Provider does not know",
+            "Unknown outcomes",
             "Share of charges and payouts whose outcome the payment provider could not tell. They are looked up later.",
             one(
                 f"({a_second(CALLS, MOVES_MONEY, UNKNOWN)} or vector(0)) / {a_second(CALLS, MOVES_MONEY)} >= 0",
@@ -92,7 +92,7 @@ NOW = Section(
             bad_from=0.2,
         ),
         Panel(
-            "Waits for a human",
+            "Paused",
             "Paused invocations; each also holds its player or market. `betting release why VERSION` names them.",
             one(total("betting_release_paused")),
             look=Look.NUMBER,
@@ -198,8 +198,8 @@ MONEY = Section(
             height=6,
         ),
         Panel(
-            "Bookkeeper's last look",
-            "How long ago the bookkeeper last saw everything; what it says is older than that.",
+            "Age of the books",
+            "Time since the bookkeeper last saw everything; its numbers are that old.",
             one(age("betting_books_timestamp_seconds"), "ago"),
             Unit.SECONDS,
             width=6,
@@ -236,7 +236,7 @@ BETS = Section(
         ),
         Panel(
             "Refused, by reason, a minute",
-            "Every no that a customer got, by its reason (docs/api.md).",
+            "Refusals by reason (docs/api.md).",
             (
                 Query(a_minute("betting_bets_total", 'outcome="refused"', by="reason"), "bet: {{reason}}"),
                 Query(
@@ -261,7 +261,7 @@ BETS = Section(
         ),
         Panel(
             "Bets left to settle",
-            "Falls while settlement goes on; level for minutes means it stands still.",
+            "Falls while settlements run; if it stays level for minutes, they are stuck.",
             (
                 Query(total("betting_settlement_bets_left"), "bets left"),
                 Query(total("betting_settlements_running"), "settlements running"),
@@ -306,7 +306,7 @@ PAYMENTS = Section(
             width=6,
         ),
         Panel(
-            "Money that waits",
+            "Waiting money",
             "Deposits of unknown outcome, and withdrawals held.",
             (
                 Query(total("betting_deposits_unknown"), "deposits unknown"),
@@ -315,7 +315,7 @@ PAYMENTS = Section(
             width=6,
         ),
         Panel(
-            "The oldest of them",
+            "Oldest waiting",
             "How long the customer has been waiting.",
             (
                 Query(age("betting_deposits_unknown_oldest_timestamp_seconds"), "deposit", empty=NO_UNKNOWN),
@@ -365,14 +365,14 @@ OUTSIDE = Section(
     "Payment provider and mail",
     (
         Panel(
-            "Provider's answers a second",
+            "Provider calls a second",
             "By call and outcome; unknown is a timeout or an error, and is looked up by its key.",
             one(a_second(CALLS, by="call,outcome"), "{{call}} {{outcome}}"),
             Unit.A_SECOND,
         ),
         Panel(
-            "Provider's time",
-            "How long the provider takes at most, but for the slowest 5 %.",
+            "Provider latency (p95)",
+            "95th percentile of the provider's response time, by call.",
             one(quantile(0.95, "betting_provider_call_duration_seconds", by="call"), "{{call}}"),
             Unit.SECONDS,
         ),
@@ -386,27 +386,27 @@ OUTSIDE = Section(
 )
 
 LATENCY = Section(
-    "How long customers wait",
+    "Latency",
     (
         Panel(
-            "What customers call: half, 19 of 20, 99 of 100 end within",
-            "The last attempt's time: what came before a suspension is not in it. A deposit waits for the provider.",
+            "Latency of what customers call: p50, p95, p99",
+            "Duration of the last attempt; time before a suspension is not counted. A deposit waits for the provider.",
             (
-                Query(quantile(0.5, HANDLERS, CUSTOMERS), "half", empty="nothing ended lately"),
-                Query(quantile(0.95, HANDLERS, CUSTOMERS), "19 of 20", empty="nothing ended lately"),
-                Query(quantile(0.99, HANDLERS, CUSTOMERS), "99 of 100", empty="nothing ended lately"),
+                Query(quantile(0.5, HANDLERS, CUSTOMERS), "p50", empty="nothing ended lately"),
+                Query(quantile(0.95, HANDLERS, CUSTOMERS), "p95", empty="nothing ended lately"),
+                Query(quantile(0.99, HANDLERS, CUSTOMERS), "p99", empty="nothing ended lately"),
             ),
             Unit.SECONDS,
         ),
         Panel(
             "The five slowest handlers",
-            "19 of 20 attempts end within this time; without what waits for people or for the provider.",
+            "p95 latency by handler, without handlers that wait for people or for the provider.",
             one(f"topk(5, {quantile(0.95, HANDLERS, PROMPT, by='service,handler')})", "{{service}}/{{handler}}"),
             Unit.SECONDS,
         ),
         Panel(
             "Attempts a second",
-            "By how they ended; suspended ones wait for something, failed ones are tried again.",
+            "Attempts by outcome; a suspended one waits for something, a failed one is retried.",
             one(a_second("betting_handler_attempts_total", by="outcome"), "{{outcome}}"),
             Unit.A_SECOND,
         ),

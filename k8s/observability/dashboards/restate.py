@@ -19,7 +19,7 @@ SLOTS_TAKEN = (
 )
 
 NOW = Section(
-    "Ten seconds",
+    "At a glance",
     (
         Panel(
             "Nodes that answer",
@@ -49,8 +49,8 @@ NOW = Section(
             height=4,
         ),
         Panel(
-            "Slowest 1 % of requests",
-            "From the ingress back to the caller; of the service where it is longest.",
+            "p99 latency",
+            "From the ingress back to the caller, of the slowest service.",
             one(f"max({INGRESS_SLOW})"),
             Unit.SECONDS,
             Look.NUMBER,
@@ -98,7 +98,7 @@ INGRESS = Section(
             Unit.A_SECOND,
         ),
         Panel(
-            "Slowest 1 % of requests, by service",
+            "p99 latency, by service",
             "From the ingress back to the caller, as Restate saw it in the last minutes.",
             one(INGRESS_SLOW, "{{rpc_service}}"),
             Unit.SECONDS,
@@ -127,8 +127,8 @@ WORK = Section(
             width=6,
         ),
         Panel(
-            "How long an attempt is open",
-            "Half of them, and all but the slowest 1 %; waiting counts until the attempt is suspended.",
+            "Duration of attempts: p50, p99",
+            "Waiting counts until the attempt is suspended.",
             one(
                 f"max by (quantile) ({series('restate_invoker_task_duration_seconds', OURS, HALF_AND_SLOW)} > 0)",
                 "quantile {{quantile}}",
@@ -159,7 +159,7 @@ PARTITION = Section(
         ),
         Panel(
             "Records not applied yet",
-            "How far the slowest partition is behind its log. More and more: the engine does not keep up.",
+            "How far the slowest partition is behind its log. If it keeps rising, the engine does not keep up.",
             one(
                 f"max by (node_name) ({series('restate_partition_applied_lsn_lag', OURS, SLOWEST)})",
                 "{{node_name}}",
@@ -167,8 +167,8 @@ PARTITION = Section(
             width=6,
         ),
         Panel(
-            "Time to append to the log",
-            "Half of the appends, and all but the slowest 1 %: the disk's time, and that of the other nodes.",
+            "Append latency: p50, p99",
+            "Time to append to the log, which is that of the disk and of the other nodes.",
             one(
                 f"max by (quantile) ({series(APPEND, OURS, HALF_AND_SLOW)} > 0)",
                 "quantile {{quantile}}",

@@ -19,7 +19,7 @@ FALLING = f"-deriv({IN_FLIGHT}[{WINDOW}:])"
 DRAINED_IN = one(f"{IN_FLIGHT} / ({FALLING} > 0) and {GOING}", "{{version}}", empty=ALL_LIVE)
 
 NOW = Section(
-    "Ten seconds",
+    "At a glance",
     (
         Panel(
             "Takes new work",
@@ -43,7 +43,7 @@ NOW = Section(
         ),
         Panel(
             "Drained in",
-            "If the work of a draining version goes on ending as fast as in the last 15 minutes.",
+            "Time until the draining version has no work left, at the pace of the last 15 minutes.",
             DRAINED_IN,
             Unit.SECONDS,
             Look.NUMBER,
@@ -52,7 +52,7 @@ NOW = Section(
             nothing="nothing drains",
         ),
         Panel(
-            "Waits for a human",
+            "Paused",
             "Paused invocations: they used up their retries, and hold their player or market. See `rescue`.",
             one(total("betting_release_paused")),
             look=Look.NUMBER,
@@ -70,8 +70,8 @@ NOW = Section(
             bad_from=1,
         ),
         Panel(
-            "Loop's last look",
-            "How long ago the release loop last saw everything. It looks every five seconds.",
+            "Age of the last round",
+            "Time since the release loop last saw everything. It looks every five seconds.",
             one(age("betting_release_round_timestamp_seconds")),
             Unit.SECONDS,
             Look.NUMBER,
@@ -144,13 +144,13 @@ TROUBLE = Section(
     (
         Panel(
             "Paused",
-            "Invocations that wait for a human, by the version that they need.",
+            "Paused invocations, by the version that they need; an operator has to decide.",
             one(total("betting_release_paused", by="version"), "{{version}}"),
             width=6,
         ),
         Panel(
             "Backing off",
-            "Invocations that failed and will be tried again.",
+            "Invocations that failed and will be retried.",
             one(total("betting_release_backing_off", by="version"), "{{version}}"),
             width=6,
         ),
@@ -175,13 +175,13 @@ ATTEMPTS = Section(
     (
         Panel(
             "Attempts a second",
-            "By version and how they ended. A version that drains goes on with what it began.",
+            "By version and outcome. A draining version finishes what it began.",
             one(a_second("betting_handler_attempts_total", by="version,outcome"), "{{version}} {{outcome}}"),
             Unit.A_SECOND,
         ),
         Panel(
             "Share of attempts that fail",
-            "By version: compare a new one with the one before.",
+            "By version. Compare a new version with its predecessor.",
             one(
                 f"({FAILED} or 0 * {ATTEMPTS_OF}) / {ATTEMPTS_OF} >= 0",
                 "{{version}}",
@@ -189,8 +189,8 @@ ATTEMPTS = Section(
             Unit.SHARE,
         ),
         Panel(
-            "19 of 20 attempts end within",
-            "By version, without what waits for people or for the provider: compare a new one with the one before.",
+            "p95 latency",
+            "By version, without handlers that wait for people or the provider. Compare a new version with the old.",
             one(quantile(0.95, "betting_handler_duration_seconds", PROMPT, by="version"), "{{version}}"),
             Unit.SECONDS,
         ),
