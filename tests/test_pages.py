@@ -57,3 +57,16 @@ def test_the_changelog_has_its_three_headings_in_every_release() -> None:
     for release in releases:
         headings = re.findall(r"^### (.+)$", release, re.MULTILINE)
         assert headings == ["Public API", "Stored state", "What an operator must do"], release.splitlines()[0]
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "adding").glob("*.md")), ids=lambda page: str(page.name))
+def test_a_page_about_adding_names_files_and_tests_that_there_are(page: Path) -> None:
+    code = "\n".join(module.read_text() for module in (ROOT / "tests").rglob("*.py"))
+    named = re.findall(r"`([\w./]+)`", page.read_text())
+
+    assert [name for name in named if re.match(r"(app|tests|docs|charts)/", name) and not _exists(name)] == []
+    assert [name for name in named if re.fullmatch(r"test_\w+", name) and f"def {name}(" not in code] == []
+
+
+def _exists(name: str) -> bool:
+    return "NAME" in name or (ROOT / name).exists()

@@ -12,6 +12,7 @@ from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, archive_ended
 from app.domain.bets import (
     Applied,
     ApplyResult,
+    PlaceBet,
     Placement,
     accept_bet,
     apply_result,
@@ -597,3 +598,14 @@ def test_a_stake_that_is_sure_to_be_held_is_held_whenever_it_is_asked_for(
         assert held.outcome.legs == sure.legs
     elif not kinds and not on_a_break:
         assert isinstance(held.outcome, Refused)
+
+
+OTHERS = {"wallet_id": "w-2", "stake": 999, "legs": "m-1 2.51", "system_size": 1, "price_change": "any"}
+
+
+@pytest.mark.parametrize("field", sorted(PlaceBet.model_fields.keys() - {"bet_id"}))
+def test_a_bet_that_differs_in_any_field_is_another_bet(field: str) -> None:
+    outcome = hold_stake(placed(rich()), place(**{field: OTHERS[field]}), START, POLICY).outcome  # type: ignore[arg-type]
+
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is Refusal.ID_REUSED
