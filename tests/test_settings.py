@@ -5,6 +5,8 @@ import inspect
 import re
 from pathlib import Path
 
+import pytest
+
 from app.composition import dependencies_of
 from app.domain.policy import Policy
 from app.settings import Settings
@@ -23,3 +25,9 @@ def test_every_part_of_the_policy_is_set() -> None:
     [policy] = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Policy"]
 
     assert {keyword.arg for keyword in policy.keywords} == set(Policy.model_fields)
+
+
+def test_the_service_has_no_default_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BETTING_WEBHOOK_SECRET", raising=False)
+
+    assert {"webhook_secret", "identity_keys"} == {setting for setting, _ in Settings().missing()}

@@ -568,7 +568,7 @@ def test_a_locked_stake_is_released_once_whatever_comes_in_whatever_order(steps:
     assert audit(document).balanced
 
 
-@example(kinds={(LimitKind.STAKE, Period.DAY): 0}, stakes=[], stake=1, on_a_break=False, now=START)
+@example(kinds={(LimitKind.STAKE, Period.DAY): 1_500}, stakes=[1_000], stake=1_000, on_a_break=False, now=START)
 @given(
     kinds=st.dictionaries(
         st.tuples(st.sampled_from(LimitKind), st.sampled_from(Period)), st.none() | st.integers(0, 3_000), max_size=2
