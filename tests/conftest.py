@@ -7,7 +7,10 @@ from hypothesis import HealthCheck, settings
 from tests.running import REPLAYING, System, running
 
 # A busy machine is no failure of a rule.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# One failure at a time: several would be a group of errors, which no mutant is told to expect.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], report_multiple_bugs=False
+)
 settings.load_profile("unhurried")
 
 

@@ -10,6 +10,9 @@ from tests.helpers.ports import free_port_base
 from tests.running import FAST, clean_environment, running
 from tests.services.crash_matrix import Crashing, Insisting
 
+UNHURRIED = {"BETTING_REVIEW_TIMEOUT_SECONDS": "60"}
+"""A review must not time out while restate-server comes back on a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:

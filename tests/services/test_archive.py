@@ -121,7 +121,7 @@ def archive_bets(stored: Stored, pages: list[list[str]]) -> None:
         index = index.with_page(content.names)
     index = ArchiveIndex(pages=index.pages + old_pages(MAX_PAGES).pages)
     other = document.bets[pages[0][0]]
-    kept = {f"b-{uuid4().hex}": other for _ in range(2 * MAX_ENDED)}
+    kept = {f"b-{uuid4().hex}": other for _ in range(MAX_ENDED + 5)}  # an operator can plant no more than 64 KiB
     stored.plant_player(document.changed(has_archive=True, bets=kept), index)
 
 

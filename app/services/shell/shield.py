@@ -18,6 +18,7 @@ from restate.serde import BytesSerde
 
 T = TypeVar("T")
 
+NOT_FOUND = 404
 _STOPPED = {"cancelled", "canceled", "killed"}
 """What Restate says of one that was running, of one that still waited for its turn, and of one that was killed."""
 
@@ -77,4 +78,10 @@ async def has_ended(ctx: restate.Context, invocation: SendHandle, within: timede
     """
     run: RestateDurableFuture[bytes] = ctx.attach_invocation(await invocation.invocation_id(), serde=BytesSerde())
     ended, _ = await restate.wait_completed(run, ctx.sleep(within, name="for an answer of the run"))
-    return run in ended
+    if run not in ended:
+        return False
+    try:
+        await run  # it is known already, so a cancel of ours cannot be taken for its answer
+    except TerminalError as error:
+        return error.status_code != NOT_FOUND  # a run that Restate does not know yet is about to begin
+    return True
