@@ -36,6 +36,7 @@ from app.services.player.archive import archive_bucket
 from app.services.player.statements import statements
 from app.services.repair import repair
 from app.services.settlement import settlement, settlement_run, settlement_workflow
+from app.services.shell.access import public_handlers
 from app.services.shell.dependencies import Dependencies, connect
 from app.settings import Settings
 from app.telemetry import metrics, traces
@@ -96,6 +97,7 @@ def dependencies_of(settings: Settings, provider: PaymentProvider, mailer: Maile
         charge_wait=timedelta(seconds=settings.charge_wait_seconds),
         review_timeout=timedelta(seconds=settings.review_timeout_seconds),
         market_books=settings.market_books,
+        require_identity=settings.require_identity,
     )
 
 
@@ -114,7 +116,11 @@ def mailer_of(settings: Settings) -> SmtpMailer:
 
 
 def build_app(settings: Settings) -> RestateAppT:
-    """The ASGI application that Restate calls; with identity keys, only that Restate may."""
+    """The ASGI application that Restate calls; with identity keys, only that Restate may.
+
+    Raises ValueError for a public handler that does not say who may call it.
+    """
+    list(public_handlers(SERVICES))
     return restate.app(SERVICES, identity_keys=list(settings.identity_keys))
 
 

@@ -123,6 +123,9 @@ class Settings(BaseSettings):
     unsigned_calls: Literal["refused", "allowed"] = Field(
         "refused", description="Whether the service may run without identity keys, which lets anybody call it"
     )
+    require_identity: bool = Field(
+        True, description="Whether requests without a verified caller are refused, but for what is for anyone"
+    )
     host: str = Field("127.0.0.1", description="Address the service listens on")
     port: int = Field(9080, ge=1, le=65_535, description="Port the service listens on")
     metrics_port: int = Field(9095, ge=0, le=65_535, description="Port of /metrics for Prometheus; 0 serves none")

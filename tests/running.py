@@ -44,7 +44,11 @@ FAST = {
     "RESTATE_DEFAULT_RETRY_POLICY__INITIAL_INTERVAL": "100ms",
     "RESTATE_DEFAULT_RETRY_POLICY__MAX_INTERVAL": "1s",
 }
-ALONE = {"BETTING_WEBHOOK_SECRET": WEBHOOK_SECRET, "BETTING_UNSIGNED_CALLS": "allowed"}
+ALONE = {
+    "BETTING_WEBHOOK_SECRET": WEBHOOK_SECRET,
+    "BETTING_UNSIGNED_CALLS": "allowed",
+    "BETTING_REQUIRE_IDENTITY": "false",
+}
 """What the service cannot start without, where `betting dev` does not give it."""
 REPLAYING = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"}
 """Every wait suspends the handler, so that all code after it runs as a replay."""

@@ -117,6 +117,7 @@ def _service_environment(ports: Ports, settings: Settings, folder: Folder) -> di
             "BETTING_PORT": str(ports.service),
             "BETTING_METRICS_PORT": str(ports.metrics),
             "BETTING_UNSIGNED_CALLS": "allowed",
+            "BETTING_REQUIRE_IDENTITY": os.environ.get("BETTING_REQUIRE_IDENTITY", "false"),
             "BETTING_PROVIDER_URL": ports.url("sandbox"),
             "BETTING_SMTP_HOST": HOST,
             "BETTING_SMTP_PORT": str(ports.smtp),

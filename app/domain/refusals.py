@@ -13,8 +13,11 @@ class Refusal(StrEnum):
     """Why a request was refused."""
 
     INVALID_REQUEST = "invalid_request"
+    UNAUTHENTICATED = "unauthenticated"
     BAD_SIGNATURE = "bad_signature"
     PAYMENT_DECLINED = "payment_declined"
+    NOT_YOURS = "not_yours"
+    ROLE_NEEDED = "role_needed"
     SELF_EXCLUDED = "self_excluded"
     ON_A_BREAK = "on_a_break"
     IN_DEBT = "in_debt"
@@ -72,8 +75,11 @@ class Terms(NamedTuple):
 
 TERMS: Mapping[Refusal, Terms] = {
     Refusal.INVALID_REQUEST: Terms(400),
+    Refusal.UNAUTHENTICATED: Terms(401),
     Refusal.BAD_SIGNATURE: Terms(401),
     Refusal.PAYMENT_DECLINED: Terms(402),
+    Refusal.NOT_YOURS: Terms(403),
+    Refusal.ROLE_NEEDED: Terms(403),
     Refusal.SELF_EXCLUDED: Terms(403),
     Refusal.ON_A_BREAK: Terms(403, transient=True),
     Refusal.IN_DEBT: Terms(403),

@@ -9,6 +9,7 @@ from typing import Annotated
 import restate
 from pydantic import Field
 
+from app.domain.access import Role, may
 from app.domain.follow_up import WhoseDeposit
 from app.domain.markets import MAX_SHARDS
 from app.domain.model import Id, PublicRequest, Wire
@@ -19,8 +20,8 @@ from app.services.payments.withdrawals import Whose
 from app.services.player import bets
 from app.services.player.bets import WhichBet, WhichLeg
 from app.services.shell.observed import observed
-from app.services.shell.requests import requests_checked
-from app.services.shell.wire import FORGET_AT_ONCE, takes
+from app.services.shell.requests import requests_checked, takes
+from app.services.shell.wire import FORGET_AT_ONCE
 
 repair = restate.Service(
     "RepairService", journal_retention=FORGET_AT_ONCE, invocation_context_managers=[observed, requests_checked]
@@ -72,28 +73,28 @@ class SentOn(Wire):
     sent: bool = True
 
 
-@repair.handler(name="deposit", **takes(DepositRepair))
+@repair.handler(name="deposit", **takes(DepositRepair, may(Role.PAYMENTS, Role.BOOKKEEPER)))
 async def deposit(ctx: restate.Context, request: DepositRepair) -> SentOn:
     """Look a deposit up again at the provider."""
     ctx.object_send(deposit_follow_up.resume, request.deposit_id, WhoseDeposit(user_id=request.user_id))
     return SentOn()
 
 
-@repair.handler(name="withdrawal", **takes(WithdrawalRepair))
+@repair.handler(name="withdrawal", **takes(WithdrawalRepair, may(Role.PAYMENTS, Role.BOOKKEEPER)))
 async def withdrawal(ctx: restate.Context, request: WithdrawalRepair) -> SentOn:
     """Finish a withdrawal whose run is gone, or give it back."""
     ctx.object_send(withdrawal_follow_up.resume, request.withdrawal_id, Whose(user_id=request.user_id))
     return SentOn()
 
 
-@repair.handler(name="bet", **takes(BetRepair))
+@repair.handler(name="bet", **takes(BetRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def bet(ctx: restate.Context, request: BetRepair) -> SentOn:
     """Ask the markets about a bet again that waits, or decide its cash-out."""
     ctx.object_send(bets.resume_bet, request.user_id, WhichBet(bet_id=request.bet_id))
     return SentOn()
 
 
-@repair.handler(name="leg", **takes(LegRepair))
+@repair.handler(name="leg", **takes(LegRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def leg(ctx: restate.Context, request: LegRepair) -> SentOn:
     """Give a leg back, if its player has no such bet. The player decides that, so that none can be placed meanwhile."""
     which = WhichLeg(bet_id=request.bet_id, market_id=request.market_id, page=request.page)
@@ -101,14 +102,14 @@ async def leg(ctx: restate.Context, request: LegRepair) -> SentOn:
     return SentOn()
 
 
-@repair.handler(name="settlement", **takes(MarketRepair))
+@repair.handler(name="settlement", **takes(MarketRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def settlement(ctx: restate.Context, request: MarketRepair) -> SentOn:
     """Start the run of a market's newest result again."""
     ctx.object_send(markets.resume_settlement, request.market_id, None)
     return SentOn()
 
 
-@repair.handler(name="terms", **takes(MarketRepair))
+@repair.handler(name="terms", **takes(MarketRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def terms(ctx: restate.Context, request: MarketRepair) -> SentOn:
     """Tell a market's books how it stands."""
     ctx.object_send(markets.catch_up, request.market_id, None)

@@ -15,6 +15,7 @@ import restate
 from pydantic import Field
 from restate import RestateDurableFuture
 
+from app.domain.access import Role, may
 from app.domain.bets import ApplyResult
 from app.domain.markets import BetPage, Extent, Reserved, Withdrawn, outcome_for
 from app.domain.model import Wire, is_id
@@ -25,9 +26,9 @@ from app.services.markets.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementO
 from app.services.player.bets import apply_result
 from app.services.shell.clock import clock
 from app.services.shell.observed import observed
-from app.services.shell.requests import requests_checked
+from app.services.shell.requests import EmptyRequest, requests_checked, takes
 from app.services.shell.shield import insist
-from app.services.shell.wire import FORGET_AT_ONCE, EmptyRequest, Json, Reply, refuse, takes
+from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, refuse
 
 PAGES_AT_ONCE = 10
 """Pages of bets under way at the same time, so that a large market leaves room for other work."""
@@ -93,7 +94,7 @@ async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
     return await insist(lambda: ctx.object_call(carry_out, ctx.key(), order))
 
 
-@settlement_workflow.handler(name="progress", **takes(EmptyRequest))
+@settlement_workflow.handler(name="progress", **takes(EmptyRequest, may(Role.TRADER, Role.SUPPORT, Role.AUDITOR)))
 async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> Progress:
     """How far a result's run is; nothing yet for one that has not begun."""
     known = (await ctx.object_call(progress_of_run, ctx.key(), None)).value

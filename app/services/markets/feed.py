@@ -15,16 +15,18 @@ from restate.exceptions import TerminalError
 from restate.serde import BytesSerde
 
 from app.domain import feed as rules
+from app.domain.access import Actor, Role, may
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, Requests
 from app.domain.model import PublicRequest, Wire, is_id
 from app.domain.quarantine import NO_MARKET, Parked, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.services.markets import markets
+from app.services.shell.access import headers_of
 from app.services.shell.clock import clock_started, moment
 from app.services.shell.observed import observed
-from app.services.shell.requests import requests_checked
+from app.services.shell.requests import ANY, EmptyRequest, requests_checked, takes_bytes
 from app.services.shell.shield import insist
-from app.services.shell.wire import ANY, FORGET_AT_ONCE, EmptyRequest, Json, SparseBody
+from app.services.shell.wire import FORGET_AT_ONCE, Json, SparseBody
 
 market_feed = restate.VirtualObject(
     "MarketFeed",
@@ -36,6 +38,8 @@ QUARANTINE = "MarketQuarantine"
 """What lies above is sent to by its name."""
 STATE = "feed"
 CANCELLED = "cancelled"
+_FEED_ITSELF = Actor(user="feed", role=Role.FEED)
+"""Who changes a market by a record: whoever sent it may say so to the feed alone."""
 _FEED = Json(Feed)
 _log = logging.getLogger(__name__)
 
@@ -83,7 +87,7 @@ class Tried(Wire):
     rejection: Rejection | None = None
 
 
-@market_feed.handler(name="take", accept=ANY, input_serde=BytesSerde(), output_serde=SparseBody(Taken))
+@market_feed.handler(name="take", output_serde=SparseBody(Taken), **takes_bytes(may(Role.FEED, Role.TRADER)))
 async def take(ctx: restate.ObjectContext, body: bytes) -> Taken:
     """Apply a record to its market, or have it parked; it is no error either way.
 
@@ -150,7 +154,7 @@ async def _apply(ctx: restate.ObjectContext, feed: Feed, body: bytes, number: in
 async def _ask_market(ctx: restate.ObjectContext, record: Record) -> Rejection | None:
     _, handler = _HANDLERS[record.type]
     try:
-        await ctx.object_call(handler, ctx.key(), record.request)
+        await ctx.object_call(handler, ctx.key(), record.request, headers=headers_of(_FEED_ITSELF))
     except TerminalError as error:
         return Rejection(reason=(error.metadata or {}).get("reason", CANCELLED), message=error.message)
     return None

@@ -22,6 +22,7 @@ from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 
 from app.domain import markets as rules
+from app.domain.access import Role, may
 from app.domain.markets import (
     Accepted,
     BetPage,
@@ -52,9 +53,9 @@ from app.services.shell import shield
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
-from app.services.shell.requests import key_is, requests_checked
+from app.services.shell.requests import EmptyRequest, key_is, requests_checked, takes
 from app.services.shell.shield import insist, was_stopped
-from app.services.shell.wire import FORGET_AT_ONCE, EmptyRequest, Json, Reply, refuse, takes
+from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, refuse
 
 market = restate.VirtualObject(
     "MarketService",
@@ -195,10 +196,12 @@ def numbered_shard(market_id: str, shard: int) -> str:
     return f"{market_id}:{shard}"
 
 
+TRADING = may(Role.TRADER, Role.FEED)
+
 # The market as operators see it.
 
 
-@market.handler(name="open", **takes(OpenRequest))
+@market.handler(name="open", **takes(OpenRequest, TRADING))
 async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> MarketSummary:
     """Offer a market. The same again changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
@@ -209,25 +212,25 @@ async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Marke
     return _summary(ctx.key(), opened)
 
 
-@market.handler(name="setPrices", kind="shared", **takes(PricesRequest))
+@market.handler(name="setPrices", kind="shared", **takes(PricesRequest, TRADING))
 async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -> MarketSummary:
     """Offer some selections at other prices; when it answers, every shard bets at them."""
     return _summary(ctx.key(), await _change(ctx, Change(prices=request.prices)))
 
 
-@market.handler(name="suspend", kind="shared", **takes(EmptyRequest))
+@market.handler(name="suspend", kind="shared", **takes(EmptyRequest, TRADING))
 async def suspend(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Take no bets for now; when it answers, no shard does."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
 
 
-@market.handler(name="resume", kind="shared", **takes(EmptyRequest))
+@market.handler(name="resume", kind="shared", **takes(EmptyRequest, TRADING))
 async def resume(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Take bets again."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
 
 
-@market.handler(name="close", kind="shared", **takes(EmptyRequest))
+@market.handler(name="close", kind="shared", **takes(EmptyRequest, TRADING))
 async def close(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Take no bets any more; when it answers, no shard does."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
@@ -245,21 +248,21 @@ async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
 
 
-@market.handler(name="withdraw", kind="shared", **takes(WithdrawRequest))
+@market.handler(name="withdraw", kind="shared", **takes(WithdrawRequest, TRADING))
 async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawRequest) -> MarketSummary:
     """Take no bets on a selection any more; when it answers, no shard does."""
     withdrawal = WithdrawSelection.model_validate(request.model_dump(by_alias=False))
     return _summary(ctx.key(), await _change(ctx, Change(withdrawal=withdrawal)))
 
 
-@market.handler(name="settle", kind="shared", **takes(SettleRequest))
+@market.handler(name="settle", kind="shared", **takes(SettleRequest, TRADING))
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
     """Enter a result and start its run over the bets, which none can join any more."""
     result = SettleMarket.model_validate(request.model_dump(by_alias=False))
     return _carried_out(ctx, await _change(ctx, Change(result=result)))
 
 
-@market.handler(name="get", kind="shared", **takes(EmptyRequest))
+@market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE)))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
     """The market, and what its shards have taken."""
     known = await ctx.get(STATE, serde=_MARKET)

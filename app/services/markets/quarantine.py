@@ -6,15 +6,16 @@ import restate
 from pydantic import StringConstraints
 
 from app.domain import quarantine as rules
+from app.domain.access import Role, may
 from app.domain.model import PublicRequest, Wire
 from app.domain.quarantine import NO_MARKET, Parked, Quarantine, QuarantineView
 from app.domain.refusals import Refused
 from app.services.markets import feed as market_feed
 from app.services.markets.feed import QUARANTINE, RecordRetry
 from app.services.shell.observed import observed
-from app.services.shell.requests import key_is
+from app.services.shell.requests import EmptyRequest, key_is, takes
 from app.services.shell.shield import all_ended, insist
-from app.services.shell.wire import FORGET_AT_ONCE, EmptyRequest, Json, SparseBody, refuse, takes
+from app.services.shell.wire import FORGET_AT_ONCE, Json, SparseBody, refuse
 
 market_quarantine = restate.VirtualObject(
     QUARANTINE,
@@ -47,13 +48,15 @@ class Discarded(Wire):
     record_id: str
 
 
-@market_quarantine.handler(name="list", kind="shared", **takes(EmptyRequest))
+@market_quarantine.handler(name="list", kind="shared", **takes(EmptyRequest, may(Role.TRADER, Role.AUDITOR)))
 async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> QuarantineView:
     """All parked records, in the order they came."""
     return rules.quarantine_view(await _load(ctx))
 
 
-@market_quarantine.handler(name="retry", output_serde=SparseBody(Retried), **takes(WhichRecordRequest))
+@market_quarantine.handler(
+    name="retry", output_serde=SparseBody(Retried), **takes(WhichRecordRequest, may(Role.TRADER))
+)
 async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retried:
     """Try a record again, after those of its market that the feed has already."""
     before, record_id = await _load(ctx), request.record_id
@@ -69,7 +72,7 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
     return Retried(record_id=record_id, applied=False, reason=rejection.reason, message=rejection.message)
 
 
-@market_quarantine.handler(name="discard", **takes(WhichRecordRequest))
+@market_quarantine.handler(name="discard", **takes(WhichRecordRequest, may(Role.TRADER)))
 async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Discarded:
     """Give a record up."""
     before = await _load(ctx)

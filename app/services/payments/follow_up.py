@@ -12,8 +12,8 @@ from enum import StrEnum
 
 import restate
 from restate.exceptions import TerminalError
-from restate.serde import BytesSerde
 
+from app.domain.access import Owner, Role, may
 from app.domain.deposits import EndDeposit, TakeBack
 from app.domain.follow_up import (
     FollowUp,
@@ -39,12 +39,13 @@ from app.domain.refusals import Refusal, Refused
 from app.services.payments import provider_calls
 from app.services.payments.provider_events import Received, verified
 from app.services.player import payments as player
+from app.services.shell.access import check_owner
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
-from app.services.shell.requests import key_is
+from app.services.shell.requests import EmptyRequest, key_is, takes, takes_bytes
 from app.services.shell.shield import was_stopped
-from app.services.shell.wire import ANY, FORGET_AT_ONCE, EmptyRequest, Json, Reply, SparseBody, invalid, refuse, takes
+from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, SparseBody, invalid, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +190,7 @@ async def refund(ctx: restate.ObjectContext, tries: LookUp) -> None:
             ctx.object_send(refund, ctx.key(), LookUp(number=tries.number + 1), send_delay=pause)
 
 
-@deposit_follow_up.handler(name="webhook", accept=ANY, input_serde=BytesSerde())
+@deposit_follow_up.handler(name="webhook", **takes_bytes(may(Role.PROVIDER)))
 async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
     """Take the provider's signed event: once, twice, early or weeks later, with one credit in all."""
     event = await verified(ctx, body)
@@ -206,10 +207,13 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Receive
     return await _hear(ctx, event)
 
 
-@deposit_follow_up.handler(name="cancel", output_serde=SparseBody(DepositView), **takes(EmptyRequest))
+@deposit_follow_up.handler(
+    name="cancel", output_serde=SparseBody(DepositView), **takes(EmptyRequest, may(Role.PAYMENTS, owner=Owner.DOCUMENT))
+)
 async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositView:
     """The customer does not want to go on with a charge that waits for them: it ends once the provider says so."""
     follow_up = await _load(ctx)
+    check_owner(follow_up.charge.user_id if follow_up.charge else None)
     if follow_up.charge is None:
         refuse(Refused(reason=Refusal.UNKNOWN_DEPOSIT, message=f"there is no deposit {ctx.key()}"))
     whose = WhoseDeposit(user_id=follow_up.charge.user_id)
@@ -228,10 +232,16 @@ async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositVi
         return DepositView(deposit_id=ctx.key(), status=await _public_status(ctx, follow_up))
 
 
-@deposit_follow_up.handler(name="status", kind="shared", output_serde=SparseBody(DepositView), **takes(EmptyRequest))
+@deposit_follow_up.handler(
+    name="status",
+    kind="shared",
+    output_serde=SparseBody(DepositView),
+    **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT)),
+)
 async def status(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> DepositView:
     """Where the deposit stands, as the player's own book knows it."""
     follow_up = await ctx.get(STATE, serde=_FOLLOW_UP) or FollowUp()
+    check_owner(follow_up.charge.user_id if follow_up.charge else None)
     known = await _public_status(ctx, follow_up)
     url = follow_up.redirect_url if known is PublicDepositStatus.ACTION_REQUIRED else None
     return DepositView(deposit_id=ctx.key(), status=known, redirect_url=url)

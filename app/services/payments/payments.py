@@ -6,8 +6,8 @@ from typing import Annotated
 import restate
 from pydantic import StringConstraints
 from restate.exceptions import TerminalError
-from restate.serde import BytesSerde
 
+from app.domain.access import Owner, Role, may
 from app.domain.deposits import EndDeposit, ReserveDeposit
 from app.domain.follow_up import Watch, WhoseDeposit, watch_of
 from app.domain.model import Amount, Currency, Email, Id, PublicRequest, Wire
@@ -26,15 +26,9 @@ from app.services.player import payments as player
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
-from app.services.shell.requests import requests_checked
+from app.services.shell.requests import requests_checked, takes, takes_bytes
 from app.services.shell.shield import all_ended, was_stopped
-from app.services.shell.wire import (
-    ANY,
-    SparseBody,
-    invalid,
-    refuse,
-    takes,
-)
+from app.services.shell.wire import SparseBody, invalid, refuse
 
 payments = restate.Service("PaymentService", invocation_context_managers=[observed, requests_checked])
 
@@ -80,7 +74,9 @@ class WithdrawAnswer(Wire):
     status: PublicWithdrawalStatus
 
 
-@payments.handler(name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest))
+@payments.handler(
+    name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest, may(owner=Owner.BODY))
+)
 async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswer:
     """Reserve, charge, credit. An outcome that stays unknown is followed up, never taken for a no.
 
@@ -165,7 +161,7 @@ async def _conclude(ctx: restate.Context, charge: ChargeRequest, outcome: Paymen
     return credited
 
 
-@payments.handler(name="webhook", accept=ANY, input_serde=BytesSerde())
+@payments.handler(name="webhook", **takes_bytes(may(Role.PROVIDER)))
 async def webhook(ctx: restate.Context, body: bytes) -> Received:
     """Take any signed event of the provider, and pass it on to the deposit or the payout that it is of."""
     event = await verified(ctx, body)
@@ -203,7 +199,7 @@ async def _is_anothers(ctx: restate.Context, event: PaymentEvent) -> bool:
     return (await ctx.workflow_call(withdrawals.owner, event.reference, None)).value is not None
 
 
-@payments.handler(name="withdraw", **takes(WithdrawRequest))
+@payments.handler(name="withdraw", **takes(WithdrawRequest, may(owner=Owner.BODY)))
 async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAnswer:
     """Hold the money at once; the workflow reviews, pays out or gives back."""
     hold = HoldWithdrawal(

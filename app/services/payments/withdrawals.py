@@ -1,12 +1,13 @@
 """WithdrawalWorkflow: one withdrawal from its hold to its payout, or back into the wallet."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import restate
 from pydantic import StringConstraints
 from restate.exceptions import TerminalError
 
+from app.domain.access import Owner, Role, may
 from app.domain.model import PublicRequest, Wire
 from app.domain.player import Review, Verdict, Withdrawal
 from app.domain.refusals import Refusal, Refused
@@ -22,18 +23,13 @@ from app.domain.withdrawals import (
 )
 from app.services.payments import provider_calls
 from app.services.player import payments as player
+from app.services.shell.access import actor, check_owner
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
-from app.services.shell.requests import key_is
+from app.services.shell.requests import EmptyRequest, key_is, takes
 from app.services.shell.shield import has_ended, was_stopped
-from app.services.shell.wire import (
-    EmptyRequest,
-    Json,
-    Reply,
-    refuse,
-    takes,
-)
+from app.services.shell.wire import Json, Reply, invalid, refuse
 
 RETENTION = timedelta(days=90)
 """How long `status` can tell of a withdrawal after its end; the player's book knows it for ever."""
@@ -52,15 +48,15 @@ Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=20
 
 
 class ApproveRequest(PublicRequest):
-    """An operator's yes."""
+    """An operator's yes. The token says who the operator is; where there is none, the body does."""
 
-    operator: Name
+    operator: Name | None = None
 
 
 class RejectRequest(PublicRequest):
     """An operator's no: the reason is for the file and never leaves the house, the message is for the customer."""
 
-    operator: Name
+    operator: Name | None = None
     reason: Name
     message: Name | None = None
 
@@ -120,23 +116,27 @@ async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) ->
     return await ctx.promise("review", serde=_REVIEW).value()
 
 
-@withdrawal_workflow.handler(name="approve", **takes(ApproveRequest))
+@withdrawal_workflow.handler(name="approve", **takes(ApproveRequest, may(Role.PAYMENTS)))
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalView:
     """An operator lets the withdrawal go out."""
-    return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=request.operator))
+    return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=_operator(request)))
 
 
-@withdrawal_workflow.handler(name="reject", **takes(RejectRequest))
+@withdrawal_workflow.handler(name="reject", **takes(RejectRequest, may(Role.PAYMENTS)))
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalView:
     """An operator refuses the withdrawal; the money goes back."""
-    words = request.model_dump(by_alias=False)
-    return await _decide(ctx, Review(verdict=Verdict.REJECTED, **words))
+    words = request.model_dump(by_alias=False, exclude={"operator"})
+    return await _decide(ctx, Review(verdict=Verdict.REJECTED, operator=_operator(request), **words))
 
 
-@withdrawal_workflow.handler(name="status", **takes(EmptyRequest))
+@withdrawal_workflow.handler(
+    name="status", **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT))
+)
 async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalView:
     """Where the withdrawal stands, as the player's own book knows it."""
-    order = await _known_order(ctx)
+    order = await ctx.promise("taken", serde=_ORDER).peek()
+    check_owner(order.user_id if order else None)
+    order = order or _refuse_unknown(ctx.key())
     review = await ctx.promise("review", serde=_REVIEW).peek()
     known = (await ctx.object_call(player.withdrawal, order.user_id, ctx.key())).value
     return WithdrawalView(withdrawal_id=ctx.key(), status=public_status(known or order.withdrawal, review))
@@ -226,10 +226,7 @@ async def look_once(ctx: restate.Context, order: WithdrawalOrder, search: Search
 
 async def _known_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
     order = await ctx.promise("taken", serde=_ORDER).peek()
-    if order is None:
-        message = f"there is no withdrawal {ctx.key()}"
-        refuse(Refused(reason=Refusal.UNKNOWN_WITHDRAWAL, message=message))
-    return order
+    return order or _refuse_unknown(ctx.key())
 
 
 async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> WithdrawalView:
@@ -249,6 +246,13 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
     # The run may end in this very moment: somebody has to see to it that the verdict is carried out.
     _send_up(ctx, "resume", Whose(user_id=order.user_id), AFTER_DECISION)
     return WithdrawalView(withdrawal_id=ctx.key(), status=review.verdict)
+
+
+def _operator(request: ApproveRequest | RejectRequest) -> str:
+    """Who decides: the caller that the door has verified, whatever the body says; without a door, who it says."""
+    if (by := actor()) is not None:
+        return by.user
+    return request.operator or invalid("operator: Field required")
 
 
 async def _first_to_decide(ctx: restate.WorkflowContext | restate.WorkflowSharedContext, review: Review) -> bool:
@@ -285,6 +289,10 @@ def _send_up(
     delay: timedelta | None = None,
 ) -> None:
     ctx.generic_send(FOLLOW_UP, handler, content.model_dump_json().encode(), key=ctx.key(), send_delay=delay)
+
+
+def _refuse_unknown(withdrawal_id: str) -> NoReturn:
+    refuse(Refused(reason=Refusal.UNKNOWN_WITHDRAWAL, message=f"there is no withdrawal {withdrawal_id}"))
 
 
 def _refuse_interrupted(withdrawal_id: str) -> None:

@@ -12,9 +12,10 @@ from app.domain.model import Email, PublicRequest
 from app.domain.player import AccountView, account_view
 from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
 from app.services.player import statements
-from app.services.player.document import commit, load, player
+from app.services.player.document import OWN, READERS, commit, load, player
 from app.services.shell.clock import clock, wall_clock
-from app.services.shell.wire import EmptyRequest, invalid, takes
+from app.services.shell.requests import EmptyRequest, takes
+from app.services.shell.wire import invalid
 
 CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without what is read as something else."""
@@ -42,13 +43,13 @@ class CodeRequest(PublicRequest):
 # What players see and set.
 
 
-@player.handler(name="getAccount", kind="shared", **takes(EmptyRequest))
+@player.handler(name="getAccount", kind="shared", **takes(EmptyRequest, READERS))
 async def get_account(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AccountView:
     """Wallets, restriction and standing of the player."""
     return account_view(await load(ctx), wall_clock())
 
 
-@player.handler(name="getStatement", kind="shared", **takes(StatementRequest))
+@player.handler(name="getStatement", kind="shared", **takes(StatementRequest, READERS))
 async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
     """A page of the player's movements."""
     document = await load(ctx)
@@ -61,13 +62,13 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
     return statement_view(document, page, entries)
 
 
-@player.handler(name="audit", kind="shared", **takes(EmptyRequest))
+@player.handler(name="audit", kind="shared", **takes(EmptyRequest, READERS))
 async def audit_player(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Audit:
     """Add the player's books up again from the postings."""
     return audit(await load(ctx))
 
 
-@player.handler(name="changeEmail", **takes(EmailRequest))
+@player.handler(name="changeEmail", **takes(EmailRequest, OWN))
 async def change_email(ctx: restate.ObjectContext, request: EmailRequest) -> EmailChangeView:
     """Send a code to a new address, and a notice to the old one."""
     before, now = await load(ctx), await clock(ctx)
@@ -80,7 +81,7 @@ def _new_code() -> str:
     return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARACTERS))
 
 
-@player.handler(name="confirmEmail", **takes(CodeRequest))
+@player.handler(name="confirmEmail", **takes(CodeRequest, OWN))
 async def confirm_email(ctx: restate.ObjectContext, request: CodeRequest) -> EmailView:
     """Set the new address, by the code that was sent there."""
     before, now = await load(ctx), await clock(ctx)

@@ -16,12 +16,13 @@ from app.domain.player import Bet, Decision, Player
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
 from app.services.player import reservations
-from app.services.player.document import commit, load, load_with
+from app.services.player.document import OWN, READERS, commit, load, load_with
 from app.services.player.document import player as player
 from app.services.shell.clock import clock, clock_started, moment
 from app.services.shell.dependencies import dependencies
+from app.services.shell.requests import EmptyRequest, takes
 from app.services.shell.shield import handed_over
-from app.services.shell.wire import EmptyRequest, Reply, SparseBody, refuse, takes
+from app.services.shell.wire import Reply, SparseBody, refuse
 
 
 class LegRequest(AskedLeg, PublicRequest):
@@ -59,7 +60,7 @@ class WhichLeg(WhichBet):
     page: int
 
 
-@player.handler(name="placeBet", **takes(PlaceBetRequest))
+@player.handler(name="placeBet", **takes(PlaceBetRequest, OWN))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg; a refusal leaves nothing held and nothing reserved."""
     started, bet_id, policy = clock_started(ctx), request.bet_id, dependencies().policy
@@ -101,7 +102,7 @@ async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
         await _decide_bet(ctx, bet_id)
 
 
-@player.handler(name="cashOut", output_serde=SparseBody(CashedOut), **takes(CashOutRequest))
+@player.handler(name="cashOut", output_serde=SparseBody(CashedOut), **takes(CashOutRequest, OWN))
 async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> CashedOut:
     """End a bet for what it is worth at the current prices; in play, at those after the markets' delay."""
     started, bet_id = clock_started(ctx), request.bet_id
@@ -169,7 +170,7 @@ async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
     return held
 
 
-@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest))
+@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, READERS))
 async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) -> BetView:
     """A bet, whenever it was placed."""
     bet = (await load_with(ctx, Operations.BETS, request.bet_id)).bets.get(request.bet_id)
@@ -178,7 +179,7 @@ async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) ->
     return bets.bet_view(request.bet_id, bet)
 
 
-@player.handler(name="listBets", kind="shared", **takes(EmptyRequest))
+@player.handler(name="listBets", kind="shared", **takes(EmptyRequest, READERS))
 async def list_bets(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllBets:
     """Bets that are open, and those that ended last; older ones are asked for by `getBet`."""
     document = await load(ctx)

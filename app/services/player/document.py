@@ -4,6 +4,7 @@ from typing import TypeVar
 
 import restate
 
+from app.domain.access import Owner, Role, may
 from app.domain.activity import activity
 from app.domain.archive import Operations
 from app.domain.archive_pages import archive_ended
@@ -22,6 +23,13 @@ player = restate.VirtualObject(
     journal_retention=FORGET_AT_ONCE,
     invocation_context_managers=[observed, key_is("userId")],
 )
+
+OWN = may(owner=Owner.KEY)
+"""What nobody but the player does."""
+READERS = may(Role.SUPPORT, Role.PAYMENTS, Role.AUDITOR, owner=Owner.KEY)
+"""What operators see of a player, too."""
+HELPERS = may(Role.SUPPORT, owner=Owner.KEY)
+"""What support does for a player who asks for it."""
 
 STATE = "player"
 _PLAYER = Json(Player)

@@ -11,10 +11,11 @@ from app.domain.model import Currency, PublicRequest
 from app.domain.player import DepositStatus, Player
 from app.domain.protection import AllLimits, Reinstated
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
-from app.services.player.document import commit, load, player
+from app.services.player.document import HELPERS, READERS, commit, load, player
 from app.services.shell.clock import clock, wall_clock
 from app.services.shell.dependencies import dependencies
-from app.services.shell.wire import EmptyRequest, Reply, takes
+from app.services.shell.requests import EmptyRequest, takes
+from app.services.shell.wire import Reply
 
 DEPOSIT_FOLLOW_UP = "DepositFollowUp"
 """What lies above is sent to by name."""
@@ -53,13 +54,13 @@ class SelfExclusionRequest(PublicRequest):
     confirm: Annotated[StrictBool, AfterValidator(_meant)]
 
 
-@player.handler(name="getLimits", kind="shared", **takes(EmptyRequest))
+@player.handler(name="getLimits", kind="shared", **takes(EmptyRequest, READERS))
 async def get_limits(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllLimits:
     """Every limit with what is used of it."""
     return AllLimits(limits=protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy))
 
 
-@player.handler(name="setLimit", **takes(SetLimitRequest))
+@player.handler(name="setLimit", **takes(SetLimitRequest, HELPERS))
 async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
     """Cut a limit at once, or ask for a raise."""
     before, now = await load(ctx), await clock(ctx)
@@ -67,7 +68,7 @@ async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> Lim
     return (await commit(ctx, before, protection.set_limit(before, wanted, now, dependencies().policy))).accepted()
 
 
-@player.handler(name="confirmLimit", **takes(WhichLimitRequest))
+@player.handler(name="confirmLimit", **takes(WhichLimitRequest, HELPERS))
 async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Put a raise into force that has cooled off."""
     before, now = await load(ctx), await clock(ctx)
@@ -75,7 +76,7 @@ async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) 
     return (await commit(ctx, before, protection.confirm_limit(before, which, now, dependencies().policy))).accepted()
 
 
-@player.handler(name="cancelLimitChange", **takes(WhichLimitRequest))
+@player.handler(name="cancelLimitChange", **takes(WhichLimitRequest, HELPERS))
 async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Take back a raise that waits."""
     before, now = await load(ctx), await clock(ctx)
@@ -84,21 +85,21 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
     return (await commit(ctx, before, decision)).accepted()
 
 
-@player.handler(name="takeBreak", **takes(BreakRequest))
+@player.handler(name="takeBreak", **takes(BreakRequest, HELPERS))
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
     """Stop the player for some days."""
     before, now = await load(ctx), await clock(ctx)
     return _stopped(ctx, before, await commit(ctx, before, protection.take_break(before, request.days, now)))
 
 
-@player.handler(name="selfExclude", **takes(SelfExclusionRequest))
+@player.handler(name="selfExclude", **takes(SelfExclusionRequest, HELPERS))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
     """Stop the player for some months, and then until reinstated."""
     before, now = await load(ctx), await clock(ctx)
     return _stopped(ctx, before, await commit(ctx, before, protection.self_exclude(before, request.months, now)))
 
 
-@player.handler(name="reinstate", **takes(EmptyRequest))
+@player.handler(name="reinstate", **takes(EmptyRequest, HELPERS))
 async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Reinstated:
     """Let the player back in after a self-exclusion has ended."""
     before, now = await load(ctx), await clock(ctx)

@@ -22,6 +22,7 @@ class Dependencies:
     charge_wait: timedelta
     review_timeout: timedelta
     market_books: int
+    require_identity: bool
 
 
 _connected: list[Dependencies] = []

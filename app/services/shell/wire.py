@@ -1,20 +1,17 @@
 """What our components tell each other and the world: values, refusals, and how both look in JSON."""
 
 from datetime import timedelta
-from typing import Any, Generic, NoReturn, Self, TypeVar
+from typing import Generic, NoReturn, Self, TypeVar
 
 from pydantic import BaseModel
 from restate.exceptions import TerminalError
 from restate.serde import Serde
 
-from app.domain.model import PublicRequest, Wire
+from app.domain.model import Wire
 from app.domain.refusals import TERMS, Refusal, Refused
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
-
-ANY = "*/*"
-"""What public handlers accept: we read and judge every body ourselves, so that each refusal names its field."""
 
 FORGET_AT_ONCE = timedelta(0)
 """Journals of handlers that others call are of no use once they have ended: the caller's own journal has the answer."""
@@ -52,23 +49,6 @@ class Json(Serde[Model]):
     def serialize(self, obj: Model | None) -> bytes:
         """Write a model."""
         return b"" if obj is None else obj.model_dump_json().encode()
-
-
-class EmptyRequest(PublicRequest):
-    """The request of a handler that needs none: no body, or an empty object."""
-
-
-class RequestBody(Json[Model]):
-    """A public request's body. No body at all is read as an empty object, which few requests accept."""
-
-    def deserialize(self, buf: bytes) -> Model:
-        """Read and check a body, raising pydantic's error."""
-        return self.model.model_validate_json(buf if buf.strip() else b"{}")
-
-
-def takes(model: type[PublicRequest]) -> dict[str, Any]:
-    """The options of a public handler that takes such a request."""
-    return {"accept": ANY, "input_serde": RequestBody(model)}
 
 
 class SparseBody(Json[Model]):

@@ -63,7 +63,7 @@ app.kubernetes.io/part-of: betting
 {{- define "betting.settings" -}}
 {{- $root := index . 0 -}}
 {{- $version := index (include "betting.versions" $root | fromJson) (index . 1) | default dict -}}
-{{- $settings := dict "BETTING_LOG_FORMAT" "json" -}}
+{{- $settings := dict "BETTING_LOG_FORMAT" "json" "BETTING_REQUIRE_IDENTITY" (ternary "false" "true" $root.Values.sandbox.enabled) -}}
 {{- with $root.Values.otel.endpoint -}}
 {{- $_ := set $settings "BETTING_OTEL_ENDPOINT" (trimSuffix "/" .) -}}
 {{- end -}}

@@ -1,0 +1,102 @@
+"""Who may call what."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.access import (
+    GRANTED,
+    WITHOUT_TOKEN,
+    Access,
+    Actor,
+    Caller,
+    Owner,
+    Role,
+    acting,
+    may,
+    refuse_caller,
+    refuse_stranger,
+)
+from app.domain.refusals import Refusal, Refused
+
+ROLES = st.sampled_from(sorted(GRANTED))
+ACCESSES = st.builds(
+    Access,
+    st.lists(ROLES, unique=True, min_size=1).map(tuple),
+    st.none() | st.sampled_from(Owner),
+)
+CALLERS = st.builds(Caller, user=st.sampled_from(["ann", "ben"]), roles=st.lists(ROLES, unique=True).map(tuple))
+
+ANN = Caller(user="ann")
+TOM = Caller(user="tom", roles=(Role.TRADER,))
+
+
+def reason(refused: Refused | None) -> Refusal | None:
+    return refused.reason if refused else None
+
+
+@pytest.mark.parametrize(
+    ("access", "caller", "required", "expected"),
+    [
+        (may(Role.ANYONE), None, True, None),
+        (may(Role.PROVIDER), None, True, None),
+        (may(Role.TRADER), None, True, Refusal.UNAUTHENTICATED),
+        (may(owner=Owner.KEY), None, True, Refusal.UNAUTHENTICATED),
+        (may(Role.TRADER), None, False, None),
+        (may(Role.TRADER), TOM, True, None),
+        (may(Role.PAYMENTS), TOM, True, Refusal.ROLE_NEEDED),
+        (may(Role.PAYMENTS), TOM, False, Refusal.ROLE_NEEDED),
+        (may(Role.PAYMENTS), ANN, True, Refusal.ROLE_NEEDED),
+        (may(owner=Owner.DOCUMENT), ANN, True, None),
+    ],
+)
+def test_who_may_call_a_handler_at_all(
+    access: Access, caller: Caller | None, required: bool, expected: Refusal | None
+) -> None:
+    assert reason(refuse_caller(access, caller, required=required)) == expected
+
+
+@pytest.mark.parametrize(
+    ("access", "caller", "owner_id", "expected"),
+    [
+        (may(owner=Owner.KEY), ANN, "ann", None),
+        (may(owner=Owner.KEY), ANN, "ben", Refusal.NOT_YOURS),
+        (may(owner=Owner.DOCUMENT), ANN, None, Refusal.NOT_YOURS),
+        (may(Role.SUPPORT, owner=Owner.KEY), TOM, "ben", Refusal.NOT_YOURS),
+        (may(Role.TRADER, owner=Owner.KEY), TOM, "ben", None),
+        (may(Role.TRADER, owner=Owner.DOCUMENT), TOM, None, None),
+        (may(owner=Owner.KEY), None, "ben", None),
+    ],
+)
+def test_a_player_gets_what_is_their_own(
+    access: Access, caller: Caller | None, owner_id: str | None, expected: Refusal | None
+) -> None:
+    assert reason(refuse_stranger(access, caller, owner_id)) == expected
+
+
+@given(access=ACCESSES, caller=CALLERS, owner_id=st.none() | st.sampled_from(["ann", "ben"]))
+def test_who_is_let_in_holds_a_role_or_owns_it(access: Access, caller: Caller, owner_id: str | None) -> None:
+    if refuse_caller(access, caller, required=True) or refuse_stranger(access, caller, owner_id):
+        return
+
+    assert set(access.roles) & set(caller.roles) or (access.owner is not None and caller.user == owner_id)
+
+
+@given(access=ACCESSES, caller=CALLERS, owner_id=st.sampled_from(["ann", "ben"]))
+def test_whether_an_identity_is_required_makes_no_difference_to_who_has_one(
+    access: Access, caller: Caller, owner_id: str
+) -> None:
+    assert refuse_caller(access, caller, required=True) == refuse_caller(access, caller, required=False)
+
+
+@given(access=ACCESSES, caller=CALLERS)
+def test_somebody_acts_in_a_role_of_the_handler_that_they_hold_or_as_a_player(access: Access, caller: Caller) -> None:
+    actor = acting(access, caller)
+
+    assert actor.user == caller.user
+    assert actor.role in {*access.roles} & {*caller.roles} or actor == Actor(user=caller.user, role=Role.PLAYER)
+
+
+def test_a_token_grants_no_role_that_stands_for_having_none() -> None:
+    assert GRANTED | WITHOUT_TOKEN | {Role.PLAYER} == set(Role)
+    assert not GRANTED & (WITHOUT_TOKEN | {Role.PLAYER})
