@@ -67,7 +67,9 @@ class System:
         self.admin: str = facts["admin"]
         self.service: str = facts["service"]
         self.sandbox: str = facts["sandbox"]
-        self._http = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False)
+        # A connection that is kept may be closed by the ingress just as the next request goes out on it.
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False, limits=fresh)
 
     def facts(self) -> dict[str, Any]:
         """What the ready file says now."""

@@ -21,7 +21,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
     (folder / "seen").touch()
     with running(folder) as system:
         port = free_port_base() + 1080
-        environment = clean_environment() | FAST | {"BETTING_REVIEW_THRESHOLD": "80"} | system.outside()
+        environment = clean_environment() | FAST | UNHURRIED | {"BETTING_REVIEW_THRESHOLD": "80"} | system.outside()
         command = [sys.executable, "-m", "tests.services.crashing", str(port), str(folder), system.admin]
         with (folder / "service.log").open("w") as log:
             service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
