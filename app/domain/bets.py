@@ -345,6 +345,7 @@ def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) 
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
+    assert (bet.returned, bet.ended_at) == (0, None), "a stake goes back instead of a return, never beside one"
     postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
     after = post_entry(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now)
     taken_back = _uses(after, bet_id, lambda use: [])

@@ -36,6 +36,7 @@ def with_return(player: Player, bet: Bet, difference: int, now: datetime) -> Pla
     if bet.ended_at is not None and day not in days:
         return player
     days = {**days, day: days.get(day, 0) + difference}
+    assert days[day] >= 0, f"on {day} more is taken back than was returned"
     kept = dict(sorted(days.items())[-KEPT_DAYS:])
     return player.changed(returned_on={**player.returned_on, currency: kept})
 

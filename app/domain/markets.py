@@ -16,7 +16,17 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.domain.archive import HASH_LENGTH, hash_of
 from app.domain.exposure import Shape
-from app.domain.model import DEFAULT_CURRENCY, Amount, Currency, GivenMoment, Id, KnownId, Moment, State, Wire
+from app.domain.model import (
+    DEFAULT_CURRENCY,
+    Amount,
+    Currency,
+    GivenMoment,
+    Id,
+    KnownId,
+    Moment,
+    State,
+    Wire,
+)
 from app.domain.odds import Price, PriceChange, price_taken
 from app.domain.refusals import Refusal, Refused, id_reused
 from app.domain.settlement import MAX_DEDUCTION, Result, SelectionOutcome

@@ -73,6 +73,16 @@ Email = Annotated[
     StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\x00-\x1f<>,;:\"()]+@[^@\s\x00-\x1f<>,;:\"()]+$"),
 ]
 Amount = Annotated[int, Field(strict=True, gt=0, le=MAX_AMOUNT)]
+
+
+def _no_control_characters(text: str) -> str:
+    if re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+NoControls = AfterValidator(_no_control_characters)
+"""Of text that people read: tabs and line breaks may be in it."""
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(known_currency)]
 """What requests may name. Stored documents take any text: what an earlier version stored must load."""
 

@@ -261,6 +261,8 @@ class Decision(Generic[Outcome]):
 def post_entry(player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime) -> Player:
     """Enter a movement into a wallet's book and the statement."""
     wallet = post(player.wallets[wallet_id], postings)
+    latest = player.entries[-1].seq if player.entries else player.paged_out
+    assert latest == player.paged_out + len(player.entries), "a movement is missing from the statement"
     entry = Entry(
         seq=player.paged_out + len(player.entries) + 1,
         at=now,

@@ -299,6 +299,9 @@ def _end(
     player: Player, request: EndWithdrawal, status: WithdrawalStatus, kind: Kind, source: Account, target: Account
 ) -> tuple[Player, Withdrawal]:
     withdrawal = player.withdrawals[request.withdrawal_id]
+    assert withdrawal.status is not status, f"a withdrawal is {status} once"
+    held = withdrawal.status is WithdrawalStatus.HELD
+    assert held == (source is Account.PENDING_OUT), "what is held leaves from where it is held, and nothing else does"
     postings = move(source, target, withdrawal.amount)
     after = post_entry(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
     review = request.review if withdrawal.review is None else withdrawal.review

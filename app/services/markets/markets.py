@@ -35,6 +35,7 @@ from app.domain.markets import (
     Market,
     MarketStatus,
     MarketView,
+    Name,
     OpenMarket,
     ReserveLeg,
     SelectionOffer,
@@ -44,7 +45,7 @@ from app.domain.markets import (
     Withdrawn,
     WithdrawSelection,
 )
-from app.domain.model import Id, KnownId, PublicRequest, Wire, iso
+from app.domain.model import Id, KnownId, NoControls, PublicRequest, Wire, iso
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
@@ -82,11 +83,13 @@ class SelectionRequest(SelectionOffer, PublicRequest):
     """A selection on offer."""
 
     selection_id: Id
+    name: Annotated[Name, NoControls]
 
 
 class OpenRequest(OpenMarket, PublicRequest):
     """A market to open."""
 
+    name: Annotated[Name, NoControls]
     selections: Annotated[tuple[SelectionRequest, ...], Field(min_length=1, max_length=rules.MAX_SELECTIONS)]
 
 

@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 from restate.exceptions import TerminalError
 
 from app.domain.access import Owner, Role, may
-from app.domain.model import PublicRequest, Wire
+from app.domain.model import NoControls, PublicRequest, Wire
 from app.domain.player import Review, Verdict, Withdrawal
 from app.domain.refusals import Refusal, Refused
 from app.domain.withdrawals import (
@@ -44,7 +44,7 @@ withdrawal_workflow = restate.Workflow(
 )
 
 STATUS = "status"
-Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True), NoControls]
 
 
 class ApproveRequest(PublicRequest):

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from app.domain import email_change
 from app.domain.email_change import EmailChangeView, EmailView
-from app.domain.model import Email, PublicRequest
+from app.domain.model import Email, NoControls, PublicRequest
 from app.domain.player import AccountView, account_view
 from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
 from app.services.player import statements
@@ -37,7 +37,7 @@ class EmailRequest(PublicRequest):
 class CodeRequest(PublicRequest):
     """The code that was sent to a new address."""
 
-    code: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64)]
+    code: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64), NoControls]
 
 
 # What players see and set.
