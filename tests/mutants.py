@@ -18,6 +18,7 @@ MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
 RETURNS = "app/domain/settlement.py"
+ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
 
 
@@ -266,6 +267,7 @@ MUTANTS = [
         """\
 -    if not bet.status.can_be_released:
 -        return Decision(player, bet)
+-    assert (bet.returned, bet.ended_at) == (0, None), "a stake goes back instead of a return, never beside one"
 -    postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
 +    postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
 """,
@@ -475,8 +477,8 @@ MUTANTS = [
         "a market that suspends is exclusive while it waits for its shards",
         SHELL,
         """\
--@market.handler(name="suspend", kind="shared", **takes(EmptyRequest))
-+@market.handler(name="suspend", **takes(EmptyRequest))
+-@market.handler(name="suspend", kind="shared", **takes(EmptyRequest, TRADING))
++@market.handler(name="suspend", **takes(EmptyRequest, TRADING))
 """,
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),
@@ -794,5 +796,42 @@ MUTANTS = [
 +    if has_own_limit(player, LimitKind.LOSS, wallet.currency, policy):
 """,
         f"{BET_TESTS}::test_a_stake_that_is_sure_to_be_held_is_held_whenever_it_is_asked_for",
+    ),
+    # Who asks.
+    Mutant(
+        "a player sees what is another's",
+        ACCESS,
+        """\
+-    if caller is None or access.owner is None or holds_role(access, caller) or caller.user == owner_id:
++    if caller is None or access.owner is None or holds_role(access, caller) or caller.user:
+""",
+        f"{ACCESS_TESTS}::test_a_player_gets_what_is_their_own",
+    ),
+    Mutant(
+        "a role that the handler is not for is as good as any",
+        ACCESS,
+        """\
+-    return any(role in caller.roles for role in access.roles)
++    return bool(caller.roles)
+""",
+        f"{ACCESS_TESTS}::test_who_is_let_in_holds_a_role_or_owns_it",
+    ),
+    Mutant(
+        "where an identity is required, who has none is let in",
+        ACCESS,
+        """\
+-        return _unauthenticated() if required else None
++        return None
+""",
+        f"{ACCESS_TESTS}::test_who_may_call_a_handler_at_all",
+    ),
+    Mutant(
+        "a deposit is for whoever sends it",
+        "app/services/shell/requests.py",
+        """\
+-        if self._names_owner:
++        if False:
+""",
+        "tests/services/test_access.py::test_a_body_is_believed_for_the_same_reader_who_checks_it",
     ),
 ]
