@@ -12,7 +12,7 @@ WORKERS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format dashboards pictures bench e2e setup lock clean
+.PHONY: help run test lint format dashboards edge pictures bench e2e setup lock clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ format: setup ## put the code in shape
 
 dashboards: setup ## the JSON of Grafana's dashboards, from their code
 	$(BIN)/python -m k8s.observability.dashboards
+
+edge: setup ## the door's configuration, from what the handlers declare
+	$(BIN)/betting edge --chart > charts/betting/files/edge.yaml
 
 pictures: setup ## of the dashboards, from a real system that is watched for a minute
 	$(BIN)/python -m tests.observability.pictures

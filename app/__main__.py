@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from app.bookkeeper.run import Target
+    from app.edge.routes import Route
     from app.settings import Settings
 
 NOT_SEEN = 3
@@ -40,21 +41,22 @@ def betting() -> None:
     show_default=".betting",
     help="Folder that keeps the state between runs.",
 )
+@click.option("--edge", is_flag=True, help="Add the door: Envoy, which wants a token; `betting token` signs one.")
 @click.option("--fresh", is_flag=True, help="Forget the state of earlier runs first.")
 @click.option(
     "--port-base",
     type=click.IntRange(1_000, 64_400),
     metavar="N",
     help="Use ports N+80 (ingress), N+1070 (admin), N+1080 (service), N+1090 (sandbox), N+1025 (its SMTP), "
-    "N+1122 (Restate's node), N+1095 (metrics) and N+1101 (the bookkeeper's) instead of the usual 8080, 9070, 9080, "
-    "9090, 1025, 5122, 9095 and 9101.",
+    "N+1122 (Restate's node), N+1095 (metrics), N+1101 (the bookkeeper's), N+81 (the door) and N+1102 (its metrics) "
+    "instead of the usual 8080, 9070, 9080, 9090, 1025, 5122, 9095, 9101, 8081 and 9902.",
 )
 @click.option(
     "--ready-file",
     type=click.Path(dir_okay=False, path_type=Path, resolve_path=True),
     help="Write addresses and process ids here, as JSON, when all is ready.",
 )
-def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None) -> None:
+def dev(data: Path, edge: bool, fresh: bool, port_base: int | None, ready_file: Path | None) -> None:
     """Run everything on this machine: a real restate-server, the sandbox, the service and the bookkeeper.
 
     What ends by itself is started again. Ctrl-C or SIGTERM stops all of it.
@@ -63,8 +65,9 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
     import signal
     from contextlib import suppress
 
-    from app.dev.binaries import restate_server
+    from app.dev.binaries import envoy, restate_server
     from app.dev.folder import LET_GO_SECONDS, Folder
+    from app.dev.plan import Door
     from app.dev.ports import Ports
     from app.dev.system import run
 
@@ -73,9 +76,118 @@ def dev(data: Path, fresh: bool, port_base: int | None, ready_file: Path | None)
     if ready_file is not None:
         ready_file.unlink(missing_ok=True)
     ports = Ports.plan(port_base)
-    ports.require_free(LET_GO_SECONDS)
+    ports.require_free(LET_GO_SECONDS, with_edge=edge)
+    door = Door(envoy(), _routes()) if edge else None
     with suppress(asyncio.CancelledError):
-        asyncio.run(run(Folder(data), fresh, ports, ready_file, restate_server()))
+        asyncio.run(run(Folder(data), fresh, ports, ready_file, restate_server(), door))
+
+
+def _routes() -> "list[Route]":
+    from app.composition import SERVICES
+    from app.edge.routes import Route
+    from app.services.shell.access import public_handlers
+
+    return [Route(one.service, one.access.needs_token, one.handler, one.keyed) for one in public_handlers(SERVICES)]
+
+
+@betting.command()
+@click.option("--issuer", help="Who issues the tokens, as their claim `iss` says.")
+@click.option("--audience", default="betting", show_default=True, help="Whom they are for, as their claim `aud` says.")
+@click.option("--jwks-uri", help="Where the issuer publishes its keys.")
+@click.option(
+    "--jwks",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the issuer's keys, in the place of --jwks-uri.",
+)
+@click.option("--roles-claim", default="roles", show_default=True, help="The claim with roles; dots lead inside.")
+@click.option("--origin", "origins", multiple=True, help="A web page's origin that may call from browsers.")
+@click.option("--restate", default="127.0.0.1:8080", show_default=True, help="Restate's ingress: host and port.")
+@click.option("--port", default=8081, show_default=True, type=click.IntRange(1, 65_535), help="Where the door is.")
+@click.option(
+    "--metrics-port",
+    default=9902,
+    show_default=True,
+    type=click.IntRange(1, 65_535),
+    help="Where /ready and /stats/prometheus are.",
+)
+@click.option("--chart", is_flag=True, help="Print the chart's template instead, which Helm fills in.")
+def edge(
+    issuer: str | None,
+    audience: str,
+    jwks_uri: str | None,
+    jwks: Path | None,
+    roles_claim: str,
+    origins: tuple[str, ...],
+    restate: str,
+    port: int,
+    metrics_port: int,
+    chart: bool,
+) -> None:
+    """Print the configuration of the door: of an Envoy that lets in whom the public handlers are for.
+
+    It is made from what the handlers declare, so that it never lets through what they do not.
+    """
+    from app.edge.bootstrap import bootstrap
+    from app.edge.chart import IN_CHART
+    from app.edge.settings import EdgeSettings, KeyServer, either_origin
+    from app.edge.template import as_yaml
+
+    if chart:
+        click.echo(as_yaml(bootstrap(_routes(), IN_CHART)), nl=False)
+        return
+    if not issuer or bool(jwks_uri) == (jwks is not None):
+        raise click.UsageError("--issuer is needed, and one of --jwks-uri and --jwks")
+    host, _, restate_port = restate.rpartition(":")
+    if not host or not restate_port.isdecimal():
+        raise click.BadParameter("must be host:port", param_hint="--restate")
+    try:
+        key_server = KeyServer.at(jwks_uri) if jwks_uri else None
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--jwks-uri") from None
+    settings = EdgeSettings(
+        issuer=issuer,
+        audience=audience,
+        restate_host=host,
+        restate_port=int(restate_port),
+        jwks=jwks.read_text() if jwks else None,
+        key_server=key_server,
+        roles_claim=roles_claim,
+        origins=either_origin(origins),
+        has_origins=bool(origins),
+        port=port,
+        metrics_port=metrics_port,
+    )
+    click.echo(as_yaml(bootstrap(_routes(), settings)), nl=False)
+
+
+@betting.command()
+@click.argument("user")
+@click.option("--role", "roles", multiple=True, help="A role of an operator; several are several options.")
+@click.option("--minutes", default=60, show_default=True, type=click.IntRange(1, 525_600), help="How long it holds.")
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path, resolve_path=True),
+    default=Path(".betting"),
+    show_default=".betting",
+    help="Folder of the system that it is for.",
+)
+def token(user: str, roles: tuple[str, ...], minutes: int, data: Path) -> None:
+    """Print a token for USER that the door of `betting dev --edge` takes.
+
+    Everybody is a player of their own; operators have roles besides.
+    """
+    from app.dev import identity
+    from app.dev.folder import Folder
+    from app.domain.access import GRANTED
+    from app.domain.model import is_id
+
+    if not is_id(user):
+        raise click.BadParameter("must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -", param_hint="USER")
+    if unknown := set(roles) - GRANTED:
+        known = ", ".join(sorted(GRANTED))
+        raise click.BadParameter(f"{min(unknown)} is none of {known}", param_hint="--role")
+    data.mkdir(parents=True, exist_ok=True)
+    click.echo(identity.token(identity.signing_key(Folder(data).identity_key), user, roles, minutes))
 
 
 @betting.command()

@@ -10,6 +10,7 @@ from app.dev.folder import Folder
 from app.dev.plan import System
 from app.dev.ports import Ports
 
+EDGE = ("edge", "edge_metrics")
 ADDRESSES = ("ingress", "admin", "service", "sandbox", "metrics", "books")
 
 DEPOSIT = """\
@@ -23,13 +24,20 @@ DEPOSIT = """\
         "paymentMethod": "creditCard"
     }}'
 """
+DOOR = """
+Through the door, at {edge}, with a token:
+
+  curl -X POST {edge}/PlayerService/exampleUserId/getAccount \\
+    -H "Authorization: Bearer $(betting token exampleUserId --data {data})"
+"""
 KEY = "\n    -H 'idempotency-key: ad5472esg4dsg525dssdfa5loi' \\"
 
 
-def welcome(ports: Ports, folder: Folder) -> str:
+def welcome(ports: Ports, folder: Folder, with_edge: bool) -> str:
     """The addresses, and a first request to paste."""
     ingress, admin, service, sandbox, metrics, books = (ports.url(name) for name in ADDRESSES)
     where = "" if ports == Ports.plan(None) else f" --ingress {ingress} --sandbox {sandbox}"
+    door = DOOR.format(edge=ports.url("edge"), data=folder.root) if with_edge else ""
     return f"""\
 Ready. Ctrl-C stops it.
 
@@ -51,7 +59,7 @@ What came of it:
 
   curl {ingress}/PlayerService/exampleUserId/getAccount
   curl '{sandbox}/mails?to=example@example.com'
-
+{door}
 A season of deposits, bets and results, and every penny of it checked:
 
   betting simulate{where}
@@ -59,12 +67,12 @@ A season of deposits, bets and results, and every penny of it checked:
 
 
 @contextmanager
-def told(ready_file: Path | None, ports: Ports) -> Iterator[Callable[[System], None]]:
+def told(ready_file: Path | None, ports: Ports, with_edge: bool) -> Iterator[Callable[[System], None]]:
     """Tell programs by the ready file where the system is, as long as it is there."""
 
     def tell(system: System) -> None:
         if ready_file is not None:
-            addresses = {name: ports.url(name) for name in ADDRESSES}
+            addresses = {name: ports.url(name) for name in (*ADDRESSES, *(EDGE if with_edge else ()))}
             _write(ready_file, json.dumps({**addresses, "pids": system.pids()}))
 
     try:

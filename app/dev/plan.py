@@ -2,14 +2,20 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.dev import identity
 from app.dev.certificate import certificate
 from app.dev.children import Child
 from app.dev.folder import Folder
 from app.dev.ports import HOST, Ports
+from app.edge.bootstrap import bootstrap
+from app.edge.routes import Route
+from app.edge.settings import EdgeSettings
+from app.edge.template import as_yaml
 from app.settings import Settings
 
 IMPORTABLE = Path(__file__).parents[2]
@@ -37,25 +43,36 @@ MENDING = {
 class System:
     """The processes, in the order in which they stop."""
 
+    edge: Child | None
     books: Child
     service: Child
     restate: Child
     sandbox: Child
 
     def __iter__(self) -> Iterator[Child]:
-        return iter((self.books, self.service, self.restate, self.sandbox))
+        every = (self.edge, self.books, self.service, self.restate, self.sandbox)
+        return iter([child for child in every if child is not None])
 
     def pids(self) -> dict[str, int]:
         """The processes that run now, by name."""
         return {child.name: child.pid for child in self}
 
 
-def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> System:
+@dataclass(frozen=True)
+class Door:
+    """What makes the door: Envoy, and what it lets through."""
+
+    envoy: Path
+    routes: Sequence[Route]
+
+
+def plan(folder: Folder, ports: Ports, restate_server: Path, door: Door | None, lock: int) -> System:
     """The processes of a system with this state on these ports."""
     settings = Settings()
     environment = _service_environment(ports, settings, folder)
     betting = (sys.executable, "-P", "-m", "app")
     return System(
+        edge=None if door is None else _edge(folder, ports, door, lock),
         books=Child(
             "books",
             (*betting, "books", *_books_options(ports)),
@@ -92,6 +109,34 @@ def plan(folder: Folder, ports: Ports, restate_server: Path, lock: int) -> Syste
             STOP_SECONDS,
             lock,
         ),
+    )
+
+
+def _edge(folder: Folder, ports: Ports, door: Door, lock: int) -> Child:
+    """Envoy in front of the ingress, taking the tokens that this folder's key signs."""
+    admin = f"betting-edge-{ports.edge_metrics}"
+    settings = EdgeSettings(
+        issuer=identity.ISSUER,
+        audience=identity.AUDIENCE,
+        roles_claim=identity.ROLES_CLAIM,
+        jwks=identity.key_set(identity.signing_key(folder.identity_key)),
+        restate_host=HOST,
+        restate_port=ports.ingress,
+        host=HOST,
+        port=ports.edge,
+        metrics_port=ports.edge_metrics,
+        admin=f"@{admin}" if sys.platform == "linux" else f"{tempfile.gettempdir()}/{admin}",
+    )
+    folder.edge.write_text(as_yaml(bootstrap(door.routes, settings)))
+    options = ("--disable-hot-restart", "--log-level", "warn", "--concurrency", "2")
+    return Child(
+        "edge",
+        (str(door.envoy), "--config-path", str(folder.edge), *options),
+        dict(os.environ),
+        [ports.url("edge_metrics") + "/ready"],
+        folder.log("edge"),
+        STOP_SECONDS,
+        lock,
     )
 
 

@@ -21,22 +21,25 @@ class Ports:
     node: int = 5122
     metrics: int = 9095
     books: int = 9101
+    edge: int = 8081
+    edge_metrics: int = 9902
 
     @classmethod
     def plan(cls, base: int | None) -> "Ports":
         """The usual ports, or a block of its own from a base, so that several systems run side by side."""
         if base is None:
             return cls()
-        return cls(*(base + offset for offset in (80, 1070, 1080, 1090, 1025, 1122, 1095, 1101)))
+        return cls(*(base + offset for offset in (80, 1070, 1080, 1090, 1025, 1122, 1095, 1101, 81, 1102)))
 
     def url(self, name: str) -> str:
         """Where one of them answers."""
         return f"http://{HOST}:{getattr(self, name)}"
 
-    def require_free(self, patience_seconds: float = 0) -> None:
+    def require_free(self, patience_seconds: float = 0, with_edge: bool = False) -> None:
         """Say which port stays taken, for what it is needed, and how to choose others."""
+        needed = [(name, port) for name, port in self._each() if with_edge or name not in EDGE]
         deadline = time.monotonic() + patience_seconds
-        while taken := [f"{port} ({PURPOSE[name]})" for name, port in self._each() if not _is_free(port)]:
+        while taken := [f"{port} ({PURPOSE[name]})" for name, port in needed if not _is_free(port)]:
             if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue
@@ -58,7 +61,11 @@ PURPOSE = {
     "node": "Restate's node port",
     "metrics": "the service's metrics",
     "books": "the bookkeeper's metrics",
+    "edge": "the door",
+    "edge_metrics": "the door's metrics",
 }
+EDGE = {"edge", "edge_metrics"}
+"""Needed with --edge only."""
 
 
 def _is_free(port: int) -> bool:

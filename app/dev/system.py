@@ -13,17 +13,19 @@ from click import ClickException
 from app.dev.announce import told, welcome
 from app.dev.children import POLL_SECONDS
 from app.dev.folder import Folder
-from app.dev.plan import System, plan
+from app.dev.plan import Door, System, plan
 from app.dev.ports import Ports
 
 
-async def run(folder: Folder, fresh: bool, ports: Ports, ready_file: Path | None, restate_server: Path) -> None:
+async def run(
+    folder: Folder, fresh: bool, ports: Ports, ready_file: Path | None, restate_server: Path, door: Door | None
+) -> None:
     """Run everything until a signal asks to stop; whatever ends in between is started again."""
-    with folder.locked() as lock, told(ready_file, ports) as tell:
+    with folder.locked() as lock, told(ready_file, ports, door is not None) as tell:
         if fresh:
             folder.forget()
         folder.start_logs()
-        system = plan(folder, ports, restate_server, lock)
+        system = plan(folder, ports, restate_server, door, lock)
         async with _stopped_in_the_end(system), httpx.AsyncClient(trust_env=False) as client:
             for child in system:
                 await child.start()
@@ -31,7 +33,7 @@ async def run(folder: Folder, fresh: bool, ports: Ports, ready_file: Path | None
                 await child.ready(client)
             await _register(client, ports)
             tell(system)
-            click.echo(welcome(ports, folder))
+            click.echo(welcome(ports, folder, door is not None))
             await _keep(client, system, lambda: tell(system))
 
 

@@ -20,11 +20,13 @@ def test_a_base_moves_all_ports() -> None:
         node=19_122,
         metrics=19_095,
         books=19_101,
+        edge=18_081,
+        edge_metrics=19_102,
     )
 
 
 def test_without_a_base_the_ports_are_the_usual_ones() -> None:
-    assert astuple(Ports.plan(None)) == (8080, 9070, 9080, 9090, 1025, 5122, 9095, 9101)
+    assert astuple(Ports.plan(None)) == (8080, 9070, 9080, 9090, 1025, 5122, 9095, 9101, 8081, 9902)
 
 
 def test_a_taken_port_is_named_with_its_purpose_and_cure(tmp_path: Path) -> None:

@@ -1,0 +1,458 @@
+"""Envoy's configuration: who comes in, through which filters, and where to."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.domain.access import GRANTED
+from app.edge.routes import DOTS, Route, by_service, match_of
+from app.edge.settings import EdgeSettings
+from app.edge.template import Given, Number, Text, only
+
+Config = dict[str, object]
+
+RESTATE = "restate"
+KEY_SERVER = "key_server"
+ADMIN = "admin"
+DOOR = (Path(__file__).parent / "door.lua").read_text()
+
+HTTP = "envoy.extensions.filters.http"
+MIB = 1_048_576
+CONNECTIONS = 10_000
+"""Connections of clients at once, and requests at once to Restate."""
+ADDRESSES = 10_000
+"""How many addresses, and users, are counted at once; who has not come for longest is forgotten first."""
+HEADER_KIB = 16
+HEADERS = 64
+REGEX_SIZE = 50_000
+CLOCK_SKEW_SECONDS = 30
+ID = r"[A-Za-z0-9._:@-]{1,64}"
+
+REFUSED = {
+    400: (400, "invalid_request"),
+    401: (401, "unauthenticated"),
+    403: (401, "unauthenticated"),  # a token for another audience or subject
+    404: (404, "not_found"),
+    408: (408, "too_slow"),
+    413: (413, "too_large"),
+    429: (429, "too_many_requests"),
+    431: (431, "too_large"),
+    503: (503, "unavailable"),
+    504: (504, "no_answer"),
+}
+"""The statuses that Envoy answers with by itself: how we tell them, and the reason."""
+
+MESSAGES = {
+    404: "there is no such address, or it takes another method",
+    408: "the request did not arrive in time",
+    413: "the body is too large",
+    429: "too many requests; slow down",
+    431: "the headers are too large, or too many",
+    503: "not available now; ask again",
+    504: "no answer in time; it may have been done all the same: ask again with the same id",
+}
+"""What those say whose own words would not help."""
+
+
+def bootstrap(routes: Iterable[Route], settings: EdgeSettings) -> Config:
+    """The whole configuration of an Envoy that lets these routes through."""
+    return {
+        "admin": {"address": {"pipe": {"path": settings.admin}}},
+        "static_resources": {
+            "listeners": [_door(routes, settings), _metrics(settings)],
+            "clusters": [_restate(settings), _key_server(settings), _admin(settings)],
+        },
+        # Keys of bounded length make long programs of the expressions for paths.
+        "layered_runtime": {
+            "layers": [
+                {
+                    "name": "bounds",
+                    "static_layer": {
+                        "re2.max_program_size.error_level": REGEX_SIZE,
+                        "re2.max_program_size.warn_level": REGEX_SIZE,
+                    },
+                }
+            ]
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                _typed(
+                    "envoy.resource_monitors.global_downstream_max_connections",
+                    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    max_active_downstream_connections=CONNECTIONS,
+                )
+            ]
+        },
+    }
+
+
+def _door(routes: Iterable[Route], settings: EdgeSettings) -> Config:
+    return {
+        "name": "door",
+        "address": _address(settings.host, settings.port),
+        "per_connection_buffer_limit_bytes": MIB,
+        "filter_chains": [
+            {
+                "filters": [_connections(routes, settings)],
+                "transport_socket": only(settings.tls, _certificate(settings)),
+                "transport_socket_connect_timeout": "10s",
+            }
+        ],
+    }
+
+
+def _certificate(settings: EdgeSettings) -> Config:
+    folder = settings.tls_folder
+    certificate = {
+        "certificate_chain": {"filename": f"{folder}/tls.crt"},
+        "private_key": {"filename": f"{folder}/tls.key"},
+    }
+    return _typed(
+        "envoy.transport_sockets.tls",
+        "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        common_tls_context={"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]},
+    )
+
+
+def _connections(routes: Iterable[Route], settings: EdgeSettings) -> Config:
+    return _manager(
+        "door",
+        use_remote_address=True,
+        xff_num_trusted_hops=settings.trusted_proxies,
+        skip_xff_append=True,
+        generate_request_id=False,
+        server_header_transformation="PASS_THROUGH",
+        normalize_path=False,  # a path that would have to be is refused
+        merge_slashes=False,
+        request_headers_timeout="10s",
+        request_timeout="20s",
+        stream_idle_timeout="120s",
+        drain_timeout="10s",
+        max_request_headers_kb=HEADER_KIB,
+        common_http_protocol_options={
+            "idle_timeout": "300s",
+            "max_headers_count": HEADERS,
+            "headers_with_underscores_action": "DROP_HEADER",
+        },
+        http2_protocol_options={
+            "max_concurrent_streams": 128,
+            "initial_stream_window_size": 65_536,
+            "initial_connection_window_size": MIB,
+        },
+        local_reply_config=_refusals(),
+        access_log=[_access_log()],
+        http_filters=_filters(settings),
+        route_config={
+            "name": "door",
+            "max_direct_response_body_size_bytes": MIB,
+            "virtual_hosts": [_host(routes, settings)],
+        },
+    )
+
+
+def _manager(name: str, **fields: object) -> Config:
+    kind = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    return _typed("envoy.filters.network.http_connection_manager", kind, stat_prefix=name, **fields)
+
+
+def _filters(settings: EdgeSettings) -> list[object]:
+    """In the order in which a request meets them: the cheapest refusals first, the body last."""
+    lua = f"local ROLES_CLAIM = {_in_lua(settings.roles_claim)}\n{_roles_in_lua()}\n\n{DOOR}"
+    return [
+        only(settings.has_origins, _typed("envoy.filters.http.cors", f"{HTTP}.cors.v3.Cors")),
+        _limit("address", {"remote_address": {}}, "remote_address", settings.limits.per_address),
+        _typed(
+            "envoy.filters.http.jwt_authn",
+            f"{HTTP}.jwt_authn.v3.JwtAuthentication",
+            providers={"issuer": _issuer(settings)},
+            requirement_map={"token": {"provider_name": "issuer"}},
+        ),
+        _typed("envoy.filters.http.buffer", f"{HTTP}.buffer.v3.Buffer", max_request_bytes=settings.limits.body_bytes),
+        _typed(
+            "envoy.filters.http.lua",
+            f"{HTTP}.lua.v3.Lua",
+            default_source_code={"inline_string": lua},
+            clear_route_cache=False,  # what was let in is let in by the route that it was checked for
+        ),
+        _limit(
+            "user",
+            {"request_headers": {"header_name": "x-betting-user", "descriptor_key": "user"}},
+            "user",
+            settings.limits.per_user,
+        ),
+        _typed("envoy.filters.http.router", f"{HTTP}.router.v3.Router", suppress_envoy_headers=True),
+    ]
+
+
+def _limit(name: str, action: Config, key: str, a_second: Number) -> Config:
+    """A bucket of requests for each value of something; who has none is not limited here."""
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    burst = Given(f"mul 2 ({a_second.expression})") if isinstance(a_second, Given) else 2 * a_second
+    bucket = {"max_tokens": burst, "tokens_per_fill": a_second, "fill_interval": "1s"}
+    return _typed(
+        "envoy.filters.http.local_ratelimit",
+        f"{HTTP}.local_ratelimit.v3.LocalRateLimit",
+        stat_prefix=name,
+        filter_enabled=always,
+        filter_enforced=always,
+        always_consume_default_token_bucket=False,
+        token_bucket={"max_tokens": 4_294_967_295, "tokens_per_fill": 4_294_967_295, "fill_interval": "1s"},
+        max_dynamic_descriptors=ADDRESSES,
+        descriptors=[{"entries": [{"key": key}], "token_bucket": bucket}],
+        rate_limits=[{"actions": [action]}],
+        response_headers_to_add=[{"header": {"key": "retry-after", "value": "1"}}],
+    )
+
+
+def _issuer(settings: EdgeSettings) -> Config:
+    """Whose tokens are taken: signed by their keys, for us, of a subject that can be a user, and not for ever."""
+    remote = (
+        {
+            "http_uri": {"uri": settings.key_server.uri, "cluster": KEY_SERVER, "timeout": "5s"},
+            "cache_duration": f"{settings.key_seconds}s",
+            # In the background: keys that are known go on while the server is away.
+            "async_fetch": {"failed_refetch_duration": "2s"},
+        }
+        if settings.key_server
+        else None
+    )
+    local = {"inline_string": settings.jwks} if settings.jwks else None
+    return {
+        "issuer": settings.issuer,
+        "audiences": [settings.audience],
+        "subjects": {"safe_regex": {"regex": ID}},
+        "require_expiration": True,
+        "clock_skew_seconds": CLOCK_SKEW_SECONDS,
+        "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
+        "payload_in_metadata": "payload",
+        "header_in_metadata": "header",
+        "remote_jwks": remote and only(settings.has_key_server, remote),
+        "local_jwks": local and only(settings.has_jwks, local),
+    }
+
+
+def _host(routes: Iterable[Route], settings: EdgeSettings) -> Config:
+    """Everything that is not named is not found, and nothing is asked of it."""
+    not_found: Config = {
+        "direct_response": {"status": 404, "body": {"inline_string": "not found"}},
+        "typed_per_filter_config": _answered_here(),
+    }
+    return {
+        "name": "door",
+        "domains": ["*"],
+        # Only what has certainly not arrived is sent again.
+        "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2},
+        "routes": [
+            {"match": _path(DOTS), **not_found},
+            *_described(settings),
+            *(_route(settings, *group) for group in by_service(routes)),
+            {"match": {"prefix": "/"}, **not_found},
+        ],
+        "response_headers_to_remove": [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "access-control-expose-headers",
+            "vary",
+            "x-envoy-upstream-service-time",
+        ],
+        "response_headers_to_add": [
+            _always("cache-control", "no-store"),
+            _always("x-content-type-options", "nosniff"),
+        ],
+        "typed_per_filter_config": {"envoy.filters.http.cors": only(settings.has_origins, _cors(settings))},
+    }
+
+
+def _route(settings: EdgeSettings, service: str, needs_token: bool, handlers: list[Route]) -> Config:
+    return {
+        "match": match_of(service, handlers),
+        "route": {
+            "cluster": RESTATE,
+            "timeout": f"{settings.limits.answer_seconds}s",
+            "host_rewrite_literal": RESTATE,
+        },
+        "typed_per_filter_config": _token(needs_token),
+    }
+
+
+def _described(settings: EdgeSettings) -> list[object]:
+    """The description of the API, for anyone."""
+    if settings.openapi is None:
+        return []
+    route = {
+        "match": {"path": "/openapi.json", "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
+        "direct_response": {"status": 200, "body": {"filename": settings.openapi}},
+        "response_headers_to_add": [_always("content-type", "application/json")],
+        "typed_per_filter_config": _answered_here(),
+    }
+    return [only(settings.has_openapi, route)]
+
+
+def _token(needed: bool) -> Config:
+    wanted: Config = {"requirement_name": "token"} if needed else {"disabled": True}
+    return {"envoy.filters.http.jwt_authn": {"@type": _url(f"{HTTP}.jwt_authn.v3.PerRouteConfig"), **wanted}}
+
+
+def _answered_here() -> Config:
+    """Of whom Envoy answers by itself, neither token nor body is waited for."""
+    return {
+        **_token(needed=False),
+        "envoy.filters.http.buffer": {"@type": _url(f"{HTTP}.buffer.v3.BufferPerRoute"), "disabled": True},
+        "envoy.filters.http.lua": {"@type": _url(f"{HTTP}.lua.v3.LuaPerRoute"), "disabled": True},
+    }
+
+
+def _cors(settings: EdgeSettings) -> Config:
+    return {
+        "@type": _url(f"{HTTP}.cors.v3.CorsPolicy"),
+        "allow_origin_string_match": [{"safe_regex": {"regex": settings.origins}}],
+        "allow_methods": "POST",
+        "allow_headers": "authorization, content-type, idempotency-key, traceparent",
+        "max_age": "600",
+    }
+
+
+def _refusals() -> Config:
+    """What Envoy answers by itself, in the shape of every other refusal."""
+    return {
+        "mappers": [_mapper(status, told, reason) for status, (told, reason) in REFUSED.items()],
+        "body_format": _body("unavailable", "%LOCAL_REPLY_BODY%"),
+    }
+
+
+def _mapper(status: int, told: int, reason: str) -> Config:
+    equals = {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"edge.refused.{status}"}}}
+    return {
+        "filter": {"status_code_filter": equals},
+        "status_code": told,
+        "body_format_override": _body(reason, MESSAGES.get(status, "%LOCAL_REPLY_BODY%")),
+    }
+
+
+def _body(reason: str, message: str) -> Config:
+    shape = {"code": "%RESPONSE_CODE%", "message": message, "metadata": {"reason": reason}, "source": "edge"}
+    return {"json_format": shape, "content_type": "application/json"}
+
+
+def _access_log() -> Config:
+    """A line for each request: no header that a client chose but the user that was verified, and no query."""
+    shape = {
+        "at": "%START_TIME%",
+        "method": "%REQ(:METHOD)%",
+        "path": "%PATH(NQ)%",
+        "status": "%RESPONSE_CODE%",
+        "why": "%RESPONSE_CODE_DETAILS%",
+        "milliseconds": "%DURATION%",
+        "received": "%BYTES_RECEIVED%",
+        "sent": "%BYTES_SENT%",
+        "address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+        "user": "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)%",
+    }
+    kind = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
+    return _typed("envoy.access_loggers.stdout", kind, log_format={"json_format": shape})
+
+
+def _metrics(settings: EdgeSettings) -> Config:
+    """Readiness and numbers, and nothing else of the admin interface."""
+    routes = [
+        {
+            "match": {"path": path, "headers": [{"name": ":method", "string_match": {"exact": "GET"}}]},
+            "route": {"cluster": ADMIN, "prefix_rewrite": path},
+        }
+        for path in ("/ready", "/stats/prometheus")
+    ]
+    manager = _manager(
+        "metrics",
+        http_filters=[_typed("envoy.filters.http.router", f"{HTTP}.router.v3.Router")],
+        route_config={"virtual_hosts": [{"name": "metrics", "domains": ["*"], "routes": routes}]},
+    )
+    return {
+        "name": "metrics",
+        "address": _address(settings.host, settings.metrics_port),
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _restate(settings: EdgeSettings) -> Config:
+    """Restate's ingress, by HTTP/2: on it nothing is lost when a connection is closed as the next request goes out."""
+    bounds = {"max_connections": CONNECTIONS, "max_pending_requests": CONNECTIONS, "max_requests": CONNECTIONS}
+    return {
+        **_cluster(RESTATE, settings.restate_host, settings.restate_port),
+        "connect_timeout": "2s",
+        "circuit_breakers": {"thresholds": [{**bounds, "max_retries": 100}]},
+        **_speaks({"http2_protocol_options": {"connection_keepalive": {"interval": "30s", "timeout": "5s"}}}),
+    }
+
+
+def _key_server(settings: EdgeSettings) -> object:
+    if (server := settings.key_server) is None:
+        return None
+    checked = {
+        "trusted_ca": {"filename": settings.ca_file},
+        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": server.host}}],
+    }
+    encrypted = _typed(
+        "envoy.transport_sockets.tls",
+        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        sni=server.host,
+        common_tls_context={"validation_context": checked},
+    )
+    cluster = {
+        **_cluster(KEY_SERVER, server.host, server.port),
+        "connect_timeout": "3s",
+        "transport_socket": only(server.encrypted, encrypted),
+    }
+    return only(settings.has_key_server, cluster)
+
+
+def _cluster(name: str, host: Text, port: Number) -> Config:
+    endpoint = {"endpoint": {"address": _address(host, port)}}
+    return {
+        "name": name,
+        "type": "STRICT_DNS",
+        "dns_lookup_family": "V4_PREFERRED",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _admin(settings: EdgeSettings) -> Config:
+    endpoint = {"endpoint": {"address": {"pipe": {"path": settings.admin}}}}
+    return {
+        "name": ADMIN,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": ADMIN, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _speaks(explicit: Config) -> Config:
+    kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    return {"typed_extension_protocol_options": {kind: {"@type": _url(kind), "explicit_http_config": explicit}}}
+
+
+def _path(matcher: object) -> Config:
+    return {"prefix": "/", "headers": [{"name": ":path", "string_match": matcher}]}
+
+
+def _always(name: str, value: str) -> Config:
+    return {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+
+
+def _address(host: Text, port: Number) -> Config:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _typed(name: str, kind: str, **fields: object) -> Config:
+    return {"name": name, "typed_config": {"@type": _url(kind), **fields}}
+
+
+def _url(kind: str) -> str:
+    return f"type.googleapis.com/{kind}"
+
+
+def _in_lua(text: Text) -> str:
+    """A text as Lua's source has it; its quotes and escapes are those of JSON."""
+    return text.as_json if isinstance(text, Given) else json.dumps(text)
+
+
+def _roles_in_lua() -> str:
+    return f"local ROLES = {{ {', '.join(json.dumps(role.value) for role in sorted(GRANTED))} }}"
