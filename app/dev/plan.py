@@ -128,7 +128,15 @@ def _edge(folder: Folder, ports: Ports, door: Door, lock: int) -> Child:
         admin=f"@{admin}" if sys.platform == "linux" else f"{tempfile.gettempdir()}/{admin}",
     )
     folder.edge.write_text(as_yaml(bootstrap(door.routes, settings)))
-    options = ("--disable-hot-restart", "--log-level", "warn", "--concurrency", "2")
+    options = (
+        "--disable-hot-restart",
+        "--log-level",
+        "warn",
+        "--concurrency",
+        "2",
+        "--file-flush-interval-msec",
+        "500",
+    )
     return Child(
         "edge",
         (str(door.envoy), "--config-path", str(folder.edge), *options),

@@ -1,0 +1,211 @@
+"""What passes the door, whose it is then, and what Restate gets to know of who asked."""
+
+import json
+
+import pytest
+
+from tests.edge.conftest import Door
+from tests.edge.raw import JSON, Answer, ask, bearer, flood
+from tests.edge.requests import ACCOUNT, DEPOSIT, deposit
+
+BODIES = {
+    "another's money": (deposit("ben"), 403, "not_yours"),
+    "their own name, then another's": (deposit("ann")[:-1] + b',"userId":"ben"}', 403, "not_yours"),
+    "another's name as escapes": (deposit("ann")[:-1] + rb',"\u0075serId":"ben"}', 403, "not_yours"),
+    "another's name beside": (deposit("ann", userid="ben"), 400, "invalid_request"),
+    "nobody's name": (deposit(None), 400, "invalid_request"),
+    "UTF-16": (deposit("ben").decode().encode("utf-16"), 400, "invalid_request"),
+    "a byte order mark": (b"\xef\xbb\xbf" + deposit("ben"), 400, "invalid_request"),
+    "deep nesting": (b"[" * 30_000 + b"]" * 30_000, 400, "invalid_request"),
+    "no JSON": (b"userId=ben", 400, "invalid_request"),
+    "a NUL": (deposit("ben\0"), 400, "invalid_request"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_body_is_judged_by_the_one_parser_that_counts(door: Door, body: str) -> None:
+    content, status, reason = BODIES[body]
+
+    answer = ask(door.url, DEPOSIT, bearer(door.signer.token("ann")), JSON, body=content)
+
+    assert (answer.status, answer.reason) == (status, reason)
+    assert door.system.state("PlayerService", "ben") == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "roles", "reason"),
+    [
+        ("/PlayerService/ben/getAccount", [], "not_yours"),
+        ("/PlayerService/never-seen/getAccount", [], "not_yours"),
+        ("/PlayerService/ben/getAccount", ["trader"], "not_yours"),
+        ("/PlayerService/ben/getAccount", ["admin", "Auditor", "AUDITOR", "player", "anyone", "provider"], "not_yours"),
+        ("/DepositFollowUp/never-seen/status", [], "not_yours"),
+        ("/WithdrawalWorkflow/never-seen/status", [], "not_yours"),
+        ("/MarketService/m-1/suspend", ["payments", "support", "auditor"], "role_needed"),
+        ("/MarketQuarantine/m-1/list", ["support"], "role_needed"),
+        ("/SettlementWorkflow/m-1:1/progress", ["payments"], "role_needed"),
+    ],
+)
+def test_who_has_not_the_role_is_told_no_and_nothing_else(
+    door: Door, target: str, roles: list[str], reason: str
+) -> None:
+    answer = ask(door.url, target, bearer(door.signer.token("ann", roles=roles)))
+
+    assert (answer.status, answer.reason) == (403, reason)
+
+
+def test_a_trader_cannot_approve(door: Door) -> None:
+    signed = bearer(door.signer.token("tom", roles=["trader", "support", "auditor", "feed"]))
+
+    answer = ask(door.url, "/WithdrawalWorkflow/w-1/approve", signed, JSON, body=b"{}")
+
+    assert (answer.status, answer.reason) == (403, "role_needed")
+
+
+def test_headers_that_say_who_asks_are_taken_from_the_token_alone(door: Door) -> None:
+    spoofed = [
+        ("x-betting-user", "ben"),
+        ("X-Betting-User", "ben"),
+        ("x_betting_user", "ben"),
+        ("x-betting-roles", "auditor"),
+        ("X-BETTING-ROLES", "support"),
+        ("connection", "x-betting-user"),
+    ]
+
+    own = ask(door.url, ACCOUNT, bearer(door.signer.token("ann")), *spoofed)
+    another = ask(door.url, "/PlayerService/ben/getAccount", bearer(door.signer.token("ann")), *spoofed)
+    unsigned = ask(door.url, ACCOUNT, *spoofed)
+
+    assert (own.status, own.body["userId"]) == (200, "ann")
+    assert (another.status, another.reason) == (403, "not_yours")
+    assert (unsigned.status, unsigned.reason) == (401, "unauthenticated")
+
+
+def test_a_key_may_be_encoded_as_clients_do_and_no_further(door: Door) -> None:
+    signed = bearer(door.signer.token("ann@example.com:1"))
+
+    plain = ask(door.url, "/PlayerService/ann@example.com:1/getAccount", signed)
+    encoded = ask(door.url, "/PlayerService/ann%40example.com%3a1/getAccount", signed)
+
+    assert [plain.body["userId"], encoded.body["userId"]] == ["ann@example.com:1"] * 2
+
+
+def test_an_idempotency_key_is_its_users_own(door: Door) -> None:
+    key = ("idempotency-key", "the very same")
+
+    def paid(user: str, content: bytes) -> Answer:
+        return ask(door.url, DEPOSIT, bearer(door.signer.token(user)), JSON, key, body=content)
+
+    cleo, dora, again = paid("cleo", deposit("cleo")), paid("dora", deposit("dora")), paid("cleo", deposit("cleo"))
+    guessed = paid("dora", deposit("cleo"))
+
+    assert {cleo.status, dora.status, again.status} == {200}
+    assert cleo.body == again.body
+    assert cleo.body["depositId"] != dora.body["depositId"]
+    assert guessed.body == dora.body  # what she was answered before, and nothing of cleo's
+
+
+def test_the_journal_has_no_token_cookie_or_address(door: Door) -> None:
+    token = door.signer.token("ella")
+    private = [("cookie", "session=crumbs"), ("x-forwarded-for", "198.51.100.7"), ("user-agent", "agent-ella")]
+    others = [("kafka.topic", "topic-ella"), ("x-restate-ella", "restate-ella"), ("origin", "https://ella.example")]
+
+    answer = ask(door.url, DEPOSIT, bearer(token), *private, *others, JSON, body=deposit("ella"))
+
+    assert answer.status == 200
+    invocation = answer.headers["x-restate-id"]
+    rows = door.system.query(f"select raw from sys_journal where id = '{invocation}' and raw is not null")
+    journal = b"".join(bytes.fromhex(row["raw"]) for row in rows)
+    assert b"x-betting-user" in journal
+    unwanted = [token, "Bearer", "crumbs", "198.51.100.7", "127.0.0.1", "agent-ella", "topic-ella", "restate-ella"]
+    assert [word for word in (*unwanted, "ella.example") if word.encode() in journal] == []
+
+
+def test_what_is_for_anyone_needs_no_token(door: Door) -> None:
+    trader = bearer(door.signer.token("tom", roles=["trader"]))
+    market = {"name": "A - B", "selections": [{"selectionId": "home", "name": "A", "price": "2.00"}], "maxStake": 100}
+    opened = ask(door.url, "/MarketService/for-anyone/open", trader, JSON, body=json.dumps(market).encode())
+
+    seen = ask(
+        door.url, "/MarketService/for-anyone/get", ("authorization", "Bearer nonsense"), ("idempotency-key", "k")
+    )
+
+    assert opened.status == 200, opened.content
+    assert (seen.status, seen.body["marketId"]) == (200, "for-anyone")
+    keys = door.system.query("select idempotency_key from sys_invocation where target_service_key = 'for-anyone'")
+    assert "k" not in {row["idempotency_key"] for row in keys}
+
+
+def test_an_unsigned_webhook_is_refused(door: Door) -> None:
+    answer = ask(door.url, "/PaymentService/webhook", JSON, body=b"{}")
+
+    assert (answer.status, answer.reason) == (401, "bad_signature")
+
+
+def test_no_page_of_another_site_may_call_or_read(door: Door) -> None:
+    page = ("origin", "https://evil.example")
+    asked = [("access-control-request-method", "POST"), ("access-control-request-headers", "authorization")]
+
+    preflight = ask(door.url, ACCOUNT, page, *asked, method="OPTIONS")
+    answer = ask(door.url, ACCOUNT, page, bearer(door.signer.token("ann")))
+
+    assert (preflight.status, answer.status) == (404, 200)
+    assert not [name for name in (*preflight.headers, *answer.headers) if name.startswith("access-control")]
+
+
+def test_a_flood_of_one_user_is_theirs_alone(door: Door) -> None:
+    answers = flood(door.url, ACCOUNT, bearer(door.signer.token("ann")), count=300)
+
+    other = ask(door.url, "/PlayerService/fred/getAccount", bearer(door.signer.token("fred")))
+
+    refused = [one for one in answers if one.status == 429]
+    assert {one.status for one in answers} == {200, 429}
+    assert len(refused) >= 100
+    assert {(one.reason, one.headers["retry-after"]) for one in refused} == {("too_many_requests", "1")}
+    assert other.status == 200
+    door.system.eventually(lambda: ask(door.url, ACCOUNT, bearer(door.signer.token("ann"))).status == 200)
+
+
+def test_a_flood_of_one_address_is_stopped_before_tokens_are_looked_at(door: Door) -> None:
+    before = door.invocations()
+
+    answers = flood(door.url, ACCOUNT, bearer("no.token.atall"), count=900)
+
+    assert {one.status for one in answers} == {401, 429}
+    assert sum(one.status == 429 for one in answers) >= 100
+    assert door.invocations() == before
+    door.system.eventually(lambda: ask(door.url, ACCOUNT, bearer(door.signer.token("gus"))).status != 429)
+
+
+def test_only_readiness_and_numbers_are_shown_of_the_door_itself(door: Door) -> None:
+    base = door.system.facts()["edge_metrics"]
+
+    shown = {target: ask(base, target, method="GET").status for target in ("/ready", "/stats/prometheus")}
+    hidden = {target: ask(base, target, method="GET").status for target in ("/", "/config_dump", "/stats", "/certs")}
+
+    assert set(shown.values()) == {200}
+    assert set(hidden.values()) == {404}
+    assert ask(base, "/quitquitquit").status == 404
+
+
+def test_the_doors_log_has_no_token(door: Door) -> None:
+    token = door.signer.token("hugo")
+    assert ask(door.url, "/PlayerService/hugo/getAccount", bearer(token), ("cookie", "session=crumbs")).status == 200
+    assert ask(door.url, f"/PlayerService/hugo/getAccount?access_token={token}").status == 404
+
+    def log() -> str:
+        text = (door.system.folder / "state" / "logs" / "edge.log").read_text()
+        return text if text.count("/hugo/") == 2 else ""
+
+    told = door.system.eventually(log)
+    assert token[-40:] not in told
+    assert "crumbs" not in told
+
+
+def test_what_passes_reaches_restate(door: Door) -> None:
+    """Otherwise the attacks would be refused in vain: their count would stand still by itself."""
+    before = door.invocations()
+
+    assert ask(door.url, "/PlayerService/ida/getAccount", bearer(door.signer.token("ida"))).status == 200
+
+    assert door.invocations() == before + 1
