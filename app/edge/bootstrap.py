@@ -14,6 +14,7 @@ Config = dict[str, object]
 RESTATE = "restate"
 KEY_SERVER = "key_server"
 ADMIN = "admin"
+NOWHERE = "nowhere"
 DOOR = (Path(__file__).parent / "door.lua").read_text()
 
 HTTP = "envoy.extensions.filters.http"
@@ -60,7 +61,12 @@ def bootstrap(routes: Iterable[Route], settings: EdgeSettings) -> Config:
         "admin": {"address": {"pipe": {"path": settings.admin}}},
         "static_resources": {
             "listeners": [_door(routes, settings), _metrics(settings)],
-            "clusters": [_restate(settings), _key_server(settings), _admin(settings)],
+            "clusters": [
+                _restate(settings),
+                _key_server(settings),
+                _admin(settings),
+                {"name": NOWHERE, "type": "STATIC"},
+            ],
         },
         # Keys of bounded length make long programs of the expressions for paths.
         "layered_runtime": {
@@ -243,6 +249,7 @@ def _host(routes: Iterable[Route], settings: EdgeSettings) -> Config:
         # Only what has certainly not arrived is sent again.
         "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2},
         "routes": [
+            only(settings.has_origins, _preflight(settings)),
             {"match": _path(DOTS), **not_found},
             *_described(settings),
             *(_route(settings, *group) for group in by_service(routes)),
@@ -272,6 +279,18 @@ def _route(settings: EdgeSettings, service: str, needs_token: bool, handlers: li
             "host_rewrite_literal": RESTATE,
         },
         "typed_per_filter_config": _token(needs_token),
+    }
+
+
+def _preflight(settings: EdgeSettings) -> Config:
+    """What a browser asks before a page of a named origin may call; the CORS filter answers it by itself."""
+    origin = {"name": "origin", "string_match": {"safe_regex": {"regex": settings.origins}}}
+    asked = {"name": "access-control-request-method", "present_match": True}
+    method = {"name": ":method", "string_match": {"exact": "OPTIONS"}}
+    return {
+        "match": {"prefix": "/", "headers": [method, origin, asked]},
+        "route": {"cluster": NOWHERE},
+        "typed_per_filter_config": _answered_here(),
     }
 
 
@@ -314,19 +333,15 @@ def _cors(settings: EdgeSettings) -> Config:
 
 def _refusals() -> Config:
     """What Envoy answers by itself, in the shape of every other refusal."""
-    return {
-        "mappers": [_mapper(status, told, reason) for status, (told, reason) in REFUSED.items()],
-        "body_format": _body("unavailable", "%LOCAL_REPLY_BODY%"),
-    }
+    own = [_mapper("EQ", status, reason) | {"status_code": told} for status, (told, reason) in REFUSED.items()]
+    return {"mappers": [*own, _mapper("GE", 500, "unavailable"), _mapper("GE", 400, "invalid_request")]}
 
 
-def _mapper(status: int, told: int, reason: str) -> Config:
-    equals = {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": f"edge.refused.{status}"}}}
-    return {
-        "filter": {"status_code_filter": equals},
-        "status_code": told,
-        "body_format_override": _body(reason, MESSAGES.get(status, "%LOCAL_REPLY_BODY%")),
-    }
+def _mapper(comparison: str, status: int, reason: str) -> Config:
+    key = f"edge.{comparison}.{status}"  # there has to be one, and nothing sets it
+    compared = {"comparison": {"op": comparison, "value": {"default_value": status, "runtime_key": key}}}
+    message = MESSAGES.get(status, "%LOCAL_REPLY_BODY%") if comparison == "EQ" else "%LOCAL_REPLY_BODY%"
+    return {"filter": {"status_code_filter": compared}, "body_format_override": _body(reason, message)}
 
 
 def _body(reason: str, message: str) -> Config:

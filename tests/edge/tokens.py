@@ -1,13 +1,14 @@
 """Tokens as an identity provider signs them, and as others try to."""
 
 import base64
+import hashlib
+import hmac
 import json
 import time
 from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -47,9 +48,6 @@ class Signer:
 
     def by_public_key(self, user: str = "ann") -> str:
         """A token whose signature takes the public key for a shared secret."""
-        import hashlib
-        import hmac
-
         secret = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         unsigned = self.unsigned(user, "HS256").rstrip(".")
         signature = hmac.new(secret, unsigned.encode(), hashlib.sha256).digest()
@@ -67,19 +65,19 @@ class Signer:
         return f"{header}.{_base64url(json.dumps(self._claims(user, {})).encode())}.{signature}"
 
     def _claims(self, user: str, others: Claims) -> Claims:
-        now = int(time.time())
-        every = {"iss": self.issuer, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + 600, **others}
-        return {name: value for name, value in every.items() if value is not ABSENT}
+        return good_claims(user, **{"iss": self.issuer, **others})
+
+
+def good_claims(user: str, **others: Any) -> Claims:
+    """What a good token says, but for the claims that are given."""
+    now = int(time.time())
+    every = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + 600, **others}
+    return {name: value for name, value in every.items() if value is not ABSENT}
 
 
 def stranger() -> Signer:
     """Who signs with a key that the door does not know."""
     return Signer(generate_private_key(65_537, 2_048))
-
-
-def ed25519() -> Ed25519PrivateKey:
-    """A key for EdDSA."""
-    return Ed25519PrivateKey.generate()
 
 
 def _joined(header: Claims, claims: Claims, signature: bytes) -> str:

@@ -1,0 +1,134 @@
+"""An Envoy of its own in front of something that tells what it was sent."""
+
+import asyncio
+import json
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from app.dev.binaries import envoy
+from app.dev.identity import AUDIENCE, ISSUER
+from app.dev.tether import tether
+from app.edge.bootstrap import bootstrap
+from app.edge.routes import Route
+from app.edge.settings import EdgeSettings
+from app.edge.template import as_yaml
+from tests.helpers.ports import free_port
+from tests.helpers.waiting import eventually
+
+HOST = "127.0.0.1"
+ROUTES = (
+    Route("PlayerService", True, "getAccount", True),
+    Route("MarketService", False, "get", True),
+)
+SLOW = "00-00000000000000000000000000000001-0000000000000001-01"
+"""The traceparent of a request that is never answered."""
+ACCOUNT = "/PlayerService/ann/getAccount"
+
+
+class RunningEnvoy:
+    """An Envoy with some settings."""
+
+    def __init__(self, settings: EdgeSettings, process: subprocess.Popen[bytes]) -> None:
+        self.url = f"http{'s' if settings.tls else ''}://{HOST}:{settings.port}"
+        self.process = process
+        self._metrics = f"http://{HOST}:{settings.metrics_port}"
+
+    def is_ready(self) -> bool:
+        """Whether it takes requests."""
+        assert self.process.poll() is None, "envoy has ended"
+        return httpx.get(f"{self._metrics}/ready", trust_env=False).is_success
+
+    def number(self, name: str) -> float:
+        """What it has counted under a name."""
+        lines = httpx.get(f"{self._metrics}/stats/prometheus", trust_env=False).text.splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+@contextmanager
+def running_envoy(settings: EdgeSettings) -> Iterator[RunningEnvoy]:
+    """Start an Envoy, and end it with the test."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "envoy.yaml"
+        config.write_text(as_yaml(bootstrap(ROUTES, settings)))
+        command = [
+            str(envoy()),
+            "-c",
+            str(config),
+            "--disable-hot-restart",
+            "--concurrency",
+            "1",
+            "--log-level",
+            "error",
+        ]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=tether())
+        try:
+            running = RunningEnvoy(settings, process)
+            eventually(running.is_ready)
+            yield running
+        finally:
+            process.kill()
+            process.wait()
+
+
+def settings_for(upstream: int, jwks: str, **others: Any) -> EdgeSettings:
+    """Settings for tokens by known keys, in front of something at a port, but for those that are given."""
+    metrics = free_port()
+    ours = EdgeSettings(
+        issuer=ISSUER,
+        audience=AUDIENCE,
+        jwks=jwks,
+        restate_host=HOST,
+        restate_port=upstream,
+        host=HOST,
+        port=free_port(),
+        metrics_port=metrics,
+        admin=f"@betting-edge-test-{metrics}",
+    )
+    return replace(ours, **others)
+
+
+async def _tell(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with what was asked, headers and all."""
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        return
+    if dict(scope["headers"]).get(b"traceparent") == SLOW.encode():
+        await asyncio.Event().wait()
+    headers = [[name.decode(), value.decode()] for name, value in scope["headers"]]
+    content = json.dumps({"path": scope["raw_path"].decode(), "headers": headers}).encode()
+    told = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]
+    await send({"type": "http.response.start", "status": 200, "headers": told})
+    await send({"type": "http.response.body", "body": content})
+
+
+@contextmanager
+def echo(port: int) -> Iterator[None]:
+    """Something in Restate's place that tells each request what has come of it."""
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.errorlog = config.accesslog = None
+    loop, end = asyncio.new_event_loop(), asyncio.Event()
+
+    def run() -> None:
+        loop.run_until_complete(serve(_tell, config, shutdown_trigger=end.wait, mode="asgi"))
+        loop.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        eventually(lambda: httpx.get(f"http://{HOST}:{port}/", trust_env=False).is_success)
+        yield
+    finally:
+        loop.call_soon_threadsafe(end.set)
+        thread.join()
