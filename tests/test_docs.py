@@ -7,6 +7,7 @@ from app.composition import SERVICES
 from app.domain.currency import CurrencyAmounts
 from app.domain.refusals import HTTP_STATUS, TERMS
 from app.settings import Settings
+from k8s.observability.dashboards import boards
 
 METADATA = {"again", "maxStake", "maxStakePerPlayer", "currency", "available", "remaining", "period", "price", "amount"}
 DOCS = Path(__file__).parents[1] / "docs"
@@ -94,3 +95,14 @@ def test_what_is_private_is_listed_and_nothing_else() -> None:
             }
         )
     }
+
+
+def test_the_panels_that_runbooks_name_are_on_that_dashboard() -> None:
+    titles = {board.title: {placed.title for placed, _ in board.placed()} for board in boards.ALL}
+    named = []
+    for page in (DOCS / "runbooks").glob("*.md"):
+        for board, sentence in re.findall(r"[Oo]n the dashboard ([\w: ]+), ([^.]+)\.", page.read_text()):
+            named += [(page.stem, board, panel) for panel in re.findall(r'"([^"]+)"', sentence)]
+
+    assert len(named) >= 6
+    assert [(page, board, panel) for page, board, panel in named if panel not in titles.get(board, set())] == []
