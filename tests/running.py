@@ -22,7 +22,7 @@ from tests.helpers.ports import free_port_base
 from tests.helpers.waiting import POLL_SECONDS, eventually
 
 T = TypeVar("T")
-Process = Literal["service", "restate", "sandbox", "books"]
+Process = Literal["service", "restate", "sandbox", "books", "edge"]
 
 START_SECONDS = 120
 STOP_SECONDS = 40

@@ -20,6 +20,7 @@ import httpx
 from rich.console import Console
 
 from tests.bench import bets, payments, settling
+from tests.bench.door import Door, opened
 from tests.bench.measuring import Result, measure, table
 from tests.helpers.ports import free_port_base
 from tests.running import System, clean_environment, running
@@ -43,13 +44,13 @@ def compared(system: System) -> Iterator[None]:
         service.wait()
 
 
-async def measured(system: System, suites: Sequence[str], rounds: int, clients: list[int]) -> list[Result]:
+async def measured(system: System, door: Door, suites: Sequence[str], rounds: int, clients: list[int]) -> list[Result]:
     """Round after round of requests."""
     results = []
     if "payments" in suites:
         results += await measure(system.ingress, payments.flows(), rounds, clients)
     if "bets" in suites:
-        results += await measure(system.ingress, await bets.flows(system.admin), rounds, clients)
+        results += await measure(system.ingress, await bets.flows(system.admin, door), rounds, clients)
     return results
 
 
@@ -90,8 +91,9 @@ def main(rounds: int, clients: list[int], settle: list[int], suites: Sequence[st
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), environment=unhurried) as system,
         compared(system),
+        opened(system) as door,
     ):
-        results = asyncio.run(measured(system, suites, rounds, clients))
+        results = asyncio.run(measured(system, door, suites, rounds, clients))
         settlements = asyncio.run(settled(system, settle)) if "settlement" in suites else []
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.machine()}
     output.parent.mkdir(parents=True, exist_ok=True)

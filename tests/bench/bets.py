@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from tests.bench.door import Door
 from tests.bench.measuring import FLOOR, Request, fresh, no_op
 from tests.bench.planting import Planted, market_with_bets, plant, rich_player, veterans
 
@@ -29,7 +30,18 @@ def names(kind: str, many: int) -> list[str]:
     return [f"{kind}-{fresh()}" for _ in range(many)]
 
 
-async def flows(admin: str) -> dict[str, Callable[[], Request]]:
+def through(door: Door, flow: Callable[[], Request]) -> Callable[[], Request]:
+    """A flow's requests at the door, each with its player's token."""
+
+    def request() -> Request:
+        path, body, *_ = flow()
+        _, player, _ = path.split("/")
+        return f"{door.url}/{path}", body, {"authorization": f"Bearer {door.token(player)}"}
+
+    return request
+
+
+async def flows(admin: str, door: Door) -> dict[str, Callable[[], Request]]:
     """Bets beside the floor."""
     planted: list[Planted] = []
 
@@ -44,6 +56,7 @@ async def flows(admin: str) -> dict[str, Callable[[], Request]]:
     found: dict[str, Callable[[], Request]] = {
         FLOOR: no_op,
         "bet": by_new_players(markets),
+        "bet through the edge": through(door, by_new_players(markets)),
         "bet on one hot market": by_new_players(hot),
     }
     for history in HISTORIES:

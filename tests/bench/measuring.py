@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-Request = tuple[str, dict[str, object] | None]
+Body = dict[str, object] | None
+Request = tuple[str, Body] | tuple[str, Body, dict[str, str]]
+"""A path, or an address of something else than the ingress; a body; and perhaps headers."""
 FLOOR = "no-op Virtual Object"
 REQUESTS_A_ROUND = {1: 60, 16: 320, 64: 640}
 WARM_UP_ROUNDS = 1
@@ -67,10 +69,11 @@ class Result:
     rate_to_floor: float
 
 
-async def ask(client: aiohttp.ClientSession, path: str, body: dict[str, object] | None) -> None:
+async def ask(client: aiohttp.ClientSession, path: str, body: Body, more: Mapping[str, str] | None = None) -> None:
     """One request; an answer that is not 200 ends the benchmark."""
-    headers = {} if body is None else {"content-type": "application/json"}
-    async with client.post(f"/{path}", data=None if body is None else json.dumps(body), headers=headers) as answer:
+    headers = {**({} if body is None else {"content-type": "application/json"}), **(more or {})}
+    url = path if "://" in path else f"/{path}"
+    async with client.post(url, data=None if body is None else json.dumps(body), headers=headers) as answer:
         text = await answer.text()
         if answer.status != 200:
             raise click.ClickException(f"{path} answered {answer.status}: {text}")

@@ -33,7 +33,7 @@ class Withdrawals:
     async def prepare(self, client: aiohttp.ClientSession, count: int) -> None:
         """Give so many players something to withdraw."""
         for _ in range(count):
-            path, body = deposit()
+            path, body, *_ = deposit()
             assert body is not None
             await ask(client, path, body)
             self.players.append(str(body["userId"]))

@@ -75,7 +75,7 @@ def with_open_bet(player: Player, bet_id: str, market_id: str) -> Player:
 def veterans(names: Sequence[str], bets: int) -> Iterator[Planted]:
     """Players after so many bets each that were lost, with the archive of most of them."""
     lost = {"home": SelectionOutcome.model_validate({"result": "lost"})}
-    veteran = rich_player("")
+    veteran = rich_player("veteran")
     for number in range(min(bets, STEADY)):
         veteran = with_open_bet(veteran, f"old-{number}", "old")
         request = ApplyResult(market_id="old", version=1, outcomes=lost, bet_ids=[f"old-{number}"], now=NOW)

@@ -129,7 +129,7 @@ async def _bet_elsewhere(
     """A steady trickle of bets on another market, each started when it is due, however long the last one took."""
 
     async def one() -> None:
-        path, body = bet(players, [market_id])
+        path, body, *_ = bet(players, [market_id])
         began = time.perf_counter()
         while True:
             try:

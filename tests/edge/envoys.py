@@ -5,7 +5,7 @@ import json
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -55,18 +55,18 @@ class RunningEnvoy:
 
 
 @contextmanager
-def running_envoy(settings: EdgeSettings) -> Iterator[RunningEnvoy]:
+def running_envoy(settings: EdgeSettings, routes: Iterable[Route] = ROUTES, threads: int = 1) -> Iterator[RunningEnvoy]:
     """Start an Envoy, and end it with the test."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "envoy.yaml"
-        config.write_text(as_yaml(bootstrap(ROUTES, settings)))
+        config.write_text(as_yaml(bootstrap(routes, settings)))
         command = [
             str(envoy()),
             "-c",
             str(config),
             "--disable-hot-restart",
             "--concurrency",
-            "1",
+            str(threads),
             "--log-level",
             "error",
         ]

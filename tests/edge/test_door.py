@@ -1,9 +1,13 @@
 """What passes the door, whose it is then, and what Restate gets to know of who asked."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from app.dev.folder import Folder
+from app.dev.identity import signing_key
+from tests.dev.commands import betting
 from tests.edge.conftest import Door
 from tests.edge.raw import JSON, Answer, ask, bearer, flood
 from tests.edge.requests import ACCOUNT, DEPOSIT, deposit
@@ -209,3 +213,40 @@ def test_what_passes_reaches_restate(door: Door) -> None:
     assert ask(door.url, "/PlayerService/ida/getAccount", bearer(door.signer.token("ida"))).status == 200
 
     assert door.invocations() == before + 1
+
+
+def test_the_command_signs_a_token_that_the_door_takes(door: Door) -> None:
+    data = f"--data={door.system.folder / 'state'}"
+    ann = betting("token", "ann", data)
+    tom = betting("token", "tom", "--role=trader", "--role=auditor", "--minutes=1", data)
+
+    account = ask(door.url, ACCOUNT, bearer(ann.stdout.strip()))
+    audited = ask(door.url, ACCOUNT, bearer(tom.stdout.strip()))
+
+    assert (account.status, audited.status) == (200, 200), (account, audited)
+    assert ask(door.url, "/PlayerService/tom/placeBet", bearer(ann.stdout.strip())).reason == "not_yours"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("a/b",), ("ann", "--role=boss"), ("ann", "--role=player"), ("ann", "--minutes=0")]
+)
+def test_no_token_is_signed_that_the_door_would_refuse(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    answer = betting("token", *arguments, f"--data={tmp_path / 'state'}")
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+
+
+def test_the_key_for_tokens_is_for_its_owner_alone_and_forgotten_with_the_state(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    first = signing_key(folder.identity_key).read_bytes()
+
+    assert signing_key(folder.identity_key).read_bytes() == first
+    assert folder.identity_key.stat().st_mode & 0o077 == 0
+    folder.forget()
+    assert signing_key(folder.identity_key).read_bytes() != first
+
+
+def test_the_door_is_started_again_when_it_ends(door: Door) -> None:
+    door.system.kill("edge")
+
+    assert ask(door.url, ACCOUNT, bearer(door.signer.token("ann"))).status == 200
