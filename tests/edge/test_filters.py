@@ -118,7 +118,7 @@ def test_nothing_is_passed_on_but_what_is_listed(usual: RunningEnvoy) -> None:
 def test_who_shows_no_token_is_nobody(usual: RunningEnvoy) -> None:
     answer = ask(usual.url, MARKET, bearer(token()), ("x-betting-user", "ben"), ("idempotency-key", "k"))
 
-    assert passed(answer) == {"host": "restate"}
+    assert passed(answer) == {"host": "restate", "content-length": "0"}
 
 
 def test_a_chunked_body_arrives_with_its_length(usual: RunningEnvoy) -> None:
