@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from app.__main__ import betting
 from app.release.cli import main as release
-from tests.chart.rendered import ROOT, helm
+from tests.chart.rendered import CHART, ROOT, helm
 
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 COMMAND = re.compile(
@@ -77,7 +78,7 @@ def of_kubectl(arguments: str) -> set[str]:
 
 
 def of_helm(arguments: str) -> set[str]:
-    """What Helm does not know; values that the chart refuses are a HelmError."""
+    """What Helm does not know; values that the chart refuses are a HelmError. A bare file name is the reader's."""
     name = arguments.split()[0]
     if name not in HELM_OPTIONS:
         return {name}
@@ -85,7 +86,7 @@ def of_helm(arguments: str) -> set[str]:
     for option, value in re.findall(r"(--set|--values)[ =](\S+)", arguments):
         if option == "--set":
             given.append(f"{option}={re.sub(r'=[A-Z]+$', '=v1', value)}")
-        elif value != "-":
+        elif "/" in value:
             given.append(f"{option}={ROOT / value}")
     helm(*given)
     return options(arguments) - HELM_OPTIONS[name]
@@ -142,3 +143,18 @@ def test_a_command_that_is_wrong_is_found(program: str, arguments: str, words: s
 def test_a_value_that_the_chart_does_not_have_is_found() -> None:
     with pytest.raises(Exception, match="replicsa"):
         of_helm("upgrade betting charts/betting --set restate.replicsa=3")
+
+
+def test_values_on_a_page_are_values_of_the_chart(tmp_path: Path) -> None:
+    keys = set(yaml.safe_load((CHART / "values.yaml").read_text()))
+    blocks = [
+        (page, block)
+        for page in PAGES
+        for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        if set(yaml.safe_load(block)) & keys
+    ]
+
+    assert {page.name for page, _ in blocks} >= {"observability.md", "settings.md"}
+    for _, block in blocks:
+        (tmp_path / "values.yaml").write_text(block)
+        helm(*INSTALLED, f"--values={tmp_path / 'values.yaml'}")
