@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from app.domain.bets import hold_stake, sure_to_be_held
 from app.domain.currency import CurrencyAmounts
 from app.domain.deposits import reserve_deposit
-from app.domain.player import Decision, Player
+from app.domain.player import Bet, Decision, Player
 from app.domain.policy import Policy
 from app.domain.protection import SetLimit, set_limit
 from app.domain.refusals import Refused
@@ -64,12 +65,16 @@ def test_what_a_limit_lets_through_counts_against_it(kind: LimitKind) -> None:
 
 @pytest.mark.parametrize("kind", LimitKind)
 def test_a_bet_that_a_limit_can_refuse_waits_for_the_time(kind: LimitKind) -> None:
-    """What markets were asked for before a limit refuses would stay reserved."""
-    limited = with_limit(kind, Period.DAY)
+    """A leg that a market reserved for a bet that a limit then refuses would stay reserved."""
+    used = ASKS[kind](rich()).player
+    wish = SetLimit(kind=kind, period=Period.DAY, amount=sum(use.amount for use in used.uses[kind]))
+    limited = set_limit(used, wish, START, POLICY).player
+    another = place("b-2", stake=1)
 
-    refused = isinstance(hold_stake(limited, place(), START, POLICY).outcome, Refused)
+    refused = isinstance(hold_stake(limited, another, START, POLICY).outcome, Refused)
 
-    assert (sure_to_be_held(limited, place(), POLICY) is None) is refused
+    assert isinstance(hold_stake(limited, another, START + timedelta(days=60), POLICY).outcome, Bet)
+    assert (sure_to_be_held(limited, another, POLICY) is None) is refused
 
 
 @pytest.mark.parametrize("kind", LimitKind)
