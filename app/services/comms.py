@@ -1,4 +1,4 @@
-"""CommsService: customer messages by e-mail. One a message id, however often sending it is repeated."""
+"""CommsService: sends e-mail to customers, one e-mail per message id, however often the send is repeated."""
 
 import logging
 
@@ -26,9 +26,9 @@ comms = restate.Service(
 
 @comms.handler(name="send")
 async def send(ctx: restate.Context, message: Message) -> None:
-    """Hand a message to the mail server. A crash in between repeats it under the same Message-ID.
+    """Hand a message to the mail server; after a crash it may be sent again, under the same Message-ID.
 
-    A cancel does not stop it: nobody would send the message again. To give one up, kill it.
+    A cancel is ignored, because nothing would send the message again. To give a message up, kill the invocation.
     """
     handed_over = ctx.run_typed("hand over to the mail server", _hand_over, restate.RunOptions(), message)
     await all_ended(handed_over)
@@ -39,7 +39,7 @@ async def _hand_over(message: Message) -> str:
     try:
         with traces.span("hand over to the mail server", SpanKind.CLIENT):
             await dependencies().mailer.send(message)
-    except UndeliverableError as error:  # for good: trying again would hold this up for ever and help nobody
+    except UndeliverableError as error:  # permanent: a retry would never succeed
         metrics.MESSAGES.labels("undeliverable").inc()
         logger.warning("undeliverable: %s", error)
         return f"undeliverable: {error}"

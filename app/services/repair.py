@@ -1,7 +1,7 @@
-"""RepairService: sends on what was left behind. The bookkeeper asks it, and whoever operates the system can.
+"""RepairService: restarts work that was left unfinished. The bookkeeper calls it, and so may operators.
 
-It is public, so a stranger may call it at any time: every handler only sends to an idempotent one, which itself makes
-sure that there is something to mend, and is harmless while somebody still works on it.
+Every handler can be called at any time, for anything. It only sends to an idempotent handler, which checks that there
+is something to repair and does nothing while the original work is still running.
 """
 
 from typing import Annotated
@@ -31,28 +31,28 @@ MAX_PAGE = 1_000_000
 
 
 class DepositRepair(PublicRequest):
-    """A deposit that is reserved."""
+    """A deposit that is still reserved."""
 
     user_id: Id
     deposit_id: Id
 
 
 class WithdrawalRepair(PublicRequest):
-    """A withdrawal that is held."""
+    """A withdrawal that is still held."""
 
     user_id: Id
     withdrawal_id: Id
 
 
 class BetRepair(PublicRequest):
-    """A bet that is pending or delayed, or whose cash-out waits."""
+    """A bet that is pending or delayed, or that has a cash-out waiting."""
 
     user_id: Id
     bet_id: Id
 
 
 class LegRepair(PublicRequest):
-    """A leg that a book of a market has reserved on one of its pages."""
+    """A leg that a market's shard has reserved on one of its pages. The field `book` is the number of the shard."""
 
     market_id: Id
     book: Annotated[int, Field(strict=True, ge=0, lt=MAX_SHARDS)]
@@ -62,41 +62,44 @@ class LegRepair(PublicRequest):
 
 
 class MarketRepair(PublicRequest):
-    """A market whose newest result is not carried out, or whose books have not heard of its newest change."""
+    """A market whose newest result has not reached all its bets, or whose newest change has not reached its shards."""
 
     market_id: Id
 
 
 class SentOn(Wire):
-    """The thing is being looked at again; what comes of it shows where the thing itself shows."""
+    """The repair has been started. Its outcome shows in the status of the thing itself."""
 
     sent: bool = True
 
 
 @repair.handler(name="deposit", **takes(DepositRepair, may(Role.PAYMENTS, Role.BOOKKEEPER)))
 async def deposit(ctx: restate.Context, request: DepositRepair) -> SentOn:
-    """Look a deposit up again at the provider."""
+    """Look up a deposit at the provider again."""
     ctx.object_send(deposit_follow_up.resume, request.deposit_id, WhoseDeposit(user_id=request.user_id))
     return SentOn()
 
 
 @repair.handler(name="withdrawal", **takes(WithdrawalRepair, may(Role.PAYMENTS, Role.BOOKKEEPER)))
 async def withdrawal(ctx: restate.Context, request: WithdrawalRepair) -> SentOn:
-    """Finish a withdrawal whose run is gone, or give it back."""
+    """Finish a withdrawal whose workflow run has ended early, or return the money to the player."""
     ctx.object_send(withdrawal_follow_up.resume, request.withdrawal_id, Whose(user_id=request.user_id))
     return SentOn()
 
 
 @repair.handler(name="bet", **takes(BetRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def bet(ctx: restate.Context, request: BetRepair) -> SentOn:
-    """Ask the markets about a bet again that waits, or decide its cash-out."""
+    """Ask the markets again about a waiting bet, or decide its cash-out."""
     ctx.object_send(bets.resume_bet, request.user_id, WhichBet(bet_id=request.bet_id))
     return SentOn()
 
 
 @repair.handler(name="leg", **takes(LegRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def leg(ctx: restate.Context, request: LegRepair) -> SentOn:
-    """Give a leg back, if its player has no such bet. The player decides that, so that none can be placed meanwhile."""
+    """Release a leg if its player has no such bet.
+
+    The player's own object decides this, so that the bet cannot be placed in the meantime.
+    """
     which = WhichLeg(bet_id=request.bet_id, market_id=request.market_id, page=request.page)
     ctx.object_send(bets.holds_leg, request.user_id, which)
     return SentOn()
@@ -104,13 +107,13 @@ async def leg(ctx: restate.Context, request: LegRepair) -> SentOn:
 
 @repair.handler(name="settlement", **takes(MarketRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def settlement(ctx: restate.Context, request: MarketRepair) -> SentOn:
-    """Start the run of a market's newest result again."""
+    """Start the settlement of a market's newest result again."""
     ctx.object_send(markets.resume_settlement, request.market_id, None)
     return SentOn()
 
 
 @repair.handler(name="terms", **takes(MarketRepair, may(Role.TRADER, Role.BOOKKEEPER)))
 async def terms(ctx: restate.Context, request: MarketRepair) -> SentOn:
-    """Tell a market's books how it stands."""
+    """Send a market's current status and prices to its shards again."""
     ctx.object_send(markets.catch_up, request.market_id, None)
     return SentOn()

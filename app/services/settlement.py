@@ -1,8 +1,8 @@
-"""SettlementRun, SettlementWorkflow and SettlementService: a result is carried out on all bets of a market, by pages.
+"""SettlementRun, SettlementWorkflow and SettlementService: apply a result to all bets of a market, page by page.
 
-Every bet remembers the version of each leg's result, so a page that is repeated, late, or overtaken by a correction
-changes nothing. So a run can be repeated as well: a cancel does not end it, and one that was killed is begun anew by
-the same `settle`, or by the bookkeeper.
+Settlement is idempotent. Every bet stores the version of each leg's result, so a page that is repeated, late, or
+overtaken by a correction changes nothing. A cancel does not end a run. A run that was killed is started again by
+repeating the same `settle`, or by the bookkeeper.
 """
 
 from collections import defaultdict, deque
@@ -31,9 +31,9 @@ from app.services.shell.shield import insist
 from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, refuse
 
 PAGES_AT_ONCE = 10
-"""Pages of bets under way at the same time, so that a large market leaves room for other work."""
+"""Pages of bets in flight at a time. The bound leaves room for other work while a large market is settled."""
 RETENTION = timedelta(days=90)
-"""How long it is known that the workflow of a result has run."""
+"""How long Restate remembers that the workflow of a result has run."""
 
 settlement_workflow = restate.Workflow(
     SETTLEMENT, journal_retention=FORGET_AT_ONCE, invocation_context_managers=[observed, requests_checked]
@@ -55,7 +55,7 @@ PROGRESS = "progress"
 
 
 class SettlePage(Wire):
-    """One page of a shard's bets to carry a result out on."""
+    """One page of a shard's bets, and the result to apply to it."""
 
     market_id: str
     version: int
@@ -66,14 +66,14 @@ class SettlePage(Wire):
 
 
 class PageSettled(Wire):
-    """How many bets of a page now know the result, and what it moved to their players, less what it took back."""
+    """How many bets of a page have the result, and the net amount paid to their players, in minor units."""
 
     settled: int
     paid: int
 
 
 class Progress(Wire):
-    """How far a run is: bets in all, those that know the result, and what it moved, in minor units."""
+    """Progress of a run: all bets, those that have the result, and the net amount paid, in minor units."""
 
     bets: int = 0
     settled: int = 0
@@ -81,7 +81,7 @@ class Progress(Wire):
     done: bool = False
 
     def with_page(self, page: PageSettled) -> "Progress":
-        """The progress after one more page."""
+        """Return the progress after one more page."""
         return self.model_copy(update={"settled": self.settled + page.settled, "paid": self.paid + page.paid})
 
 
@@ -90,15 +90,18 @@ _PROGRESS = Json(Progress)
 
 @settlement_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
 async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
-    """Have a result carried out, whoever cancels that; `settle` asks for the same, should this be killed."""
+    """Run the settlement of a result to its end, even if this is cancelled. After a kill, `settle` starts it again."""
     return await insist(lambda: ctx.object_call(carry_out, ctx.key(), order))
 
 
 @settlement_workflow.handler(name="progress", **takes(EmptyRequest, may(Role.TRADER, Role.SUPPORT, Role.AUDITOR)))
 async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> Progress:
-    """How far a result's run is; nothing yet for one that has not begun."""
+    """Report the progress of a settlement: all zero before it starts.
+
+    Refuses with `unknownSettlement` if the market has no such result.
+    """
     known = (await ctx.object_call(progress_of_run, ctx.key(), None)).value
-    if known is None:  # one that an older version carried out is told by the workflow itself
+    if known is None:  # an older version kept the progress in the workflow itself
         known = await ctx.get(PROGRESS, serde=_PROGRESS)
     if known is None and not await _is_to_begin(ctx, ctx.key()):
         refuse(_unknown_settlement(ctx.key()))
@@ -107,9 +110,9 @@ async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) ->
 
 @settlement_run.handler(name="carryOut")
 async def carry_out(ctx: restate.ObjectContext, order: SettlementOrder) -> Progress:
-    """Carry a result out on every bet of the market, some pages at a time; once more changes nothing.
+    """Apply a result to every bet of the market, a bounded number of pages at a time. Idempotent.
 
-    A cancel does not end it half-way, since every step can be repeated; one that was killed is begun anew.
+    A cancel does not end it: every step is retried until it succeeds. A run that was killed starts from the beginning.
     """
     known = await insist(lambda: ctx.get(PROGRESS, serde=_PROGRESS))
     if known is not None and known.done:
@@ -128,7 +131,7 @@ async def carry_out(ctx: restate.ObjectContext, order: SettlementOrder) -> Progr
         progress = progress.with_page(await insist(call, started))
         ctx.set(PROGRESS, progress, serde=_PROGRESS)
         under_way.extend((call, call()) for call in islice(calls, 1))
-    # A leg that was reserved for a bet which another market refused has been given back by now: its player was told.
+    # Count again. Legs whose bet another market refused were counted at first, and have been released since.
     progress = progress.model_copy(update={"bets": _bets(await _extents(ctx, order)), "done": True})
     ctx.set(PROGRESS, progress, serde=_PROGRESS)
     return progress
@@ -136,14 +139,14 @@ async def carry_out(ctx: restate.ObjectContext, order: SettlementOrder) -> Progr
 
 @settlement_run.handler(name="progress", kind="shared")
 async def progress_of_run(ctx: restate.ObjectSharedContext) -> Reply[Progress]:
-    """How far the run is, once it has begun."""
+    """Report the progress of the run, or `unknownSettlement` before it starts."""
     known = await ctx.get(PROGRESS, serde=_PROGRESS)
     return Reply.of(_unknown_settlement(ctx.key()) if known is None else known)
 
 
 @settlement.handler(name="settlePage")
 async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
-    """Tell every player on a page how their bets on the market have gone."""
+    """Send the result to every player who has bets on the page."""
     now = await clock(ctx)
     shard = numbered_shard(request.market_id, request.book)
     page = await ctx.object_call(markets.page, shard, request.page)
@@ -177,7 +180,7 @@ async def _extents(ctx: restate.ObjectContext, order: SettlementOrder) -> list[E
 
 
 async def _is_to_begin(ctx: restate.WorkflowSharedContext, settlement_id: str) -> bool:
-    """Whether a settlement is of its market's newest result."""
+    """Whether a settlement id belongs to its market's newest result, so that its run is about to start."""
     market_id, _, version = settlement_id.rpartition(":")
     if not is_id(market_id) or version == "0":
         return False
@@ -207,7 +210,7 @@ def _pages(order: SettlementOrder, extents: Iterable[Extent]) -> Iterator[Settle
 
 
 def _by_player(page: BetPage) -> Mapping[tuple[str, int], list[Reserved]]:
-    """The bets of each player, apart by how many withdrawals were known: the others' deductions are theirs."""
+    """Group the bets by player, and by the number of withdrawals known at placement, which decides the deductions."""
     bets = defaultdict(list)
     for bet in page.bets.values():
         bets[bet.user_id, bet.withdrawals].append(bet)

@@ -1,1 +1,1 @@
-"""Markets and what they take in: their shards, pages, feed and quarantine."""
+"""Markets: their shards, pages, feed and quarantine."""

@@ -1,8 +1,8 @@
-"""MarketFeed: records about one market, as Kafka brings them, applied one after the other. None stops those behind it.
+"""MarketFeed: applies the records of one market, in the order in which Kafka delivers them.
 
-It is exclusive, so that records keep the order that Kafka gave them, and waits for its market, which never calls it.
-A record that cannot be applied is sent to the market's quarantine, and the feed goes on. What may pass by itself, such
-as a market that does not answer, is an error that Restate repeats.
+It is exclusive, which keeps the records in order. It may wait for its market, because the market never calls it. A
+record that cannot be applied is sent to the market's quarantine, and the feed moves on to the next one. A transient
+failure, such as a market that does not answer, is an error that Restate retries.
 """
 
 import logging
@@ -35,11 +35,11 @@ market_feed = restate.VirtualObject(
 )
 
 QUARANTINE = "MarketQuarantine"
-"""What lies above is sent to by its name."""
+"""A component in a higher layer, addressed by name because it cannot be imported here."""
 STATE = "feed"
 CANCELLED = "cancelled"
 _FEED_ITSELF = Actor(user="feed", role=Role.FEED)
-"""Who changes a market by a record: whoever sent it may say so to the feed alone."""
+"""The actor of every change that a record makes. The sender of the record is known to the feed alone."""
 _FEED = Json(Feed)
 _log = logging.getLogger(__name__)
 
@@ -54,20 +54,20 @@ _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awai
 }
 assert _HANDLERS.keys() == set(RecordType)
 REQUESTS: Requests = {kind: request for kind, (request, _) in _HANDLERS.items()}
-"""The request of each market handler that a record can be for."""
+"""The request model for each type of record."""
 
 
 class TakenStatus(StrEnum):
-    """What became of a record."""
+    """The outcome of a record."""
 
     APPLIED = "applied"
     PARKED = "parked"
     REPEATED = "repeated"
-    """It came before."""
+    """The record was delivered before."""
 
 
 class Taken(Wire):
-    """What became of a record; of one that is parked, why."""
+    """The outcome of a record and, if it was parked, the reason."""
 
     status: TakenStatus
     reason: str | None = None
@@ -75,27 +75,27 @@ class Taken(Wire):
 
 
 class RecordRetry(Wire):
-    """A parked record to try again; `number` is which of the market's records it was."""
+    """A parked record to try again. `number` is its position among the market's records, from 1."""
 
     text: str
     number: int
 
 
 class Tried(Wire):
-    """How another try went: null where the record is applied now."""
+    """The outcome of a retry: no rejection if the record is now applied."""
 
     rejection: Rejection | None = None
 
 
 @market_feed.handler(name="take", output_serde=SparseBody(Taken), **takes_bytes(may(Role.FEED, Role.TRADER)))
 async def take(ctx: restate.ObjectContext, body: bytes) -> Taken:
-    """Apply a record to its market, or have it parked; it is no error either way.
+    """Apply a record to its market, or park it. Neither is an error.
 
-    Anybody can call this and set any header, so that it believes none: a place in Kafka that somebody made up would
-    make real records look repeated.
+    A caller can set any header, so the Kafka headers are ignored: a forged position would make real records look
+    repeated.
     """
     if rules.origin_of(ctx.request().headers) is not None:
-        _log.warning("a record came to MarketFeed/take as if from Kafka: subscribe MarketFeed/takeFromKafka instead")
+        _log.warning("MarketFeed/take received a record with Kafka headers: subscribe MarketFeed/takeFromKafka instead")
     return await _take(ctx, body, None)
 
 
@@ -103,13 +103,16 @@ async def take(ctx: restate.ObjectContext, body: bytes) -> Taken:
     name="takeFromKafka", accept=ANY, ingress_private=True, input_serde=BytesSerde(), output_serde=SparseBody(Taken)
 )
 async def take_from_kafka(ctx: restate.ObjectContext, body: bytes) -> Taken:
-    """Apply a record of a subscription, unless it came before; HTTP does not get here, so that its headers are true."""
+    """Apply a record of a subscription, unless it was delivered before.
+
+    The handler is private, so the Kafka headers can be trusted.
+    """
     return await _take(ctx, body, rules.origin_of(ctx.request().headers))
 
 
 @market_feed.handler(name="tryAgain", ingress_private=True)
 async def try_again(ctx: restate.ObjectContext, retry: RecordRetry) -> Tried:
-    """Apply a record that was parked, unless newer ones have overtaken it."""
+    """Apply a parked record, unless newer records have overtaken it."""
     before = await _load(ctx)
     after, rejection = await _apply(ctx, before, retry.text.encode(), retry.number)
     if after is not before:
@@ -118,7 +121,7 @@ async def try_again(ctx: restate.ObjectContext, retry: RecordRetry) -> Tried:
 
 
 async def _take(ctx: restate.ObjectContext, body: bytes, origin: Origin | None) -> Taken:
-    """A cancel ends none of this half-way: nobody would bring the record again."""
+    """Apply a record or park it. A cancel does not interrupt this, because Kafka would not deliver the record again."""
     if not is_id(ctx.key()):
         no_market = Rejection(reason=Refusal.INVALID_REQUEST.value, message="key: is not the id of a market")
         return _park(ctx, await _to_park(ctx, body, 0, no_market, origin))
@@ -132,7 +135,7 @@ async def _take(ctx: restate.ObjectContext, body: bytes, origin: Origin | None) 
         ctx.set(STATE, after, serde=_FEED)
         return Taken(status=TakenStatus.APPLIED)
     to_park = await _to_park(ctx, body, number, rejection, origin)
-    ctx.set(STATE, after, serde=_FEED)  # and no wait from here on
+    ctx.set(STATE, after, serde=_FEED)  # nothing may wait from here on
     return _park(ctx, to_park)
 
 

@@ -1,13 +1,15 @@
 """MarketService and MarketBook: a market, and the shards that accept its bets.
 
-A shard is one of the up to 16 parts of a market; a player always bets at the same one.
+A market has up to 16 shards, and a player always bets at the same one. `MarketBook` is the component's name on the
+wire; the code calls it a shard.
 
-A shard runs exclusively while it waits for its market, to join it or to lease more of a limit. So a market must never
-wait for a shard while it runs exclusively itself. A change therefore starts in a shared handler, which has an exclusive
-one change the market and only then tells the shards: no two exclusive handlers ever wait for each other.
+Avoiding deadlock: a shard's exclusive handler waits for its market, to join it or to lease more of a limit. An
+exclusive handler of the market must therefore never wait for a shard. A change starts in a shared handler, which calls
+an exclusive one to change the market, and then sends the new terms to the shards. No two exclusive handlers ever wait
+for each other.
 
-The two are one module because they call each other, and a call is a typed reference to the other's function: a shard
-joins its market and leases from it, a market tells its shards. Split, the two modules would import each other.
+Both are in one module because each calls the other through a typed reference to its handlers: shards join their market
+and lease from it, and the market sends its terms to its shards. Two modules would have to import each other.
 """
 
 import json
@@ -72,7 +74,7 @@ market_book = restate.VirtualObject(
 
 SETTLEMENT, SETTLEMENT_RUN = "SettlementWorkflow", "SettlementRun"
 PLAYER = "PlayerService"
-"""What lies above is sent to by its name."""
+"""Components in higher layers, addressed by name because they cannot be imported here."""
 STATE = "market"
 SHARD = "book"
 _MARKET = Json(Market)
@@ -104,23 +106,23 @@ class DeadHeatRequest(DeadHeat, PublicRequest):
 
 
 class OutcomeRequest(SelectionOutcome, PublicRequest):
-    """How a selection ended."""
+    """The outcome of a selection."""
 
     dead_heat: DeadHeatRequest | None = None
 
 
 class SettleRequest(SettleMarket, PublicRequest):
-    """A result that names every selection."""
+    """A result, with an outcome for every selection."""
 
     outcomes: dict[KnownId, OutcomeRequest]  # type: ignore[assignment]  # narrower: public, so unknown fields are refused
 
 
 class WithdrawRequest(WithdrawSelection, PublicRequest):
-    """A selection that does not take part."""
+    """A selection that no longer takes part."""
 
 
 class MarketSummary(Wire):
-    """What a change of a market answers."""
+    """The answer to a change of a market."""
 
     market_id: str
     name: str
@@ -130,13 +132,13 @@ class MarketSummary(Wire):
 
 
 class Settling(Wire):
-    """The run of a result over the market's bets."""
+    """The id of the settlement that applies a result to the market's bets."""
 
     settlement_id: str
 
 
 class SettlementOrder(Wire):
-    """A result for the workflow that carries it out over the shards of the market."""
+    """A result, and the numbers of the shards to settle (`books`), as input of the settlement workflow."""
 
     market_id: str
     version: int
@@ -146,25 +148,25 @@ class SettlementOrder(Wire):
 
 
 class Change(Wire):
-    """A change of a market whose shards must hear of it; none of it all only asks how the market stands."""
+    """A change of a market that its shards must learn of. An empty change only reads the market."""
 
     status: MarketStatus | None = None
     by: Holder = Holder.TRADER
-    """Who suspends or resumes."""
+    """Who suspends or resumes the market."""
     prices: dict[str, Price] | None = None
     withdrawal: WithdrawSelection | None = None
     result: SettleMarket | None = None
 
 
 class LeaseFor(Wire):
-    """A shard's wish for more of a selection's limit."""
+    """A shard's request for more of a selection's limit. `book` is the number of the shard."""
 
     book: int
     lease: Lease
 
 
 class ReleaseLeg(Wire):
-    """A leg to give back, and the page that its reservation named; without one it is on one of the newest two."""
+    """A leg to release, and the page of its reservation. Without a page, it is on one of the newest two."""
 
     user_id: str
     bet_id: str
@@ -172,7 +174,7 @@ class ReleaseLeg(Wire):
 
 
 class Orphan(Wire):
-    """A leg on a page of a shard whose bet there is perhaps not."""
+    """A leg on a page of a shard whose bet may not exist."""
 
     user_id: str
     bet_id: str
@@ -180,7 +182,7 @@ class Orphan(Wire):
 
 
 class BetOfPlayer(Wire):
-    """An open bet that may not know a market's result."""
+    """An open bet that may have missed a market's result."""
 
     user_id: str
     bet_id: str
@@ -190,7 +192,7 @@ Reservation = Reply[Accepted | Delayed]
 
 
 def shard_key(market_id: str, user_id: str) -> str:
-    """The shard in which a player bets on a market, always the same."""
+    """The key of the shard that takes a player's bets on a market. It never changes."""
     return numbered_shard(market_id, rules.shard_of(user_id, dependencies().market_books))
 
 
@@ -201,12 +203,12 @@ def numbered_shard(market_id: str, shard: int) -> str:
 
 TRADING = may(Role.TRADER, Role.FEED)
 
-# The market as operators see it.
+# Public handlers of the market.
 
 
 @market.handler(name="open", **takes(OpenRequest, TRADING))
 async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> MarketSummary:
-    """Offer a market. The same again changes nothing."""
+    """Open a market. Repeating the same request changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
     currency = dependencies().policy.default_currency
     opened = Reply.of(rules.open_market(before, ctx.key(), request, currency)).accepted()
@@ -217,57 +219,57 @@ async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Marke
 
 @market.handler(name="setPrices", kind="shared", **takes(PricesRequest, TRADING))
 async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -> MarketSummary:
-    """Offer some selections at other prices; when it answers, every shard bets at them."""
+    """Change the prices of some selections. When this returns, every shard uses them."""
     return _summary(ctx.key(), await _change(ctx, Change(prices=request.prices)))
 
 
 @market.handler(name="suspend", kind="shared", **takes(EmptyRequest, TRADING))
 async def suspend(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
-    """Take no bets for now; when it answers, no shard does."""
+    """Suspend the market. When this returns, no shard takes bets."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
 
 
 @market.handler(name="resume", kind="shared", **takes(EmptyRequest, TRADING))
 async def resume(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
-    """Take bets again."""
+    """Take bets again, whoever suspended the market."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
 
 
 @market.handler(name="close", kind="shared", **takes(EmptyRequest, TRADING))
 async def close(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
-    """Take no bets any more; when it answers, no shard does."""
+    """Close the market for good. When this returns, no shard takes bets."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
 
 
 @market.handler(name="suspendByFeed", kind="shared", ingress_private=True)
 async def suspend_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
-    """Take no bets until the feed says so, or a trader."""
+    """Suspend the market on behalf of the feed, until the feed or a trader resumes it."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED, by=Holder.FEED)))
 
 
 @market.handler(name="resumeByFeed", kind="shared", ingress_private=True)
 async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
-    """Lift the feed's suspension; one of a trader's stays."""
+    """Lift the feed's suspension; a trader's suspension stays."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
 
 
 @market.handler(name="withdraw", kind="shared", **takes(WithdrawRequest, TRADING))
 async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawRequest) -> MarketSummary:
-    """Take no bets on a selection any more; when it answers, no shard does."""
+    """Withdraw a selection. When this returns, no shard takes bets on it."""
     withdrawal = WithdrawSelection.model_validate(request.model_dump(by_alias=False))
     return _summary(ctx.key(), await _change(ctx, Change(withdrawal=withdrawal)))
 
 
 @market.handler(name="settle", kind="shared", **takes(SettleRequest, TRADING))
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
-    """Enter a result and start its run over the bets, which none can join any more."""
+    """Enter a result and start settling the bets. No bet is accepted after this."""
     result = SettleMarket.model_validate(request.model_dump(by_alias=False))
     return _carried_out(ctx, await _change(ctx, Change(result=result)))
 
 
 @market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE)))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
-    """The market, and what its shards have taken."""
+    """Return the market, with the number of bets and the liability of all its shards."""
     known = await ctx.get(STATE, serde=_MARKET)
     if known is None:
         refuse(_unknown_market(ctx.key()))
@@ -276,9 +278,10 @@ async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Market
 
 
 async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
-    """Change the market and tell its shards, also when it is a repetition: the first may have been cut short.
+    """Change the market and send the new terms to its shards.
 
-    Where this one is, somebody else goes on.
+    A repeated change sends them as well, because the first attempt may have been cut short. If this attempt is cut
+    short, `catchUp` finishes it.
     """
     try:
         changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
@@ -295,7 +298,7 @@ Told = tuple[Callable[[], RestateDurableFuture[None]], RestateDurableFuture[None
 
 
 def _shards_told(ctx: restate.ObjectSharedContext, known: Market) -> list[Told]:
-    """Tell every shard in use how the market stands: how to do it, once more if need be, and that it is being done."""
+    """Start sending the terms to every shard in use. Returns each started call, and the function that repeats it."""
 
     def tell(shard: int) -> RestateDurableFuture[None]:
         return ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), known.terms)
@@ -304,7 +307,7 @@ def _shards_told(ctx: restate.ObjectSharedContext, known: Market) -> list[Told]:
 
 
 def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
-    """Send the newest result to its run: as a workflow, and once more to what it runs, should that have been killed."""
+    """Start the settlement of the newest result: the workflow, and also its run directly, in case that was killed."""
     settlement_id = rules.settlement_id(ctx.key(), settled.result_version)
     order = SettlementOrder(
         market_id=ctx.key(),
@@ -318,14 +321,14 @@ def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
     return Settling(settlement_id=settlement_id)
 
 
-# What goes on with what was stopped.
+# Private handlers that finish what was interrupted.
 
 
 @market.handler(name="catchUp", kind="shared", ingress_private=True)
 async def catch_up(ctx: restate.ObjectSharedContext) -> None:
-    """Tell the shards how the market stands, and have its result carried out: for a change that was cut short.
+    """Finish a change that was cut short: send the current terms to the shards, and start the settlement of a result.
 
-    An exclusive handler tells it, behind the changes that are on their way.
+    The market is read by an exclusive handler, and therefore after all changes that are in flight.
     """
     known = (await insist(lambda: ctx.object_call(change_market, ctx.key(), Change()))).value
     if known is None:
@@ -338,7 +341,7 @@ async def catch_up(ctx: restate.ObjectSharedContext) -> None:
 
 @market.handler(name="resumeSettlement", kind="shared", ingress_private=True)
 async def resume_settlement(ctx: restate.ObjectSharedContext) -> None:
-    """Send the newest result to its run again, which changes nothing where that is done."""
+    """Start the settlement of the newest result again. Does nothing if it is done."""
     known = await ctx.get(STATE, serde=_MARKET)
     if known is not None and known.result_version > 0:
         _carried_out(ctx, known)
@@ -346,9 +349,10 @@ async def resume_settlement(ctx: restate.ObjectSharedContext) -> None:
 
 @market.handler(name="tellResult", kind="shared", ingress_private=True)
 async def tell_result(ctx: restate.ObjectSharedContext, bet: BetOfPlayer) -> None:
-    """Tell an open bet the newest result, in case the page that it was on is lost. One that knows it is not changed.
+    """Send the newest result to an open bet, in case the page that it was on is lost. Idempotent.
 
-    Only the page says what was withdrawn after the bet: without it, no deduction is the customer's.
+    Only the page knows which selections were withdrawn after the bet. Without it, no deduction is made, in favour of
+    the customer.
     """
     known = await ctx.get(STATE, serde=_MARKET)
     if known is None or known.result_version == 0:
@@ -365,12 +369,12 @@ async def tell_result(ctx: restate.ObjectSharedContext, bet: BetOfPlayer) -> Non
 
 @market.handler(name="resultVersion", kind="shared", ingress_private=True)
 async def result_version(ctx: restate.ObjectSharedContext) -> int:
-    """The version of the newest result; 0 where there is none."""
+    """The version of the newest result; 0 if there is none."""
     known = await ctx.get(STATE, serde=_MARKET)
     return 0 if known is None else known.result_version
 
 
-# What changes a market is exclusive and waits for nobody.
+# Exclusive handlers of the market. They change it, and wait for no other handler.
 
 
 @market.handler(name="change", ingress_private=True)
@@ -385,7 +389,7 @@ async def change_market(ctx: restate.ObjectContext, change: Change) -> Reply[Mar
 
 @market.handler(name="join", ingress_private=True)
 async def join(ctx: restate.ObjectContext, shard: int) -> Reply[Terms]:
-    """A shard takes its first bet and from now on hears of every change."""
+    """Register a shard that is about to take its first bet, so that it receives every later change."""
     before = await ctx.get(STATE, serde=_MARKET)
     if before is None:
         return Reply.of(_unknown_market(ctx.key()))
@@ -397,7 +401,7 @@ async def join(ctx: restate.ObjectContext, shard: int) -> Reply[Terms]:
 
 @market.handler(name="lease", ingress_private=True)
 async def lease(ctx: restate.ObjectContext, request: LeaseFor) -> int:
-    """Let a shard hold more of a selection's limit; gives what it now holds."""
+    """Lease more of a selection's limit to a shard. Returns all that it now holds, in minor units."""
     before = await ctx.get(STATE, serde=_MARKET)
     assert before is not None, "a shard leases after it has joined"
     after, held = rules.lease(before, request.book, request.lease)
@@ -406,12 +410,12 @@ async def lease(ctx: restate.ObjectContext, request: LeaseFor) -> int:
     return held
 
 
-# Shards: exclusive where they accept bets, and waiting for their market only.
+# Handlers of the shards. Those that change a shard are exclusive, and wait only for the market and for pages.
 
 
 @market_book.handler(name="reserve")
 async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservation:
-    """Accept a bet's leg, or say why not."""
+    """Reserve a leg of a bet, or refuse or delay it."""
     market_id, number = _market_and_number(ctx.key())
     shard = await ctx.get(SHARD, serde=_SHARD)
     if shard is None:
@@ -425,10 +429,10 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
     if (wanted := rules.lease_wanted(before, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
         before = rules.with_lease(before, wanted.selection_id, held)
-    # The time is read last, since the market may be waited for; a market that does not close by itself needs none.
+    # Read the time last, because the lease above may have to wait. Only a market with a closing time needs it.
     after, outcome = rules.reserve(before, request, await _time_at(ctx, shard.terms))
     after, full_page = rules.turn_page(after)
-    # Nothing waits from here on, so that whoever stops this stops all of it.
+    # Nothing may wait from here on, so that a cancel cannot separate the steps below.
     if left is not turned:
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), shard.full_pages - 1), left)
     if full_page is not None:
@@ -440,9 +444,9 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
 
 @market_book.handler(name="release")
 async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
-    """Give a leg back whose bet there is not. Twice, late, or where nothing was reserved, it changes nothing.
+    """Release a leg whose bet was not placed. Idempotent; does nothing if the leg is not reserved.
 
-    A cancel does not end it, nor put it off: the same bet may be asked for again right behind it.
+    A cancel neither ends nor delays it, because the next request in the queue may be for the same bet.
     """
     shard = await insist(lambda: ctx.get(SHARD, serde=_SHARD))
     if shard is None:
@@ -457,7 +461,7 @@ async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
 
 @market_book.handler(name="expose")
 async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
-    """Count a reserved bet with what it can really lose the house, or say that this is too much."""
+    """Count a reserved bet at its exact liability, or refuse it if that exceeds the limit."""
     market_id, number = _market_and_number(ctx.key())
     shard = await _known(ctx)
     page = await _page(ctx, shard, request.page)
@@ -472,7 +476,7 @@ async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
 
 @market_book.handler(name="count")
 async def count(ctx: restate.ObjectContext, request: CountLeg) -> None:
-    """Count a bet otherwise from now on: its return has become certain, or a correction has made it open again."""
+    """Change the liability at which a bet counts: its return became certain, or a correction made it open again."""
     async with shield.handed_over(lambda: ctx.object_send(count, ctx.key(), request)):
         shard = await _known(ctx)
         for number in [request.page] if request.page is not None else range(shard.full_pages, -1, -1):
@@ -485,9 +489,9 @@ async def count(ctx: restate.ObjectContext, request: CountLeg) -> None:
 
 @market_book.handler(name="releaseOrphan")
 async def release_orphan(ctx: restate.ObjectContext, request: Orphan) -> None:
-    """Give back a leg of which nothing is known to its player.
+    """Ask a leg's player to release it if they have no such bet.
 
-    The player gives it back, between two bets: one that has just been asked for again may be about to use that leg.
+    The player's own object decides, between two bets, because a repeated request may be about to use the leg.
     """
     market_id, _ = _market_and_number(ctx.key())
     which = {"betId": request.bet_id, "marketId": market_id, "page": request.page}
@@ -496,7 +500,7 @@ async def release_orphan(ctx: restate.ObjectContext, request: Orphan) -> None:
 
 @market_book.handler(name="hear")
 async def apply_terms(ctx: restate.ObjectContext, terms: Terms) -> None:
-    """Take over what the market says."""
+    """Apply the market's terms, unless newer ones are known."""
     shard = await ctx.get(SHARD, serde=_SHARD)
     after = rules.apply_terms(shard, terms)
     if after is not shard:
@@ -505,14 +509,14 @@ async def apply_terms(ctx: restate.ObjectContext, terms: Terms) -> None:
 
 @market_book.handler(name="terms", kind="shared")
 async def current_terms(ctx: restate.ObjectSharedContext) -> Terms:
-    """Status and prices as this shard knows them, for a cash-out of one of its bets."""
+    """The status and prices that this shard knows, for the cash-out of one of its bets."""
     terms = (await _known(ctx)).terms
     return terms.at(await _time_at(ctx, terms))
 
 
 @market_book.handler(name="extent", kind="shared")
 async def extent(ctx: restate.ObjectSharedContext) -> Extent:
-    """How much the shard holds; nothing when it has joined and not taken a bet yet."""
+    """The extent of the shard: its bets, pages and liability. All zero before its first bet."""
     shard = await ctx.get(SHARD, serde=_SHARD)
     return Extent() if shard is None else rules.extent(shard)
 
@@ -544,14 +548,14 @@ def _full_page(ctx: restate.ObjectContext | restate.ObjectSharedContext, number:
 
 
 async def _turned(ctx: restate.ObjectContext, shard: Shard, request: ReserveLeg) -> BetPage:
-    """The page that was let go last, where a leg of this bet may be that nobody was told of; else an empty one."""
+    """The newest full page if a broken attempt may have left a leg of this bet on it; otherwise an empty page."""
     if not rules.may_be_on_turned_page(shard, request):
         return BetPage()
     return await _page(ctx, shard, shard.full_pages - 1)
 
 
 def _store(ctx: restate.ObjectContext, before: Shard, after: Shard, number: int, page: BetPage) -> None:
-    """Keep a shard, and first the page of it that is elsewhere: a kill in between then gives nothing back twice."""
+    """Store a shard, after the page if the page is a full one. A kill in between then releases nothing twice."""
     if after is before:
         return
     if number != before.full_pages:

@@ -1,4 +1,4 @@
-"""MarketBookPage: full pages of a shard's bets, each under a key of its own: a bet on a full market costs no more."""
+"""MarketBookPage: stores full pages of a shard's bets, each under its own key, so that placing a bet stays cheap."""
 
 import restate
 
@@ -18,17 +18,17 @@ PAGE = "page"
 
 
 def page_key(shard_key: str, page: int) -> str:
-    """The key of a shard's page. Both end in a number, so it is no other shard's."""
+    """The key of a shard's page. Shard keys and page keys both end in a number, so two shards' pages never collide."""
     return f"{shard_key}:{page}"
 
 
 @bet_pages.handler(name="keep")
 async def keep(ctx: restate.ObjectContext, page: BetPage) -> None:
-    """Keep a page as it now is."""
+    """Store a page, replacing what was there."""
     ctx.set(PAGE, page, serde=Json(BetPage))
 
 
 @bet_pages.handler(name="read")
 async def read(ctx: restate.ObjectContext) -> BetPage:
-    """The bets of a page. Exclusive, so that it waits for a page that is on its way."""
+    """Return the bets of a page. Exclusive, so that it waits for a write that is in flight."""
     return await ctx.get(PAGE, serde=Json(BetPage)) or BetPage()

@@ -1,4 +1,4 @@
-"""MarketQuarantine: records that could not be applied to their market, for operators to try again or to discard."""
+"""MarketQuarantine: keeps records that could not be applied to their market, for operators to retry or discard."""
 
 from typing import Annotated
 
@@ -28,13 +28,13 @@ _QUARANTINE = Json(Quarantine)
 
 
 class WhichRecordRequest(PublicRequest):
-    """A record by the id that `list` gives it."""
+    """A record, named by the id that `list` shows."""
 
     record_id: Annotated[str, StringConstraints(strict=True, pattern=r"^[1-9][0-9]{0,17}$")]
 
 
 class Retried(Wire):
-    """Whether a record is applied now and has left the quarantine; else the reason why it stays."""
+    """Whether the record was applied and has left the quarantine; if not, the reason why it stays."""
 
     record_id: str
     applied: bool
@@ -50,7 +50,7 @@ class Discarded(Wire):
 
 @market_quarantine.handler(name="list", kind="shared", **takes(EmptyRequest, may(Role.TRADER, Role.AUDITOR)))
 async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> QuarantineView:
-    """All parked records, in the order they came."""
+    """List all parked records, in the order of arrival."""
     return rules.quarantine_view(await _load(ctx))
 
 
@@ -58,13 +58,13 @@ async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) 
     name="retry", output_serde=SparseBody(Retried), **takes(WhichRecordRequest, may(Role.TRADER))
 )
 async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retried:
-    """Try a record again, after those of its market that the feed has already."""
+    """Retry a record, after the records of its market that are already waiting in the feed."""
     before, record_id = await _load(ctx), request.record_id
     record = _found(before, record_id)
     rejection = rules.cannot_be_tried(record)
     if rejection is None:
         asked = ctx.object_call(market_feed.try_again, ctx.key(), _retry(record))
-        await all_ended(asked)  # a cancel must not leave a record here that is applied
+        await all_ended(asked)  # a cancel must not leave an applied record in the quarantine
         rejection = (await asked).rejection
     ctx.set(STATE, rules.tried(before, record_id, rejection), serde=_QUARANTINE)
     if rejection is None:
@@ -74,7 +74,7 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
 
 @market_quarantine.handler(name="discard", **takes(WhichRecordRequest, may(Role.TRADER)))
 async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Discarded:
-    """Give a record up."""
+    """Discard a record for good. Refuses an unknown record."""
     before = await _load(ctx)
     _found(before, request.record_id)
     ctx.set(STATE, rules.discard(before, request.record_id), serde=_QUARANTINE)
@@ -83,7 +83,7 @@ async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Di
 
 @market_quarantine.handler(name="park", ingress_private=True)
 async def park(ctx: restate.ObjectContext, record: Parked) -> None:
-    """Take in a record that the feed could not apply; a cancel does not lose it."""
+    """Park a record that the feed could not apply. A cancel does not lose it."""
     before = await insist(lambda: ctx.get(STATE, serde=_QUARANTINE)) or Quarantine()
     after = rules.park(before, record)
     if after is not before:

@@ -1,7 +1,7 @@
-"""DepositFollowUp: one deposit until its outcome is known, and what the provider tells of it ever after.
+"""DepositFollowUp: looks up one deposit until its outcome is known, and handles the provider's later events about it.
 
-Every handler can be repeated, and one that is stopped in between sends itself on: what it has done by then is done
-once. A look-up that is killed is revived by `resume`, and by the customer who repeats the deposit.
+Every handler is idempotent. A handler that is stopped sends the same call to itself again, which repeats no effect. A
+look-up that was killed is restarted by `resume`, or by the customer who repeats the deposit.
 """
 
 import logging
@@ -59,11 +59,11 @@ STATE = "followUp"
 _FOLLOW_UP = Json(FollowUp)
 
 PAYMENTS = "PaymentService"
-"""What lies above is sent to by name."""
+"""A component in a higher layer, addressed by name because it cannot be imported here."""
 
 
 class PublicDepositStatus(StrEnum):
-    """Where a deposit stands, for the customer; `unknown` is one that we have never heard of."""
+    """The status of a deposit as shown to the customer. `unknown` means that there is no such deposit."""
 
     PENDING = "pending"
     ACTION_REQUIRED = "actionRequired"
@@ -90,7 +90,7 @@ AT_ONCE = timedelta(0)
 
 
 class DepositView(Wire):
-    """Where a deposit stands. A credited one whose money is with the customer again is refunded or chargedBack."""
+    """The status of a deposit. One that was credited and then taken back is `refunded` or `chargedBack`."""
 
     deposit_id: str
     status: PublicDepositStatus
@@ -99,7 +99,7 @@ class DepositView(Wire):
 
 @deposit_follow_up.handler(name="begin", ingress_private=True)
 async def begin(ctx: restate.ObjectContext, watch: Watch) -> None:
-    """Know of a deposit before it is charged, so that an event can be acted on whenever it comes."""
+    """Register a deposit before it is charged, so that an event about it can be handled whenever it arrives."""
     with _handed_over(lambda: ctx.object_send(begin, ctx.key(), watch)):
         known = await _load(ctx)
         follow_up = watching(known, watch)
@@ -109,7 +109,7 @@ async def begin(ctx: restate.ObjectContext, watch: Watch) -> None:
 
 @deposit_follow_up.handler(name="goOn", ingress_private=True)
 async def go_on(ctx: restate.ObjectContext, watch: Watch) -> bool:
-    """Take a deposit over whose charge has no definite answer yet; false where the id is another deposit's."""
+    """Start looking up a deposit whose charge has no definite answer yet. False if another deposit has this id."""
     known = await _load(ctx)
     follow_up = watching(known, watch)
     if follow_up is None:
@@ -126,7 +126,7 @@ async def go_on(ctx: restate.ObjectContext, watch: Watch) -> bool:
 
 @deposit_follow_up.handler(name="resume", ingress_private=True)
 async def resume(ctx: restate.ObjectContext, whose: WhoseDeposit) -> None:
-    """Go on with a deposit on which nobody may be working any more. It does no harm where somebody is."""
+    """Restart the look-up of a deposit in case it was lost. Harmless if it was not."""
     with _handed_over(lambda: ctx.object_send(resume, ctx.key(), whose)):
         follow_up, deposit = await _find(ctx, whose)
         if deposit is None:
@@ -145,20 +145,20 @@ async def resume(ctx: restate.ObjectContext, whose: WhoseDeposit) -> None:
 
 @deposit_follow_up.handler(name="stop", ingress_private=True)
 async def stop(ctx: restate.ObjectContext, whose: WhoseDeposit) -> None:
-    """The deposit is not wanted any more: it is void if it can still be stopped, and never charged anew."""
+    """Stop a deposit that is no longer wanted: void it if it still can be, and never charge it again."""
     with _handed_over(lambda: ctx.object_send(stop, ctx.key(), whose)):
         follow_up, deposit = await _find(ctx, whose)
         if follow_up is None or deposit is None or not is_open(follow_up, deposit):
             return
         follow_up = follow_up.model_copy(update={"void_wanted": True})
-        if follow_up.phase is Phase.LOOKING_UP:  # else the deposit itself is at the provider, and will go on here
+        if follow_up.phase is Phase.LOOKING_UP:  # otherwise `deposit` is charging it, and calls `goOn`
             follow_up = _schedule(ctx, follow_up, await clock(ctx), AT_ONCE)
         _store(ctx, follow_up)
 
 
 @deposit_follow_up.handler(name="lookUp", ingress_private=True, input_serde=Json(LookUp))
 async def look_up(ctx: restate.ObjectContext, which: LookUp | None) -> None:
-    """Ask the provider once, act on the answer, or ask again later."""
+    """Look up the charge once. Act on a definite answer; otherwise schedule the next look-up."""
     with _handed_over(lambda: ctx.object_send(look_up, ctx.key(), which, send_delay=_first_pause())):
         follow_up = await _load(ctx)
         stale = which is not None and which.number != follow_up.look_up_number
@@ -175,15 +175,15 @@ async def look_up(ctx: restate.ObjectContext, which: LookUp | None) -> None:
 
 @deposit_follow_up.handler(name="refund", ingress_private=True)
 async def refund(ctx: restate.ObjectContext, tries: LookUp) -> None:
-    """Have the provider give back what was refunded in the book, again and again until it says that it did."""
+    """Have the provider refund a deposit that is refunded in the player's document, retrying until it answers."""
     with _handed_over(lambda: ctx.object_send(refund, ctx.key(), tries, send_delay=_first_pause())):
         follow_up = await _load(ctx)
         if follow_up.refunded or follow_up.charge is None:
             return
         outcome = await provider_calls.refund_charge(ctx, follow_up.charge)
         if outcome.status in (PaymentStatus.DONE, PaymentStatus.DECLINED):
-            if outcome.status is PaymentStatus.DECLINED:  # the comparison with the provider finds it
-                logger.error("the provider refuses to refund %s: %s", ctx.key(), outcome.detail)
+            if outcome.status is PaymentStatus.DECLINED:  # the reconciliation with the provider finds it
+                logger.error("the provider declined to refund %s: %s", ctx.key(), outcome.detail)
             _store(ctx, follow_up.model_copy(update={"refunded": True}))
         else:
             pause = dependencies().patience.pause(tries.number)
@@ -192,18 +192,18 @@ async def refund(ctx: restate.ObjectContext, tries: LookUp) -> None:
 
 @deposit_follow_up.handler(name="webhook", **takes_bytes(may(Role.PROVIDER)))
 async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
-    """Take the provider's signed event: once, twice, early or weeks later, with one credit in all."""
+    """Handle a signed event about this deposit. Idempotent, at any time: the deposit is credited once."""
     event = await verified(ctx, body)
     if event is None:
         return Received()
     if event.reference != ctx.key():
-        invalid("reference: is not the deposit that this webhook is for")
+        invalid("reference: must be the deposit in the address of this webhook")
     return (await _hear(ctx, event)).accepted()
 
 
 @deposit_follow_up.handler(name="hear", ingress_private=True)
 async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Received]:
-    """Take an event of this deposit whose signature has been verified."""
+    """Handle an event about this deposit whose signature has been verified."""
     return await _hear(ctx, event)
 
 
@@ -211,7 +211,10 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Receive
     name="cancel", output_serde=SparseBody(DepositView), **takes(EmptyRequest, may(Role.PAYMENTS, owner=Owner.DOCUMENT))
 )
 async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositView:
-    """The customer does not want to go on with a charge that waits for them: it ends once the provider says so."""
+    """Cancel a charge that waits for its customer. It ends only once the provider confirms that it is void.
+
+    Refuses with `unknownDeposit`, or with `depositNotWaiting` in any other status.
+    """
     follow_up = await _load(ctx)
     check_owner(follow_up.charge.user_id if follow_up.charge else None)
     if follow_up.charge is None:
@@ -239,7 +242,7 @@ async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositVi
     **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT)),
 )
 async def status(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> DepositView:
-    """Where the deposit stands, as the player's own book knows it."""
+    """Return the status of the deposit, as the player's document records it."""
     follow_up = await ctx.get(STATE, serde=_FOLLOW_UP) or FollowUp()
     check_owner(follow_up.charge.user_id if follow_up.charge else None)
     known = await _public_status(ctx, follow_up)
@@ -269,7 +272,7 @@ def _store(ctx: restate.ObjectContext, follow_up: FollowUp) -> None:
 
 @contextmanager
 def _handed_over(send: Callable[[], object]) -> Iterator[None]:
-    """Send on what is stopped in between: a cancel interrupts no send."""
+    """Send the call again if it is stopped. A cancel does not interrupt a send."""
     try:
         yield
     except TerminalError as error:
@@ -287,14 +290,17 @@ def _pause(follow_up: FollowUp) -> timedelta:
 
 
 def _schedule(ctx: restate.ObjectContext, follow_up: FollowUp, now: datetime, pause: timedelta) -> FollowUp:
-    """Schedule a look-up. Nothing may be waited for between this and storing what it returns."""
+    """Schedule a look-up. The caller must store the result before it waits for anything else."""
     follow_up, delay = scheduled(follow_up, now, pause)
     ctx.object_send(look_up, ctx.key(), LookUp(number=follow_up.look_up_number), send_delay=delay)
     return follow_up
 
 
 async def _find(ctx: restate.ObjectContext, whose: WhoseDeposit) -> tuple[FollowUp | None, Deposit | None]:
-    """The follow-up of a player's deposit, by the player's book where it has not begun; none where it is another's."""
+    """Find a player's deposit and its follow-up, which starts now if it has not started.
+
+    The follow-up is None if this id belongs to another deposit; the deposit is None if the player has none with it.
+    """
     known = await _load(ctx)
     deposit = (await ctx.object_call(player.find_deposit, whose.user_id, ctx.key())).value
     if deposit is None:
@@ -308,20 +314,20 @@ async def _find(ctx: restate.ObjectContext, whose: WhoseDeposit) -> tuple[Follow
 async def _hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Received]:
     with _handed_over(lambda: ctx.object_send(hear, ctx.key(), event)):
         follow_up = await _load(ctx)
-        if follow_up.charge is None:  # the deposit may have been stopped before it told us
+        if follow_up.charge is None:  # `deposit` may have been stopped before it called `begin`
             follow_up = (await _find(ctx, WhoseDeposit(user_id=event.user_id)))[0] or FollowUp()
         if follow_up.charge is None:
             _store(ctx, with_early(follow_up, event))
             return Reply(value=Received())
         if not about_this_charge(follow_up, event):
-            message = "the event tells of another charge than the one that we asked for"
+            message = "the event is about a different charge from the one that was requested"
             return Reply(refused=Refused(reason=Refusal.INVALID_REQUEST, message=message))
         _store(ctx, await _act_on(ctx, follow_up, event))
         return Reply(value=Received())
 
 
 async def _hear_early(ctx: restate.ObjectContext, follow_up: FollowUp) -> FollowUp:
-    """Act on what the provider told of this deposit before we knew it."""
+    """Handle the events that arrived before this deposit was registered."""
     for event in early_events(follow_up):
         if about_this_charge(follow_up, event):
             follow_up = await _act_on(ctx, follow_up, event)
@@ -329,7 +335,7 @@ async def _hear_early(ctx: restate.ObjectContext, follow_up: FollowUp) -> Follow
 
 
 async def _act_on(ctx: restate.ObjectContext, follow_up: FollowUp, event: PaymentEvent) -> FollowUp:
-    """Do what an event of this charge means."""
+    """Apply an event about this charge."""
     assert follow_up.charge is not None
     now = await clock(ctx)
     if event.status in CHARGE_EVENTS:
@@ -346,7 +352,7 @@ async def _act_on(ctx: restate.ObjectContext, follow_up: FollowUp, event: Paymen
 
 
 async def _looked_up(ctx: restate.ObjectContext, follow_up: FollowUp, now: datetime) -> FollowUp:
-    """Ask once what became of the charge, and make it again where it was never made and may be."""
+    """Look up the charge once, and send it again if the provider never received it and there is still time."""
     charge, reserved_at = follow_up.charge, follow_up.reserved_at
     assert charge is not None
     assert reserved_at is not None
@@ -362,7 +368,7 @@ async def _looked_up(ctx: restate.ObjectContext, follow_up: FollowUp, now: datet
 
 
 async def _voided(ctx: restate.ObjectContext, follow_up: FollowUp, now: datetime) -> FollowUp:
-    """Ask the provider to void the charge; only its word for it ends the deposit."""
+    """Ask the provider to void the charge. The deposit ends only if the provider confirms it."""
     assert follow_up.charge is not None
     outcome = await provider_calls.void_charge(ctx, follow_up.charge)
     if outcome.status in (PaymentStatus.DONE, PaymentStatus.DECLINED):
@@ -371,7 +377,7 @@ async def _voided(ctx: restate.ObjectContext, follow_up: FollowUp, now: datetime
 
 
 async def _take(ctx: restate.ObjectContext, follow_up: FollowUp, outcome: PaymentOutcome, now: datetime) -> FollowUp:
-    """Do at the player what the provider's answer to us means, if it means anything yet."""
+    """Apply the provider's answer to the player's money, if the answer is definite."""
     assert follow_up.reserved_at is not None
     at = outcome.at or now
     step = next_step(outcome.status, follow_up.reserved_at, at, dependencies().patience)

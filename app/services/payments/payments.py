@@ -1,4 +1,4 @@
-"""PaymentService: what customers ask of their money. Deposits come in, withdrawals go out."""
+"""PaymentService: takes deposits and withdrawals from customers, and webhooks from the provider."""
 
 from datetime import datetime
 from typing import Annotated
@@ -36,7 +36,7 @@ Word = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@/ 
 
 
 class DepositRequest(PublicRequest):
-    """A deposit in minor units."""
+    """A deposit; `amount` is in minor units."""
 
     wallet_id: Id
     user_id: Id
@@ -48,7 +48,7 @@ class DepositRequest(PublicRequest):
 
 
 class DepositAnswer(Wire):
-    """How a deposit stands: credited, pending, actionRequired, failed or cancelled."""
+    """The status of a deposit: credited, pending, actionRequired, failed or cancelled. `amount` is in minor units."""
 
     deposit_id: str
     status: PublicDepositStatus
@@ -58,7 +58,7 @@ class DepositAnswer(Wire):
 
 
 class WithdrawRequest(PublicRequest):
-    """A withdrawal in minor units."""
+    """A withdrawal; `amount` is in minor units."""
 
     wallet_id: Id
     user_id: Id
@@ -68,7 +68,7 @@ class WithdrawRequest(PublicRequest):
 
 
 class WithdrawAnswer(Wire):
-    """Whether a withdrawal waits for a review."""
+    """The status of a new withdrawal: held, or inReview."""
 
     withdrawal_id: str
     status: PublicWithdrawalStatus
@@ -78,9 +78,10 @@ class WithdrawAnswer(Wire):
     name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest, may(owner=Owner.BODY))
 )
 async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswer:
-    """Reserve, charge, credit. An outcome that stays unknown is followed up, never taken for a no.
+    """Reserve, charge and credit a deposit. Refuses one that is over a limit or that the provider declines.
 
-    A deposit that is stopped once it may have been reserved is followed up as well.
+    An unknown outcome is never treated as a decline: DepositFollowUp looks it up until it is known. So it does for a
+    deposit whose invocation is stopped after the deposit may have been reserved.
     """
     reservation = ReserveDeposit(
         deposit_id=request.deposit_id or f"d-{ctx.uuid()}",
@@ -103,7 +104,8 @@ async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswe
 
 async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> DepositAnswer:
     charge = watch.charge
-    # Reserved, then known to the follow-up, then charged: whatever ends this, somebody asks what became of the charge.
+    # Register the deposit with its follow-up before charging it. If this invocation ends early, the follow-up still
+    # looks up the charge.
     ctx.object_send(deposit_follow_up.begin, charge.reference, watch)
     window_end = watch.reserved_at + dependencies().patience.window
     outcome = await provider_calls.charge(ctx, charge, window_end, dependencies().charge_wait)
@@ -130,7 +132,10 @@ async def _charged(ctx: restate.Context, watch: Watch, now: datetime) -> Deposit
 
 @payments.handler(name="concludeAlone", ingress_private=True)
 async def conclude_alone(ctx: restate.Context, watch: Watch) -> None:
-    """Look a charge up for as long as it takes: its id is another player's deposit, which alone is followed up."""
+    """Look up a charge until its outcome is known, where DepositFollowUp cannot: two players used the same deposit id.
+
+    DepositFollowUp keeps one deposit per id, and has the other player's.
+    """
     try:
         tries, window_end = 0, watch.reserved_at + dependencies().patience.window
         while not _is_last_word(outcome := await provider_calls.find_charge(ctx, watch.charge), window_end):
@@ -163,14 +168,17 @@ async def _conclude(ctx: restate.Context, charge: ChargeRequest, outcome: Paymen
 
 @payments.handler(name="webhook", **takes_bytes(may(Role.PROVIDER)))
 async def webhook(ctx: restate.Context, body: bytes) -> Received:
-    """Take any signed event of the provider, and pass it on to the deposit or the payout that it is of."""
+    """Receive any signed event from the provider, and forward it to its deposit or payout.
+
+    Refuses an event with a bad signature, and one that names a different charge or payout from the one requested.
+    """
     event = await verified(ctx, body)
     if event is None:
         return Received()
     if await _is_payout(ctx, event):
         ctx.object_send(withdrawal_follow_up.hear, event.reference, of_payout(event))
-        if await _is_anothers(ctx, event):  # which `hear` leaves alone
-            invalid("the event tells of another payout than the one that we asked for")
+        if await _is_anothers(ctx, event):  # `hear` ignores the event in this case
+            invalid("the event is about a different payout from the one that was requested")
         return Received()
     try:
         return (await ctx.object_call(deposit_follow_up.hear, event.reference, event)).accepted()
@@ -181,7 +189,7 @@ async def webhook(ctx: restate.Context, body: bytes) -> Received:
 
 
 async def _is_payout(ctx: restate.Context, event: PaymentEvent) -> bool:
-    """Whether an event is of a payout: as it says, or else as the book of the player that it names knows it."""
+    """Whether an event is about a payout. If it does not say so, the records of the player that it names decide."""
     if (said := is_of_payout(event)) is not None:
         return said
     if (await ctx.object_call(player.find_deposit, event.user_id, event.reference)).value is not None:
@@ -190,9 +198,9 @@ async def _is_payout(ctx: restate.Context, event: PaymentEvent) -> bool:
 
 
 async def _is_anothers(ctx: restate.Context, event: PaymentEvent) -> bool:
-    """Whether a payout has the event's reference, and it is not the one that the event tells of.
+    """Whether the event's reference belongs to a payout that differs from the one that the event describes.
 
-    A payout that we know nothing of is none of ours: its event is answered, and logged.
+    False for an unknown reference: such an event is logged and acknowledged.
     """
     if (known := (await ctx.object_call(player.withdrawal, event.user_id, event.reference)).value) is not None:
         return not about_this_payout(known, event)
@@ -201,13 +209,13 @@ async def _is_anothers(ctx: restate.Context, event: PaymentEvent) -> bool:
 
 @payments.handler(name="withdraw", **takes(WithdrawRequest, may(owner=Owner.BODY)))
 async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAnswer:
-    """Hold the money at once; the workflow reviews, pays out or gives back."""
+    """Hold the money and start the workflow, which reviews the withdrawal and then pays it out or returns the money."""
     hold = HoldWithdrawal(
         withdrawal_id=request.withdrawal_id or f"w-{ctx.uuid()}",
         now=await clock(ctx),
         **request.model_dump(exclude={"withdrawal_id", "user_id"}, by_alias=False),
     )
-    # Held before anybody may pay it out: what the workflow pays is not the player's to spend any more.
+    # Hold before starting the workflow, so that the player cannot spend money that is being paid out.
     holding = ctx.object_call(player.hold_withdrawal, request.user_id, hold)
     try:
         held = (await holding).accepted()
@@ -216,7 +224,7 @@ async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAn
             await _hand_over(ctx, order, is_repeated=held.held_at != hold.now)
     except TerminalError as error:
         if was_stopped(error):
-            await all_ended(holding)  # so that whoever looks for the money sees it
+            await all_ended(holding)  # so that `resume` finds the hold
             _resume(ctx, hold.withdrawal_id, request.user_id)
         raise
     return WithdrawAnswer(
@@ -226,9 +234,9 @@ async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAn
 
 
 async def _hand_over(ctx: restate.Context, order: WithdrawalOrder, is_repeated: bool) -> None:
-    """Start the workflow. Its id is everybody's: if another player's withdrawal has it, the money goes back."""
+    """Start the workflow. If another player's withdrawal already has the id, return the money and refuse."""
     ctx.workflow_send(withdrawals.run, order.withdrawal_id, order)
-    if is_repeated:  # perhaps because what had to carry it out was killed
+    if is_repeated:  # perhaps because the workflow was killed
         _resume(ctx, order.withdrawal_id, order.user_id)
     owner = await ctx.workflow_call(withdrawals.claim, order.withdrawal_id, order)
     if owner.user_id == order.user_id:
@@ -242,7 +250,7 @@ def _resume(ctx: restate.Context, withdrawal_id: str, user_id: str) -> None:
 
 
 def _ended(deposit_id: str, ended: Deposit) -> DepositAnswer:
-    """The answer to a deposit that has ended, now or long ago."""
+    """The answer to a deposit that has ended, now or earlier. Refuses with `paymentDeclined` if it was declined."""
     status = IN_PUBLIC[ended.status]
     if ended.status is DepositStatus.DECLINED:
         message = "the payment was declined; nothing was credited"

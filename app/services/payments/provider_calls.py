@@ -1,4 +1,4 @@
-"""Durable steps at the payment provider. Each is one journal entry that holds an outcome, never an exception."""
+"""Durable calls to the payment provider. Each is one journal entry, which holds an outcome and never an exception."""
 
 import asyncio
 import logging
@@ -23,43 +23,43 @@ _OPTIONS: restate.RunOptions[PaymentOutcome] = restate.RunOptions(type_hint=Paym
 
 
 async def charge(ctx: restate.Context, request: ChargeRequest, until: datetime, wait: timedelta) -> PaymentOutcome:
-    """Charge, repeating under the same reference while the outcome is unknown: for `wait`, and never after `until`."""
+    """Charge. Retries with the same reference while the outcome is unknown, for at most `wait`, not after `until`."""
     ask = _Asked("charge", lambda: dependencies().provider.charge(request))
     return await ctx.run_typed("charge", _repeat, _OPTIONS, ask, until, wait)
 
 
 async def pay_out(ctx: restate.Context, request: PayoutRequest, until: datetime, wait: timedelta) -> PaymentOutcome:
-    """Pay out, repeating under the same reference while the outcome is unknown: for `wait`, and never after `until`."""
+    """Pay out. Retries with the same reference while the outcome is unknown, for at most `wait`, not after `until`."""
     ask = _Asked("pay_out", lambda: dependencies().provider.pay_out(request))
     return await ctx.run_typed("pay out", _repeat, _OPTIONS, ask, until, wait)
 
 
 async def find_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
-    """Ask what became of a charge."""
+    """Look up the outcome of a charge."""
     ask = _Asked("find_charge", lambda: dependencies().provider.find_charge(request))
     return await ctx.run_typed("look up charge", _once, _OPTIONS, ask)
 
 
 async def void_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
-    """Ask that a charge which waits for its customer is made void."""
+    """Ask the provider to void a charge that waits for its customer."""
     ask = _Asked("void_charge", lambda: dependencies().provider.void_charge(request))
     return await ctx.run_typed("void charge", _once, _OPTIONS, ask)
 
 
 async def refund_charge(ctx: restate.Context, request: ChargeRequest) -> PaymentOutcome:
-    """Ask that the money of a charge is given back."""
+    """Ask the provider to refund a charge in full."""
     ask = _Asked("refund_charge", lambda: dependencies().provider.refund_charge(request))
     return await ctx.run_typed("refund charge", _once, _OPTIONS, ask)
 
 
 async def find_payout(ctx: restate.Context, request: PayoutRequest) -> PaymentOutcome:
-    """Ask what became of a payout."""
+    """Look up the outcome of a payout."""
     ask = _Asked("find_payout", lambda: dependencies().provider.find_payout(request))
     return await ctx.run_typed("look up payout", _once, _OPTIONS, ask)
 
 
 class _Asked:
-    """A request to the provider that is measured each time it is sent."""
+    """A request to the provider, timed and counted each time it is sent."""
 
     def __init__(self, call: str, send: Callable[[], Awaitable[PaymentOutcome]]) -> None:
         self.call = call
@@ -71,7 +71,7 @@ class _Asked:
             try:
                 outcome = await self._send()
                 status = outcome.status
-            finally:  # also when there is no more time to wait for it
+            finally:  # also when the time limit cancels it
                 attributes["betting.outcome"] = status
                 metrics.PROVIDER_CALLS.labels(self.call, status).inc()
                 metrics.PROVIDER_DURATION.labels(self.call).observe(time.perf_counter() - began)
@@ -88,7 +88,7 @@ async def _once(ask: _Asked) -> PaymentOutcome:
 async def _repeat(ask: _Asked, until: datetime, wait: timedelta) -> PaymentOutcome:
     loop = asyncio.get_running_loop()
     end, pause = loop.time() + wait.total_seconds(), FIRST_PAUSE_SECONDS
-    outcome = PaymentOutcome(status=PaymentStatus.UNKNOWN, detail="not asked: the provider's window is over")
+    outcome = PaymentOutcome(status=PaymentStatus.UNKNOWN, detail="not sent: the idempotency window has ended")
     with traces.span(f"step {ask.call}"):
         while outcome.status is PaymentStatus.UNKNOWN and wall_clock() < until and loop.time() < end:
             try:

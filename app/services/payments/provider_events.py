@@ -1,4 +1,4 @@
-"""Signed events of the payment provider: who sent them, and what they say."""
+"""Verifies and reads the signed events of the payment provider."""
 
 import logging
 
@@ -17,20 +17,20 @@ logger = logging.getLogger(__name__)
 
 
 class Received(Wire):
-    """What the provider hears of its event: it need not send it again."""
+    """The acknowledgement of an event: the provider need not send it again."""
 
     received: bool = True
 
 
 async def verified(ctx: restate.Context, body: bytes) -> PaymentEvent | None:
-    """The event that the provider signed; none where its kind is unknown to us. Anything else is refused."""
+    """Return the provider's event, or None if its kind is unknown. Refuses a bad signature or an unreadable body."""
     now = await clock(ctx)
     event = dependencies().provider.read_event(ctx.request().headers, body, now)
     if isinstance(event, Refused):
         refuse(event)
     if isinstance(event, UnknownEvent):
         metrics.PROVIDER_EVENTS.labels("unknown").inc()
-        logger.warning("an event of a kind that we do not know: %r", event.kind[:100])
+        logger.warning("the provider sent an event of an unknown kind: %r", event.kind[:100])
         return None
     metrics.PROVIDER_EVENTS.labels("known").inc()
     return event

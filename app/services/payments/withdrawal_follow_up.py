@@ -1,4 +1,4 @@
-"""WithdrawalFollowUp: finishes a withdrawal whose workflow was stopped, and hears what the provider says of payouts."""
+"""WithdrawalFollowUp: finishes withdrawals whose workflow was stopped, and handles the provider's payout events."""
 
 import logging
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ _STATE = Json(FollowedPayout)
 
 @withdrawal_follow_up.handler(name="takeOver")
 async def take_over(ctx: restate.ObjectContext, order: WithdrawalOrder) -> None:
-    """Finish a withdrawal whose run is being stopped, as soon as it has ended."""
+    """Finish a withdrawal whose run is being stopped, as soon as the run has ended."""
     with _done_in_the_end(ctx, take_over, order):
         if not await _resumed(ctx, order):
             ctx.object_send(take_over, ctx.key(), order, send_delay=SOON)
@@ -57,7 +57,7 @@ async def take_over(ctx: restate.ObjectContext, order: WithdrawalOrder) -> None:
 
 @withdrawal_follow_up.handler(name="resume")
 async def resume(ctx: restate.ObjectContext, whose: Whose) -> None:
-    """Finish a withdrawal that is held and that nobody works on; harmless at any other time."""
+    """Finish a withdrawal that is held and has no live run. Does nothing at any other time."""
     with _done_in_the_end(ctx, resume, whose):
         known = await _known(ctx, whose.user_id)
         if _is_held(known):
@@ -67,7 +67,7 @@ async def resume(ctx: restate.ObjectContext, whose: Whose) -> None:
 
 @withdrawal_follow_up.handler(name="lookUp")
 async def look_up(ctx: restate.ObjectContext, turn: int) -> None:
-    """Ask the provider once, act on the answer, or ask again later."""
+    """Look up the payout once. Act on a definite answer; otherwise schedule the next look-up."""
     with _done_in_the_end(ctx, look_up, turn):
         followed = await ctx.get(STATE, serde=_STATE)
         if followed is None or followed.turn != turn or not _is_held(await _known(ctx, followed.order.user_id)):
@@ -82,15 +82,15 @@ async def look_up(ctx: restate.ObjectContext, turn: int) -> None:
 
 @withdrawal_follow_up.handler(name="hear")
 async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> None:
-    """Take the provider's signed event about a payout: once, twice, in any order, early or weeks later.
+    """Handle a signed event about a payout. Idempotent, in any order, at any time.
 
-    What it says of money that moved is believed if it names the very payout; a refusal is looked up. A run that still
-    waits finds out when it looks next.
+    An event that reports moved money is trusted if it matches the payout; a decline is looked up first. A run that is
+    still waiting learns the outcome at its next look-up.
     """
     with _done_in_the_end(ctx, hear, event):
         known = await _known(ctx, event.user_id)
         if known is None or not about_this_payout(known, event):
-            logger.warning("%s: an event tells of no payout that we asked for: %s", ctx.key(), event.status)
+            logger.warning("%s: the event matches no payout that was requested: %s", ctx.key(), event.status)
             return
         order = WithdrawalOrder(withdrawal_id=ctx.key(), user_id=event.user_id, withdrawal=known)
         step = step_of_event(event)
@@ -104,7 +104,7 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> None:
 
 
 async def _resumed(ctx: restate.ObjectContext, order: WithdrawalOrder) -> bool:
-    """Finish the withdrawal that has this id, and give the money of another one back; false while a run lives."""
+    """Finish the withdrawal that owns this id, and return the money of any other. False while a run is still alive."""
     if not await withdrawals.run_has_ended(ctx, order):
         return False
     owner = await ctx.workflow_call(withdrawals.claim, ctx.key(), order)
@@ -116,7 +116,7 @@ async def _resumed(ctx: restate.ObjectContext, order: WithdrawalOrder) -> bool:
     if not review.verdict.pays:
         await withdrawals.give_back(ctx, owner, told_of(review), review)
         return True
-    # It may have been sent already, at the earliest when it was held: the window is counted from there.
+    # The payout may have been sent before, at the earliest when the money was held, so the window starts there.
     search = Search(window_end=owner.withdrawal.held_at + dependencies().patience.window)
     before = await ctx.get(STATE, serde=_STATE)
     if before is not None:
@@ -137,7 +137,7 @@ def _is_held(withdrawal: Withdrawal | None) -> bool:
 
 @contextmanager
 def _done_in_the_end(ctx: restate.ObjectContext, handler: Any, content: Any) -> Iterator[None]:
-    """A handler that is stopped is done again: all of them can be repeated, and a send cannot be stopped."""
+    """Send the same call again if the handler is stopped. All handlers are idempotent; a send is not interrupted."""
     try:
         yield
     except TerminalError as error:

@@ -1,4 +1,4 @@
-"""WithdrawalWorkflow: one withdrawal from its hold to its payout, or back into the wallet."""
+"""WithdrawalWorkflow: takes one withdrawal from its hold to its payout, or returns the money to the wallet."""
 
 from datetime import timedelta
 from typing import Annotated, NoReturn
@@ -32,11 +32,11 @@ from app.services.shell.shield import has_ended, was_stopped
 from app.services.shell.wire import Json, Reply, invalid, refuse
 
 RETENTION = timedelta(days=90)
-"""How long `status` can tell of a withdrawal after its end; the player's book knows it for ever."""
+"""How long `status` knows a withdrawal after its end. The player's document and archive keep it for ever."""
 ANSWER_WAIT = timedelta(seconds=1)
-"""How long a run that has ended may take to say so."""
+"""How long to wait for Restate to report that a run has ended."""
 FOLLOW_UP = "WithdrawalFollowUp"
-"""It lies above, so it is only sent to."""
+"""A component in a higher layer, addressed by name because it cannot be imported here."""
 AFTER_DECISION = timedelta(seconds=10)
 
 withdrawal_workflow = restate.Workflow(
@@ -48,13 +48,13 @@ Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=20
 
 
 class ApproveRequest(PublicRequest):
-    """An operator's yes. The token says who the operator is; where there is none, the body does."""
+    """An operator's approval. The operator is the subject of the token or, without a token, the one in the body."""
 
     operator: Name | None = None
 
 
 class RejectRequest(PublicRequest):
-    """An operator's no: the reason is for the file and never leaves the house, the message is for the customer."""
+    """An operator's rejection. `reason` is internal and is never shown to the customer; `message` is sent to them."""
 
     operator: Name | None = None
     reason: Name
@@ -62,13 +62,13 @@ class RejectRequest(PublicRequest):
 
 
 class Whose(Wire):
-    """Whose withdrawal may have been left alone."""
+    """The player whose withdrawal may have been left unfinished."""
 
     user_id: str
 
 
 class WithdrawalView(Wire):
-    """Where a withdrawal stands."""
+    """The status of a withdrawal."""
 
     withdrawal_id: str
     status: PublicWithdrawalStatus | Verdict
@@ -80,9 +80,9 @@ _ORDER = Json(WithdrawalOrder)
 
 @withdrawal_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
 async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalView:
-    """Wait for the review where one is needed, then pay out; whatever ends in a no gives the money back.
+    """Wait for a review if one is needed, then pay out. Any other outcome returns the money to the player.
 
-    A run that is stopped hands its withdrawal over: by a send, which nothing can stop.
+    A run that is stopped hands the withdrawal over to WithdrawalFollowUp by a send, which cannot be interrupted.
     """
     try:
         return await _carry_out(ctx, order)
@@ -93,38 +93,38 @@ async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Withdrawa
 
 @withdrawal_workflow.handler(name="taken", ingress_private=True)
 async def claimed_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
-    """What the version before calls to learn whose the id is; `claim` cannot wait in vain."""
+    """Return the owner of this id once it has one. Replaced by `claim`; kept because the previous version calls it."""
     return await ctx.promise("taken", serde=_ORDER).value()
 
 
 @withdrawal_workflow.handler(name="claim", ingress_private=True)
 async def claim(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> WithdrawalOrder:
-    """The withdrawal that this id stands for: the first that claims it, even where no run lives any more."""
+    """Claim this id, and return its owner: the first withdrawal that claimed it, even after its run has ended."""
     return await _claimed(ctx, order)
 
 
 @withdrawal_workflow.handler(name="owner", ingress_private=True)
 async def owner(ctx: restate.WorkflowSharedContext, nothing: None) -> Reply[WithdrawalOrder]:
-    """The withdrawal that this id stands for, if it stands for one."""
+    """Return the withdrawal that owns this id, if there is one."""
     return Reply(value=await ctx.promise("taken", serde=_ORDER).peek())
 
 
 @withdrawal_workflow.handler(name="abandon", ingress_private=True)
 async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> Review:
-    """How the review ended; it ends now where it was still open, since the run that waited for it has ended."""
+    """Return the outcome of the review. A review that is still open ends as abandoned, because its run has ended."""
     await _first_to_decide(ctx, _without_review(order) or Review(verdict=Verdict.ABANDONED))
     return await ctx.promise("review", serde=_REVIEW).value()
 
 
 @withdrawal_workflow.handler(name="approve", **takes(ApproveRequest, may(Role.PAYMENTS)))
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalView:
-    """An operator lets the withdrawal go out."""
+    """Approve the withdrawal, which is then paid out."""
     return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=_operator(request)))
 
 
 @withdrawal_workflow.handler(name="reject", **takes(RejectRequest, may(Role.PAYMENTS)))
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalView:
-    """An operator refuses the withdrawal; the money goes back."""
+    """Reject the withdrawal; the money goes back to the player."""
     words = request.model_dump(by_alias=False, exclude={"operator"})
     return await _decide(ctx, Review(verdict=Verdict.REJECTED, operator=_operator(request), **words))
 
@@ -133,7 +133,7 @@ async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> 
     name="status", **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT))
 )
 async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalView:
-    """Where the withdrawal stands, as the player's own book knows it."""
+    """Return the status of the withdrawal, as the player's document records it."""
     order = await ctx.promise("taken", serde=_ORDER).peek()
     check_owner(order.user_id if order else None)
     order = order or _refuse_unknown(ctx.key())
@@ -143,14 +143,14 @@ async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> W
 
 
 async def run_has_ended(ctx: restate.Context, order: WithdrawalOrder) -> bool:
-    """Whether the run of a withdrawal has ended; one that never was begins now."""
+    """Whether the run of a withdrawal has ended. If it never started, this starts it."""
     return await has_ended(ctx, ctx.workflow_send(run, order.withdrawal_id, order), ANSWER_WAIT)
 
 
 async def give_back(
     ctx: restate.Context, order: WithdrawalOrder, message: str, review: Review | None = None
 ) -> Withdrawal:
-    """The money goes back to the player, with a word why."""
+    """Return the money to the player, with a message that says why."""
     end = EndWithdrawal(withdrawal_id=order.withdrawal_id, now=await clock(ctx), message=message, review=review)
     return (await ctx.object_call(player.return_withdrawal, order.user_id, end)).accepted()
 
@@ -158,7 +158,7 @@ async def give_back(
 async def conclude(
     ctx: restate.Context, order: WithdrawalOrder, step: PayoutStep, review: Review | None = None
 ) -> Withdrawal:
-    """Do at the player what the provider's definite word means."""
+    """Apply the provider's definite answer to the player's money."""
     end = EndWithdrawal(withdrawal_id=order.withdrawal_id, now=await clock(ctx), review=review)
     match step:
         case PayoutStep.PAY:
@@ -172,7 +172,7 @@ async def conclude(
 
 
 async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> WithdrawalView:
-    order = await _claimed(ctx, order)  # which may be another player's, who was the first to claim the id
+    order = await _claimed(ctx, order)  # the id may belong to another player's withdrawal
     ctx.set(STATUS, PublicWithdrawalStatus.IN_REVIEW if order.withdrawal.in_review else PublicWithdrawalStatus.HELD)
     review = await _reviewed(ctx, order)
     if review.verdict.pays:
@@ -181,7 +181,7 @@ async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Wi
     else:
         ended = await give_back(ctx, order, told_of(review), review)
     known = public_status(ended, review)
-    ctx.set(STATUS, known)  # the version before reads it
+    ctx.set(STATUS, known)  # for the previous version, which reads it
     return WithdrawalView(withdrawal_id=ctx.key(), status=known)
 
 
@@ -200,7 +200,7 @@ async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Rev
 
 
 async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> PayoutStep:
-    """Pay out, and look an unknown outcome up for as long as it takes."""
+    """Pay out, and look up an unknown outcome until it is known."""
     patience, wait, now = dependencies().patience, dependencies().charge_wait, await clock(ctx)
     search = Search(window_end=now + patience.window)
     outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, wait)
@@ -212,7 +212,7 @@ async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Pay
 
 
 async def look_once(ctx: restate.Context, order: WithdrawalOrder, search: Search) -> tuple[Search, PayoutStep]:
-    """Ask the provider what became of a payout, and repeat the payout where it is missing and may be repeated."""
+    """Look up a payout at the provider, and send it again if the provider never received it and there is still time."""
     patience = dependencies().patience
     outcome = await provider_calls.find_payout(ctx, order.payout)
     assert outcome.at is not None
@@ -230,7 +230,7 @@ async def _known_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
 
 
 async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> WithdrawalView:
-    """Decide a review, unless the run that waits for it has ended: then nothing would come of it."""
+    """Decide a review. Refuses if it is decided already, or if the run that would act on the decision has ended."""
     order = await _known_order(ctx)
     promise = ctx.promise("review", serde=_REVIEW)
     decided = await promise.peek()
@@ -243,20 +243,20 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
         _refuse_interrupted(ctx.key())
     if decided is not None:
         refuse(Refused(reason=Refusal.ALREADY_DECIDED, message=f"withdrawal {ctx.key()} has been decided"))
-    # The run may end in this very moment: somebody has to see to it that the verdict is carried out.
+    # The run may be ending at this moment, so the follow-up checks that the verdict is carried out.
     _send_up(ctx, "resume", Whose(user_id=order.user_id), AFTER_DECISION)
     return WithdrawalView(withdrawal_id=ctx.key(), status=review.verdict)
 
 
 def _operator(request: ApproveRequest | RejectRequest) -> str:
-    """Who decides: the caller that the door has verified, whatever the body says; without a door, who it says."""
+    """The operator who decides: the verified caller if there is one, whatever the body says; otherwise the body's."""
     if (by := actor()) is not None:
         return by.user
     return request.operator or invalid("operator: Field required")
 
 
 async def _first_to_decide(ctx: restate.WorkflowContext | restate.WorkflowSharedContext, review: Review) -> bool:
-    """Decide the review, unless it was decided: the durable promise takes one answer, and says so to all others."""
+    """Decide the review, and return whether this was the first decision: a durable promise resolves only once."""
     try:
         await ctx.promise("review", serde=_REVIEW).resolve(review)
     except TerminalError as error:
@@ -296,5 +296,5 @@ def _refuse_unknown(withdrawal_id: str) -> NoReturn:
 
 
 def _refuse_interrupted(withdrawal_id: str) -> None:
-    message = f"withdrawal {withdrawal_id} was interrupted: it is not reviewed any more; its money goes back"
+    message = f"withdrawal {withdrawal_id} was interrupted: it can no longer be reviewed, and its money goes back"
     refuse(Refused(reason=Refusal.WITHDRAWAL_INTERRUPTED, message=message))

@@ -1,6 +1,6 @@
 """PlayerService: all money and rules of one player.
 
-Its handlers stand in several modules. All of them are imported here, so that whoever imports one serves all.
+The handlers are spread over several modules. All of them are imported here, so that importing any one serves them all.
 """
 
 from app.services.player import account, bets, limits, payments

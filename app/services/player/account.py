@@ -1,4 +1,4 @@
-"""What players see of their account, and the address that they are written to."""
+"""Handlers for a player's account, statement and e-mail address."""
 
 import secrets
 from typing import Annotated
@@ -18,12 +18,12 @@ from app.services.shell.requests import EmptyRequest, takes
 from app.services.shell.wire import invalid
 
 CODE_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Without what is read as something else."""
+"""Letters and digits that cannot be mistaken for one another: no 0, O, 1 or I."""
 CODE_CHARACTERS = 10
 
 
 class StatementRequest(PublicRequest):
-    """Which page of the statement; the newest without."""
+    """A page of the statement by its number; without one, the newest page."""
 
     page: Annotated[int, Field(strict=True, ge=1)] | None = None
 
@@ -35,23 +35,20 @@ class EmailRequest(PublicRequest):
 
 
 class CodeRequest(PublicRequest):
-    """The code that was sent to a new address."""
+    """The code that was sent to the new e-mail address."""
 
     code: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64), NoControls]
 
 
-# What players see and set.
-
-
 @player.handler(name="getAccount", kind="shared", **takes(EmptyRequest, READERS))
 async def get_account(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AccountView:
-    """Wallets, restriction and standing of the player."""
+    """Return the player's wallets, restriction and standing."""
     return account_view(await load(ctx), wall_clock())
 
 
 @player.handler(name="getStatement", kind="shared", **takes(StatementRequest, READERS))
 async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
-    """A page of the player's movements."""
+    """Return a page of the player's movements. Refuses a page that does not exist."""
     document = await load(ctx)
     page = pages(document) if request.page is None else request.page
     if page > pages(document):
@@ -64,15 +61,15 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
 
 @player.handler(name="audit", kind="shared", **takes(EmptyRequest, READERS))
 async def audit_player(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Audit:
-    """Add the player's books up again from the postings."""
+    """Recompute the player's balances from the postings and compare them."""
     return audit(await load(ctx))
 
 
 @player.handler(name="changeEmail", **takes(EmailRequest, OWN))
 async def change_email(ctx: restate.ObjectContext, request: EmailRequest) -> EmailChangeView:
-    """Send a code to a new address, and a notice to the old one."""
+    """Send a confirmation code to the new address, and a notice to the old one."""
     before, now = await load(ctx), await clock(ctx)
-    # Not the context's own random: whoever knows the invocation's id, which is no secret, could work it out.
+    # Not the context's random source: it is seeded by the invocation id, which is no secret.
     code = await ctx.run_typed("code", _new_code)
     return (await commit(ctx, before, email_change.change_email(before, request.email, code, now))).accepted()
 
@@ -83,6 +80,6 @@ def _new_code() -> str:
 
 @player.handler(name="confirmEmail", **takes(CodeRequest, OWN))
 async def confirm_email(ctx: restate.ObjectContext, request: CodeRequest) -> EmailView:
-    """Set the new address, by the code that was sent there."""
+    """Set the new address if the code is the one that was sent to it."""
     before, now = await load(ctx), await clock(ctx)
     return (await commit(ctx, before, email_change.confirm_email(before, request.code, now))).accepted()

@@ -1,4 +1,4 @@
-"""The archive of what ended and left a player's document; ArchiveBucket has the index of all but its newest pages.
+"""The archive of operations that ended and left a player's document. ArchiveBucket indexes all but the newest pages.
 
 A reader finds everything that was archived:
 
@@ -32,10 +32,10 @@ archive_bucket = restate.VirtualObject(
 
 
 class Packed(Serde[ArchiveFilter]):
-    """The filter as its packed bytes."""
+    """Serializes an archive filter as its packed bytes."""
 
     def deserialize(self, buf: bytes) -> ArchiveFilter | None:
-        """Read a filter; nothing is there where there are no bytes."""
+        """Read a filter; None for an empty buffer."""
         return ArchiveFilter.unpacked(buf) if buf else None
 
     def serialize(self, obj: ArchiveFilter | None) -> bytes:
@@ -52,31 +52,31 @@ _BUCKET = Json(Bucket)
 
 
 class Wanted(Wire):
-    """Hashes to look up in a bucket."""
+    """Hashes of operation ids to look up in a bucket."""
 
     hashes: list[str]
 
 
 def bucket_key(user_id: str, bucket: str) -> str:
-    """The key of a player's bucket. A bucket is one character, so it is no other player's."""
+    """The key of a player's bucket. The bucket is one character, so two players' keys never collide."""
     return f"{user_id}:{bucket}"
 
 
 @archive_bucket.handler(name="add")
 async def add(ctx: restate.ObjectContext, added: Bucket) -> None:
-    """Keep which pages some hashes lead to, for ever."""
+    """Add to the index: for each hash, the archive pages that hold it. Nothing is ever removed."""
     known = await ctx.get(BUCKET, serde=_BUCKET) or Bucket()
     ctx.set(BUCKET, known.with_more(added), serde=_BUCKET)
 
 
 @archive_bucket.handler(name="lookUp")
 async def look_up(ctx: restate.ObjectContext, wanted: Wanted) -> Bucket:
-    """The pages that hashes lead to. Exclusive, so that it waits for what is on its way."""
+    """Return the archive pages for some hashes. Exclusive, so that it waits for writes that are in flight."""
     return (await ctx.get(BUCKET, serde=_BUCKET) or Bucket()).of(wanted.hashes)
 
 
 async def put_away(ctx: restate.ObjectContext, page: ArchivePage) -> None:
-    """Archive what the player's document lets go of. The document is to be set after that."""
+    """Archive a page of operations that leave the player's document. Store the document only after this."""
     index = (await ctx.get(INDEX, serde=_INDEX) or ArchiveIndex()).with_page(page.names)
     ctx.object_send(statements.keep_archive, statements.archive_key(ctx.key(), len(index.pages)), page)
     index, moved = index.move_old()
@@ -91,7 +91,7 @@ async def put_away(ctx: restate.ObjectContext, page: ArchivePage) -> None:
 async def recall(
     ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, ids: Iterable[str]
 ) -> dict[str, Deposit | Withdrawal | Bet]:
-    """Those of some operations that are archived, as they were when they last left the document."""
+    """Return those of the given operations that are archived, as they were when they last left the document."""
     hashes = {operation_id: hash_of(name_of(kind, operation_id)) for operation_id in ids}
     index = await ctx.get(INDEX, serde=_INDEX) or ArchiveIndex()
     pages = {page for hashed in hashes.values() for page in index.pages_of(hashed)}

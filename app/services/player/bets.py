@@ -1,4 +1,4 @@
-"""The bets of a player: the handlers of PlayerService that ask markets, and the one that results come to."""
+"""The bets of a player: the handlers of PlayerService that place, decide, cash out, settle and show bets."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -26,35 +26,35 @@ from app.services.shell.wire import Reply, SparseBody, refuse
 
 
 class LegRequest(AskedLeg, PublicRequest):
-    """A selection at the price that the player saw."""
+    """A selection, and the price that the player saw."""
 
 
 class PlaceBetRequest(PlaceBet, PublicRequest):
-    """A single, a multiple or a system; `stake` is a line's, in minor units."""
+    """A single, a multiple or a system bet. `stake` is the stake per line, in minor units."""
 
     legs: Annotated[tuple[LegRequest, ...], Field(min_length=1, max_length=MAX_LEGS)]
 
 
 class WhichBetRequest(PublicRequest):
-    """A bet of the player's."""
+    """One of the player's bets."""
 
     bet_id: Id
 
 
 class CashOutRequest(WhichBetRequest):
-    """A bet to end now, for no less than `min_amount` minor units."""
+    """A bet to cash out now, for at least `min_amount`, in minor units."""
 
     min_amount: Amount | None = None
 
 
 class WhichBet(Wire):
-    """A bet of the player's, named by one of our components."""
+    """One of the player's bets, named by another component."""
 
     bet_id: str
 
 
 class WhichLeg(WhichBet):
-    """A leg that a market keeps for a bet on a page of its index."""
+    """A leg that a market's shard keeps for a bet, on a page of its index."""
 
     market_id: str
     page: int
@@ -62,7 +62,7 @@ class WhichLeg(WhichBet):
 
 @player.handler(name="placeBet", **takes(PlaceBetRequest, OWN))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
-    """Hold the stake and have every market accept its leg; a refusal leaves nothing held and nothing reserved."""
+    """Hold the stake and have every market accept its leg. After a refusal, nothing is held and nothing is reserved."""
     started, bet_id, policy = clock_started(ctx), request.bet_id, dependencies().policy
     before = await load_with(ctx, Operations.BETS, bet_id)
     sure = bets.sure_to_be_held(before, request, policy)
@@ -73,15 +73,15 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
         if held.player is before:
             _go_on(ctx, bet_id, bet, now)
             return _told(bet_id, bet)
-    # The markets are asked while the clock is still being read, which saves a round trip where nothing depends on the
-    # time. Were a stake then refused that was sure, its legs would count against the markets' limits for a bet that
-    # there is not; so what was asked early must hold, and the assertion below stops the bet where it does not.
+    # If the stake can be held at any time, the markets are asked while the clock is still being read, which saves a
+    # round trip. If the hold were refused after that, the legs would count against the markets' limits for a bet that
+    # does not exist. The assertion below therefore checks that the hold succeeded.
     asked = reservations.ask(ctx, before, bet_id, sure or bet)
     async with reservations.none_left_behind(ctx, asked):
         now = moment(await started)
         held = bets.hold_stake(before, request, now, policy)
-        assert isinstance(held.outcome, Bet), f"asked of the markets as sure to be held, and refused: {held.outcome}"
-        assert held.player is not before, "a bet that is sure is a new one"
+        assert isinstance(held.outcome, Bet), f"the markets were asked, but the stake was not held: {held.outcome}"
+        assert held.player is not before, "the markets are asked early for new bets only"
         answer = await reservations.reserved_or_refused(ctx, asked)
         if isinstance(answer, Refused):
             refuse(answer)
@@ -97,21 +97,21 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
 
 @player.handler(name="decideBet", ingress_private=True)
 async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
-    """Ask the markets again after the delay in play; a refusal now gives the stake back."""
+    """Ask the markets again after the in-play delay. A refusal returns the stake."""
     async with handed_over(lambda: ctx.object_send(decide_bet, ctx.key(), bet_id)):
         await _decide_bet(ctx, bet_id)
 
 
 @player.handler(name="cashOut", output_serde=SparseBody(CashedOut), **takes(CashOutRequest, OWN))
 async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> CashedOut:
-    """End a bet for what it is worth at the current prices; in play, at those after the markets' delay."""
+    """Cash out a bet at the current prices or, in play, at the prices after the markets' delay."""
     started, bet_id = clock_started(ctx), request.bet_id
     before = await load_with(ctx, Operations.BETS, bet_id)
     terms = await reservations.current_terms(ctx, before, bet_id, bets.cash_out_selections(before, bet_id))
     now = moment(await started)
     decision = bets.cash_out(before, bet_id, terms.prices, request.min_amount, now, dependencies().policy, terms.delay)
     bet = (await commit(ctx, before, decision)).accepted()
-    # The document first: a market counts each change once, and one that is not told now hears of it by a repetition.
+    # Store the document first. Counting is idempotent, so if this attempt ends here, its retry tells the markets.
     reservations.count(ctx, bets.legs_to_count(before, decision.player, [bet_id]))
     _go_on(ctx, bet_id, bet, now)
     return bets.cashed_out(bet_id, bet)
@@ -119,7 +119,7 @@ async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> Cashe
 
 @player.handler(name="decideCashOut", ingress_private=True)
 async def decide_cash_out(ctx: restate.ObjectContext, bet_id: str) -> None:
-    """Pay a cash-out that has waited in play, if its bet is still open and worth it."""
+    """Pay a cash-out after the in-play delay, if its bet is still open and still worth the amount asked for."""
     async with handed_over(lambda: ctx.object_send(decide_cash_out, ctx.key(), bet_id)):
         before, now = await load(ctx), await clock(ctx)
         bet = before.bets.get(bet_id)
@@ -136,7 +136,7 @@ async def decide_cash_out(ctx: restate.ObjectContext, bet_id: str) -> None:
 
 @player.handler(name="applyResult", ingress_private=True)
 async def apply_result(ctx: restate.ObjectContext, request: ApplyResult) -> Reply[Applied]:
-    """Enter a market's result into bets of the player."""
+    """Apply a market's result to the player's bets. Idempotent by the version of the result."""
     before = await load_with(ctx, Operations.BETS, *request.bet_ids)
     decision = bets.apply_result(before, request)
     applied = await commit(ctx, before, decision)
@@ -146,7 +146,7 @@ async def apply_result(ctx: restate.ObjectContext, request: ApplyResult) -> Repl
 
 @player.handler(name="resumeBet", ingress_private=True)
 async def resume_bet(ctx: restate.ObjectContext, request: WhichBet) -> None:
-    """Send on what a bet waits for, in case nobody works on it any more. Whoever does is not disturbed."""
+    """Restart whatever a bet waits for, in case it was lost. Harmless if it was not."""
     document, now = await load_with(ctx, Operations.BETS, request.bet_id), await clock(ctx)
     bet = document.bets.get(request.bet_id)
     if bet is not None:
@@ -157,10 +157,10 @@ async def resume_bet(ctx: restate.ObjectContext, request: WhichBet) -> None:
 
 @player.handler(name="holdsLeg", ingress_private=True)
 async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
-    """Whether a leg on a page of a market is one of the player's bets; if it is none, it is given back.
+    """Check that a reserved leg belongs to one of the player's bets, and release it if it does not.
 
-    Its market is told once more what it counts with. Exclusive, so that no bet is being placed meanwhile that the leg
-    may belong to.
+    If it does, the market is told again how to count it. Exclusive, so that no bet that the leg could belong to is
+    being placed in the meantime.
     """
     document = await load_with(ctx, Operations.BETS, request.bet_id)
     held = bets.holds_leg(document, request.bet_id, request.market_id, request.page)
@@ -172,7 +172,7 @@ async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
 
 @player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, READERS))
 async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) -> BetView:
-    """A bet, whenever it was placed."""
+    """Return one bet, however old. Refuses with `unknownBet` if the player has no such bet."""
     bet = (await load_with(ctx, Operations.BETS, request.bet_id)).bets.get(request.bet_id)
     if bet is None:
         refuse(Refused(reason=Refusal.UNKNOWN_BET, message=f"betId: there is no bet {request.bet_id}"))
@@ -181,7 +181,7 @@ async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) ->
 
 @player.handler(name="listBets", kind="shared", **takes(EmptyRequest, READERS))
 async def list_bets(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllBets:
-    """Bets that are open, and those that ended last; older ones are asked for by `getBet`."""
+    """List the open bets and those that ended most recently; `getBet` returns older ones."""
     document = await load(ctx)
     return AllBets(bets=[bets.bet_view(bet_id, bet) for bet_id, bet in document.bets.items()])
 
@@ -200,7 +200,7 @@ async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
     asked = reservations.ask(ctx, before, bet_id, bet)
     async with reservations.none_left_behind(ctx, asked):
         answer = await reservations.reserved_or_refused(ctx, asked)
-        assert not isinstance(answer, Delayed), "a market lets a bet wait once"
+        assert not isinstance(answer, Delayed), "a market delays a bet only once"
         if isinstance(answer, Refused):
             decision = bets.release_stake(before, bet_id, answer, now)
         else:
@@ -209,7 +209,7 @@ async def _decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
 
 
 def _go_on(ctx: restate.ObjectContext, bet_id: str, bet: Bet, now: datetime) -> None:
-    """Have a bet that waits, or its cash-out, decided when the time has come. Asked twice, it is decided once."""
+    """Schedule the decision on a waiting bet or cash-out. Scheduling it twice still decides it once."""
     if bet.status.can_be_released:
         ctx.object_send(decide_bet, ctx.key(), bet_id, send_delay=_rest(bet.decide_at, now))
     if bet.cash_out is not None and bet.waits_for_cash_out:

@@ -1,4 +1,4 @@
-"""The document of a player, as its handlers load it, store it, and tell of it."""
+"""The document of a player: how handlers load it, store it, and report what changed."""
 
 from typing import TypeVar
 
@@ -25,23 +25,23 @@ player = restate.VirtualObject(
 )
 
 OWN = may(owner=Owner.KEY)
-"""What nobody but the player does."""
+"""Handlers that only the player may call."""
 READERS = may(Role.SUPPORT, Role.PAYMENTS, Role.AUDITOR, owner=Owner.KEY)
-"""What operators see of a player, too."""
+"""Handlers that show a player's data to the player and to operators."""
 HELPERS = may(Role.SUPPORT, owner=Owner.KEY)
-"""What support does for a player who asks for it."""
+"""Handlers that support may also call at the player's request."""
 
 STATE = "player"
 _PLAYER = Json(Player)
 
 
 async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Player:
-    """The player's document; a player we have not met has an empty one."""
+    """Load the player's document; a new player has an empty one."""
     return await ctx.get(STATE, serde=_PLAYER) or Player(user_id=ctx.key())
 
 
 async def load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, *ids: str) -> Player:
-    """Load the document, with deposits, withdrawals or bets that may have left it for the archive."""
+    """Load the document together with the named deposits, withdrawals or bets, from the archive where necessary."""
     document = await load(ctx)
     missing = [operation_id for operation_id in ids if operation_id not in getattr(document, kind)]
     if not document.has_archive or not missing:
@@ -51,11 +51,11 @@ async def load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, ki
 
 
 async def commit(ctx: restate.ObjectContext, before: Player, decision: Decision[T]) -> Reply[T]:
-    """Store what a rule decided and tell of it. The one `ctx.set` holds every number of the money book."""
+    """Store a rule's decision, then send its messages. A single `ctx.set` stores all of the player's money."""
     after = decision.player
     if after is not before:
-        # Full pages and what is archived leave first, the document that no longer has them is stored last: killed in
-        # between, they are in two places and are written again, the same; the other way they would be in none.
+        # Pages are sent off before the document without them is stored. After a kill in between, their contents are
+        # in both places and are written again unchanged; in the other order, they would be lost.
         for page, content in full_pages(before, after).items():
             ctx.object_send(statements.keep, statements.page_key(ctx.key(), page), content)
         after, archived = archive_ended(without_full_pages(after))
@@ -63,7 +63,8 @@ async def commit(ctx: restate.ObjectContext, before: Player, decision: Decision[
             await archive.put_away(ctx, archived)
         ctx.set(STATE, after, serde=_PLAYER)
         count_activity(activity(before, decision.player))
-    # Told after it is stored: nobody hears of what did not happen. A message has an id, so once more is no second one.
+    # Messages are sent after the document is stored, so that none reports what did not happen. Each has an id, so a
+    # repeated send is no second e-mail.
     for message in decision.messages:
         ctx.service_send(comms.send, message)
     return Reply.of(decision.outcome)

@@ -1,4 +1,4 @@
-"""The limits and restrictions that players set themselves."""
+"""Handlers for the limits and restrictions that players set themselves."""
 
 from typing import Annotated
 
@@ -18,11 +18,11 @@ from app.services.shell.requests import EmptyRequest, takes
 from app.services.shell.wire import Reply
 
 DEPOSIT_FOLLOW_UP = "DepositFollowUp"
-"""What lies above is sent to by name."""
+"""A component in a higher layer, addressed by name because it cannot be imported here."""
 
 
 class WhichLimitRequest(PublicRequest):
-    """A limit by what it counts, its window and its currency, the house's default one where none is named."""
+    """A limit, named by its kind, window and currency; without a currency, the default currency of the house."""
 
     kind: LimitKind
     period: Period
@@ -30,13 +30,13 @@ class WhichLimitRequest(PublicRequest):
 
 
 class SetLimitRequest(WhichLimitRequest):
-    """A limit in minor units, or its removal (null)."""
+    """A new amount for a limit, in minor units; null removes the limit."""
 
     amount: LimitAmount | None
 
 
 class BreakRequest(PublicRequest):
-    """A break in days."""
+    """The length of a break, in days."""
 
     days: Annotated[int, Field(strict=True, ge=1, le=42)]
 
@@ -48,7 +48,7 @@ def _meant(confirm: bool) -> bool:
 
 
 class SelfExclusionRequest(PublicRequest):
-    """A self-exclusion in months, meant seriously."""
+    """The length of a self-exclusion, in months, and an explicit confirmation."""
 
     months: Annotated[int, Field(strict=True, ge=6, le=1200)]
     confirm: Annotated[StrictBool, AfterValidator(_meant)]
@@ -56,13 +56,13 @@ class SelfExclusionRequest(PublicRequest):
 
 @player.handler(name="getLimits", kind="shared", **takes(EmptyRequest, READERS))
 async def get_limits(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllLimits:
-    """Every limit with what is used of it."""
+    """List every limit and how much of it is used."""
     return AllLimits(limits=protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy))
 
 
 @player.handler(name="setLimit", **takes(SetLimitRequest, HELPERS))
 async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
-    """Cut a limit at once, or ask for a raise."""
+    """Lower a limit at once, or request a raise, which takes effect only once it is confirmed after the cooling-off."""
     before, now = await load(ctx), await clock(ctx)
     wanted = protection.SetLimit(**request.model_dump(by_alias=False))
     return (await commit(ctx, before, protection.set_limit(before, wanted, now, dependencies().policy))).accepted()
@@ -70,7 +70,7 @@ async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> Lim
 
 @player.handler(name="confirmLimit", **takes(WhichLimitRequest, HELPERS))
 async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
-    """Put a raise into force that has cooled off."""
+    """Put a requested raise into force after its cooling-off period."""
     before, now = await load(ctx), await clock(ctx)
     which = protection.WhichLimit(**request.model_dump(by_alias=False))
     return (await commit(ctx, before, protection.confirm_limit(before, which, now, dependencies().policy))).accepted()
@@ -78,7 +78,7 @@ async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) 
 
 @player.handler(name="cancelLimitChange", **takes(WhichLimitRequest, HELPERS))
 async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
-    """Take back a raise that waits."""
+    """Withdraw a requested raise."""
     before, now = await load(ctx), await clock(ctx)
     which = protection.WhichLimit(**request.model_dump(by_alias=False))
     decision = protection.cancel_limit_change(before, which, now, dependencies().policy)
@@ -87,31 +87,31 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
 
 @player.handler(name="takeBreak", **takes(BreakRequest, HELPERS))
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
-    """Stop the player for some days."""
+    """Restrict the player for a number of days."""
     before, now = await load(ctx), await clock(ctx)
     return _stopped(ctx, before, await commit(ctx, before, protection.take_break(before, request.days, now)))
 
 
 @player.handler(name="selfExclude", **takes(SelfExclusionRequest, HELPERS))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
-    """Stop the player for some months, and then until reinstated."""
+    """Exclude the player for a number of months, and after that until they ask to be reinstated."""
     before, now = await load(ctx), await clock(ctx)
     return _stopped(ctx, before, await commit(ctx, before, protection.self_exclude(before, request.months, now)))
 
 
 @player.handler(name="reinstate", **takes(EmptyRequest, HELPERS))
 async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Reinstated:
-    """Let the player back in after a self-exclusion has ended."""
+    """Lift a self-exclusion whose period has ended."""
     before, now = await load(ctx), await clock(ctx)
     decision = protection.reinstate_player(before, now, dependencies().policy)
     return (await commit(ctx, before, decision)).accepted()
 
 
 def _stopped(ctx: restate.ObjectContext, player: Player, answer: Reply[RestrictionView]) -> RestrictionView:
-    """A player who is stopped does not want the deposits either that are under way: those that can be, become void."""
+    """Stop the deposits in flight of a player who is now restricted. Each is voided if it still can be."""
     restriction = answer.accepted()
     for deposit_id, deposit in player.deposits.items():
-        # A decline may not have been the provider's last word.
+        # A declined deposit may still be charged: a decline is not always the provider's final answer.
         if deposit.status in (DepositStatus.RESERVED, DepositStatus.DECLINED):
             whose = WhoseDeposit(user_id=ctx.key()).model_dump_json().encode()
             ctx.generic_send(DEPOSIT_FOLLOW_UP, "stop", whose, key=deposit_id)

@@ -1,4 +1,4 @@
-"""A bet's legs at their markets: all of them are reserved, or none stays reserved. Nothing else asks a market."""
+"""Reserves the legs of a bet at their markets: either all of them, or none. No other module asks a market for this."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -21,7 +21,7 @@ from app.services.shell import shield
 
 @dataclass(frozen=True)
 class Asked:
-    """A bet's legs by market, and the answers that are to come."""
+    """A bet's legs by market, and the pending answers of the markets."""
 
     user_id: str
     bet_id: str
@@ -32,14 +32,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class CurrentTerms:
-    """What the open ones of some markets say of a selection now, and how long the slowest lets a player wait."""
+    """The current price of a selection in each open market, and the longest bet delay of all markets asked."""
 
     prices: Mapping[str, Price]
     delay: timedelta
 
 
 def ask(ctx: restate.ObjectContext, player: Player, bet_id: str, bet: Bet) -> Asked:
-    """Ask every market at once to accept its leg."""
+    """Ask all markets, in parallel, to accept their legs."""
     legs = bets.legs_to_reserve(player, bet_id, bet)
     answers = {
         market_id: ctx.object_call(markets.reserve, shard_key(market_id, leg.user_id), leg)
@@ -50,14 +50,14 @@ def ask(ctx: restate.ObjectContext, player: Player, bet_id: str, bet: Bet) -> As
 
 @asynccontextmanager
 async def none_left_behind(ctx: restate.ObjectContext, asked: Asked) -> AsyncIterator[None]:
-    """Give all legs back if this invocation, or a market that it asked, is stopped before the bet is stored.
+    """Release all legs if this invocation, or a call to a market, is stopped before the bet is stored.
 
-    A send cannot be interrupted, and a leg that was not reserved, or is given back already, can be given back.
+    The release is a send, which cannot be interrupted. Releasing a leg that is not reserved changes nothing.
     """
     try:
         yield
     except TerminalError as error:
-        if error.metadata:  # a refusal of ours, after which nothing is reserved
+        if error.metadata:  # one of our own refusals: nothing is reserved after it
             raise
         await shield.all_ended(*asked.answers.values())
         for market_id, answer in asked.answers.items():
@@ -67,7 +67,10 @@ async def none_left_behind(ctx: restate.ObjectContext, asked: Asked) -> AsyncIte
 
 
 async def reserved_or_refused(ctx: restate.ObjectContext, asked: Asked) -> dict[str, Accepted] | Delayed | Refused:
-    """What each market took if all accept; else the first refusal, or the longest delay, and no leg is reserved."""
+    """Return what each market accepted if all did. Otherwise release every leg and return a refusal or a delay.
+
+    A refusal comes before a delay, and the longest delay is returned.
+    """
     answers = {market_id: await answer for market_id, answer in asked.answers.items()}
     accepted = {name: answer.value for name, answer in answers.items() if isinstance(answer.value, Accepted)}
     delays = [answer.value for answer in answers.values() if isinstance(answer.value, Delayed)]
@@ -84,7 +87,7 @@ async def reserved_or_refused(ctx: restate.ObjectContext, asked: Asked) -> dict[
 async def current_terms(
     ctx: restate.ObjectContext, player: Player, bet_id: str, selections: Mapping[str, str]
 ) -> CurrentTerms:
-    """The current price of a selection in each market that is open, and the longest delay of those in play."""
+    """Return the current price of the selection in each open market, and the longest delay of the markets in play."""
     asked = {
         market_id: ctx.object_call(markets.current_terms, shard_key(market_id, player.user_id), None)
         for market_id in selections
@@ -99,27 +102,27 @@ async def current_terms(
 
 
 def give_back_orphan(ctx: restate.ObjectContext, market_id: str, bet_id: str, page: int) -> None:
-    """Give back a leg that is reserved for no bet of this player."""
+    """Release a leg that belongs to none of this player's bets."""
     what = ReleaseLeg(user_id=ctx.key(), bet_id=bet_id, page=page)
     ctx.object_send(markets.release, shard_key(market_id, ctx.key()), what)
 
 
 def ask_results(ctx: restate.ObjectContext, bet_id: str, bet: Bet) -> None:
-    """Have the markets of an open bet tell it their results again: it may have missed one."""
+    """Ask the markets of an open bet to send their results again, in case the bet missed one."""
     if bet.status is BetStatus.OPEN:
         for leg in bet.legs:
             ctx.object_send(markets.tell_result, leg.market_id, BetOfPlayer(user_id=ctx.key(), bet_id=bet_id))
 
 
 def count(ctx: restate.ObjectContext, legs: Mapping[str, Iterable[CountLeg]]) -> None:
-    """Tell markets what bets count with from now on. Nothing waits for it."""
+    """Tell markets how to count some bets from now on. Fire and forget: nothing waits for it."""
     for market_id, told in legs.items():
         for leg in told:
             ctx.object_send(markets.count, shard_key(market_id, leg.user_id), leg)
 
 
 async def _page_of(answer: RestateDurableFuture[Reservation]) -> int | None:
-    """Where a market that has answered keeps the leg, if that can be known."""
+    """The page on which a market reserved the leg; None if the call failed or the leg was not accepted."""
     try:
         reservation = (await answer).value
     except TerminalError:
@@ -128,7 +131,7 @@ async def _page_of(answer: RestateDurableFuture[Reservation]) -> int | None:
 
 
 async def _expose(ctx: restate.ObjectContext, legs: Mapping[str, ExposeLeg]) -> Refused | None:
-    """Have every market count the bet exactly: the first refusal, or None where all did."""
+    """Have every market count its leg at the exact liability. Returns the first refusal, or None if there is none."""
     exposed = [ctx.object_call(markets.expose, shard_key(name, leg.user_id), leg) for name, leg in legs.items()]
     answers = [await answer for answer in exposed]
     return next((answer.refused for answer in answers if answer.refused is not None), None)

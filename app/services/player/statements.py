@@ -1,4 +1,4 @@
-"""StatementService: full pages of older movements, and the archive of what ended, each kept under one key for ever."""
+"""StatementService: stores full pages of older movements, and archive pages, each under its own key, for ever."""
 
 import restate
 
@@ -19,34 +19,34 @@ PAGE = "page"
 
 
 def page_key(user_id: str, page: int) -> str:
-    """The key of a statement page. Its last part is a number, so it is no other user's."""
+    """The key of a statement page. It ends in a number, so two players' keys never collide."""
     return f"{user_id}:{page}"
 
 
 def archive_key(user_id: str, page: int) -> str:
-    """The key of an archive page. Its last part is no number, so it is no statement page."""
+    """The key of an archive page. It does not end in a plain number, so it never collides with a statement page."""
     return f"{user_id}:archive-{page}"
 
 
 @statements.handler(name="keep")
 async def keep(ctx: restate.ObjectContext, page: StatementPage) -> None:
-    """Keep a full page of movements."""
+    """Store a full page of movements."""
     ctx.set(PAGE, page, serde=Json(StatementPage))
 
 
 @statements.handler(name="keepArchive")
 async def keep_archive(ctx: restate.ObjectContext, page: ArchivePage) -> None:
-    """Keep a page of what ended."""
+    """Store a page of archived operations."""
     ctx.set(PAGE, page, serde=Json(ArchivePage))
 
 
 @statements.handler(name="read")
 async def read(ctx: restate.ObjectContext) -> StatementPage:
-    """A page of movements. Exclusive, so that it waits for a page that is on its way."""
+    """Return a page of movements. Exclusive, so that it waits for a write that is in flight."""
     return await ctx.get(PAGE, serde=Json(StatementPage)) or StatementPage(entries=[])
 
 
 @statements.handler(name="readArchive")
 async def read_archive(ctx: restate.ObjectContext) -> ArchivePage:
-    """A page of the archive. Exclusive, so that it waits for a page that is on its way."""
+    """Return a page of the archive. Exclusive, so that it waits for a write that is in flight."""
     return await ctx.get(PAGE, serde=Json(ArchivePage)) or ArchivePage()

@@ -1,7 +1,7 @@
-"""Who may call a public handler: declared beside it, checked before it runs, and listed for the door.
+"""Who may call a public handler: declared beside the handler, checked before it runs, and listed for the door.
 
-The door verifies the token and names its subject and roles in headers, which it takes from nobody else. They are in the
-journal with the request, so that a replay sees the same caller.
+The door verifies the token and passes its subject and roles on in headers, which callers cannot set themselves. Headers
+are journaled with the request, so a replay sees the same caller.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ from app.services.shell.wire import refuse
 
 USER_HEADER = "x-betting-user"
 ROLES_HEADER = "x-betting-roles"
-"""The caller's roles, separated by commas; those we do not know are ignored."""
+"""The caller's roles, separated by commas. Unknown roles are ignored."""
 
 ROLES = "betting.roles"
 OWNER = "betting.owner"
@@ -34,7 +34,7 @@ _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 @dataclass(frozen=True)
 class PublicHandler:
-    """A handler that can be called from outside, and by whom."""
+    """A handler that can be called from outside, and who may call it."""
 
     service: str
     handler: str
@@ -43,17 +43,17 @@ class PublicHandler:
 
     @property
     def path(self) -> str:
-        """Its address, with {key} for the key of an object or workflow."""
+        """The path of the handler, with `{key}` for the key of an object or workflow."""
         return f"/{self.service}/{{key}}/{self.handler}" if self.keyed else f"/{self.service}/{self.handler}"
 
 
 def as_metadata(access: Access) -> dict[str, str]:
-    """How a handler carries who may call it; Restate shows it with the handler."""
+    """Encode an access rule as handler metadata, which Restate shows with the handler."""
     return {ROLES: ",".join(access.roles), OWNER: access.owner or ""}
 
 
 def declared_access(handler: Handler[Any, Any]) -> Access | None:
-    """Who may call a handler; None of one that declares nobody."""
+    """Read a handler's access rule from its metadata; None if it declares none."""
     metadata = handler.metadata or {}
     if ROLES not in metadata:
         return None
@@ -62,9 +62,9 @@ def declared_access(handler: Handler[Any, Any]) -> Access | None:
 
 
 def public_handlers(components: Iterable[Component]) -> Iterator[PublicHandler]:
-    """The handlers that can be called from outside.
+    """List the handlers that can be called from outside.
 
-    Raises ValueError for one that does not declare who may call it.
+    Raises ValueError for a handler that does not declare who may call it.
     """
     for component in components:
         for handler in component.handlers.values():
@@ -78,7 +78,7 @@ def public_handlers(components: Iterable[Component]) -> Iterator[PublicHandler]:
 
 
 def caller_of(headers: Mapping[str, str]) -> Caller | None:
-    """Who sent a request, by its headers; who has no id of ours is nobody."""
+    """Read the caller from the headers of a request; None if there is no valid user id."""
     user = headers.get(USER_HEADER, "")
     if not is_id(user):
         return None
@@ -87,12 +87,12 @@ def caller_of(headers: Mapping[str, str]) -> Caller | None:
 
 
 def headers_of(actor: Actor) -> dict[str, str]:
-    """The headers with which one of our components calls a public handler of another."""
+    """The headers with which one component calls a public handler of another on behalf of an actor."""
     return {USER_HEADER: actor.user, ROLES_HEADER: actor.role.value}
 
 
 def check_caller() -> None:
-    """Refuse who may not call this handler, before its body is read; private handlers are not for callers."""
+    """Refuse a caller who may not call this handler, before the body is read. Private handlers are not checked."""
     context = _context()
     access = declared_access(context.handler)
     _caller.set(None)
@@ -107,7 +107,7 @@ def check_caller() -> None:
 
 
 def check_owner(owner_id: str | None) -> None:
-    """Refuse a player what is not theirs, once it is known whose it is; None is nobody's."""
+    """Refuse a player access to another player's document. Pass None for a document that does not exist."""
     access = declared_access(_context().handler)
     assert access is not None
     assert access.owner is not None, "the handler declares no owner"
@@ -115,7 +115,7 @@ def check_owner(owner_id: str | None) -> None:
 
 
 def actor() -> Actor | None:
-    """Who asks for what this handler does; None where nobody said so."""
+    """The actor on whose behalf this handler runs; None for a request without a caller."""
     access, caller = declared_access(_context().handler), _caller.get()
     return acting(access, caller) if access is not None and caller is not None else None
 

@@ -1,4 +1,4 @@
-"""The time, as handlers read it: once, and the same in every replay."""
+"""The time in handlers. It is journaled, so that every replay reads the same time."""
 
 import time
 from datetime import UTC, datetime
@@ -8,14 +8,14 @@ from restate import RestateDurableFuture
 
 
 async def clock(ctx: restate.Context) -> datetime:
-    """The time, the same in every replay, to the millisecond. It costs a journal entry: read it once, pass it down."""
+    """Read the time, to the millisecond, the same in every replay. Costs a journal entry: read it once, pass it on."""
     return moment(await clock_started(ctx))
 
 
 def clock_started(ctx: restate.Context) -> RestateDurableFuture[float]:
-    """The clock for handlers that start reading it together with something else.
+    """Start reading the time, in seconds since 1970, so that a handler can do something else in the meantime.
 
-    The SDK's own `ctx.time()` takes a thread for it.
+    Used in place of the SDK's `ctx.time()`, which starts a thread.
     """
     return ctx.run_typed("timestamp", _seconds)
 
@@ -25,15 +25,15 @@ async def _seconds() -> float:
 
 
 def moment(seconds: float) -> datetime:
-    """What a started clock gave."""
+    """Convert what a started clock returned, in seconds since 1970, to a moment."""
     return datetime.fromtimestamp(round(seconds * 1000) / 1000, UTC)
 
 
 def wall_clock() -> datetime:
-    """The time inside `ctx.run`, and for shared handlers that only read.
+    """The time of this process, not journaled. Only for `ctx.run` and for shared handlers that only read.
 
-    Nothing else may depend on it: an answer is journaled too, and an attempt that is killed between its answer and its
-    end is repeated, and must answer the same. A reader's answer is another only if a restriction or a limit's window
-    ends in that very moment; its caller then has to ask again, and nothing else waits.
+    Nothing else may depend on it. An answer is journaled, and an attempt that is killed after its answer is repeated
+    and must give the same answer. A read-only handler could give a different one only if a restriction or a limit's
+    window ended in between. Its caller would then have to ask again, and nothing else would be affected.
     """
     return moment(time.time())

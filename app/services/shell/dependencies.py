@@ -1,4 +1,4 @@
-"""What the services reach outside of Restate, connected once by the composition root."""
+"""The dependencies of the services outside Restate, connected once by the composition root."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +12,7 @@ from app.telemetry.counts import Counts
 
 @dataclass(frozen=True)
 class Dependencies:
-    """The real provider and mail server, and what the operator decided."""
+    """The payment provider, the mail server and the operator's settings."""
 
     provider: PaymentProvider
     mailer: Mailer
@@ -29,11 +29,11 @@ _connected: list[Dependencies] = []
 
 
 def connect(connected: Dependencies) -> None:
-    """Say what the services of this process reach outside."""
+    """Set the dependencies of the services in this process."""
     _connected[:] = [connected]
 
 
 def dependencies() -> Dependencies:
-    """What the composition root connected."""
-    assert _connected, "the composition root has not connected the outside world"
+    """The dependencies that the composition root connected."""
+    assert _connected, "the composition root has not connected the dependencies"
     return _connected[0]

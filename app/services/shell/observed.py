@@ -1,4 +1,4 @@
-"""Every attempt at a handler is observed; what it counts is counted, and what it did is told, when it finishes."""
+"""Observes every attempt of a handler: its metrics, log line and trace are recorded when the attempt finishes."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ _REFUSED = {
     "PaymentService/withdraw": metrics.WITHDRAWALS,
     "PlayerService/placeBet": metrics.BETS,
 }
-"""Where customers are refused. A declined deposit is no refusal of ours: its own decision counts it."""
+"""The handlers whose refusals are counted. A declined deposit is not one of them: its own decision counts it."""
 
 _COUNTED: dict[Event, tuple[Counter, str, Counter | None]] = {
     Event.DEPOSIT_CREDITED: (metrics.DEPOSITS, "credited", metrics.DEPOSITED),
@@ -48,7 +48,7 @@ assert _COUNTED.keys() == set(Event)
 
 @asynccontextmanager
 async def observed() -> AsyncIterator[None]:
-    """Observe an attempt from the outside of all other context managers."""
+    """Observe an attempt. Must be the outermost context manager of the handler."""
     context = current_context()
     assert isinstance(context, ServerInvocationContext)
     request = context.request()
@@ -72,7 +72,7 @@ async def observed() -> AsyncIterator[None]:
 
 
 def count_activity(happened: list[Happened]) -> None:
-    """Count what a decision did, once the attempt finishes."""
+    """Count the events of a decision. They reach the counters only when the attempt finishes."""
     for one in happened:
         counter, outcome, amounts = _COUNTED[one.event]
         labels = (outcome,) if counter is metrics.SETTLED else (outcome, one.reason or "")
@@ -83,7 +83,7 @@ def count_activity(happened: list[Happened]) -> None:
 
 
 def _finish(attempt: Attempt, outcome: str, reason: str = "", error: TerminalError | None = None) -> None:
-    restate_context_is_replaying.set(False)  # the end is news, even if all before it was replayed
+    restate_context_is_replaying.set(False)  # the end of an attempt is never a replay: log it
     refusing = _REFUSED.get(f"{attempt.service}/{attempt.handler}")
     if refusing is not None and reason and reason != Refusal.PAYMENT_DECLINED:
         count(Count(refusing, ("refused", reason)))

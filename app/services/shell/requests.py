@@ -1,4 +1,4 @@
-"""Requests are checked on the way in, so that one that cannot be understood is refused and not retried."""
+"""Validates requests before a handler runs, so that an invalid one is refused instead of retried."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,15 +19,15 @@ from app.services.shell.wire import Json, invalid, refuse
 Model = TypeVar("Model", bound=BaseModel)
 
 ANY = "*/*"
-"""What public handlers accept: we read and judge every body ourselves, so that each refusal names its field."""
+"""The content type of public handlers. Restate checks none, because we validate each body and name its bad fields."""
 
 
 class EmptyRequest(PublicRequest):
-    """The request of a handler that needs none: no body, or an empty object."""
+    """The request of a handler without parameters: no body, or an empty object."""
 
 
 class RequestBody(Json[Model]):
-    """A public request's body. No body at all is read as an empty object, which few requests accept."""
+    """The body of a public request. A missing body is read as an empty object."""
 
     def __init__(self, model: type[Model], owner: Owner | None = None) -> None:
         super().__init__(model)
@@ -35,7 +35,7 @@ class RequestBody(Json[Model]):
         assert not self._names_owner or "user_id" in model.model_fields, f"{model.__name__} has no userId"
 
     def deserialize(self, buf: bytes) -> Model:
-        """Read and check a body, raising pydantic's error; refuse one that is about another player's money."""
+        """Parse and validate a body. Raises ValidationError; refuses a body that is about another player."""
         body = self.model.model_validate_json(buf if buf.strip() else b"{}")
         if self._names_owner:
             check_owner(getattr(body, "user_id"))  # noqa: B009  # the model is a type variable
@@ -43,17 +43,17 @@ class RequestBody(Json[Model]):
 
 
 def takes(model: type[PublicRequest], access: Access) -> dict[str, Any]:
-    """The options of a public handler that takes such a request, from those who may send it."""
+    """The options of a public handler that takes this request from callers with this access."""
     return {"accept": ANY, "input_serde": RequestBody(model, access.owner), "metadata": as_metadata(access)}
 
 
 def takes_bytes(access: Access) -> dict[str, Any]:
-    """The options of a public handler that reads its body itself."""
+    """The options of a public handler that parses its body itself."""
     return {"accept": ANY, "input_serde": BytesSerde(), "metadata": as_metadata(access)}
 
 
 def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable
-    """A context manager for objects: refuses keys that are no ids nor named, and requests that do not validate."""
+    """A context manager for objects. Refuses invalid requests, and keys that are neither valid ids nor in `others`."""
 
     @asynccontextmanager
     async def checked() -> AsyncIterator[None]:
@@ -69,9 +69,9 @@ def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK 
 
 @asynccontextmanager
 async def requests_checked() -> AsyncIterator[None]:
-    """Refuse callers who may not call this, and turn a body that does not validate into a 400 that names each field.
+    """Refuse a caller without access, and answer an invalid body with a 400 that names each bad field.
 
-    The SDK alone would answer 500.
+    Without this, the SDK would answer 500.
     """
     check_caller()
     try:
@@ -80,5 +80,5 @@ async def requests_checked() -> AsyncIterator[None]:
         if isinstance(error.__cause__, ValidationError):
             refuse(invalid_request(error.__cause__))
         if isinstance(error.__cause__, TerminalError):
-            raise error.__cause__ from None  # a refusal while the body was read
+            raise error.__cause__ from None  # the body was refused while it was parsed
         raise

@@ -1,9 +1,9 @@
-"""What a cancel or a kill of an invocation must not tear apart.
+"""Protects work that spans several components from a cancel or a kill in the middle.
 
-An operator, and whoever knows an invocation's id, can cancel it. Restate then cancels the calls that it waits for, not
-what it sent, and its next wait raises an error, once; what it does after that works as ever. A kill runs nothing more.
-So what is half done outside of a handler is either learned and given back, or handed over by a send, which nothing can
-interrupt, to a handler that can be repeated.
+An operator can cancel an invocation, and so can anyone who knows its id. A cancel reaches the calls that the invocation
+is waiting for, but not its sends. Its next wait raises an error, once; after that, the handler runs on as usual. After
+a kill, nothing of the handler runs. Unfinished work outside the handler is therefore either undone after waiting for
+its outcome, or handed over to an idempotent handler by a send, which cannot be interrupted.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,24 +20,24 @@ T = TypeVar("T")
 
 NOT_FOUND = 404
 _STOPPED = {"cancelled", "canceled", "killed"}
-"""What Restate says of one that was running, of one that still waited for its turn, and of one that was killed."""
+"""Restate's messages for an invocation cancelled while running, cancelled while queued, and killed, in this order."""
 
 
 def was_stopped(error: TerminalError) -> bool:
-    """Whether an invocation, this one or one that it called, was cancelled or killed: no answer of ours, no refusal."""
+    """Whether the error says that this invocation, or one that it called, was cancelled or killed; not a refusal."""
     return error.status_code == 409 and not error.metadata and error.message in _STOPPED
 
 
 async def all_ended(*futures: Awaitable[Any]) -> None:
-    """Wait until all of these have ended, however often this invocation is cancelled meanwhile.
+    """Wait until all of these have ended, even if this invocation is cancelled in the meantime, however often.
 
-    Each of them, awaited after that, gives its own value or its own error.
+    Awaiting each one afterwards gives its own value or error.
     """
     while True:
         try:
             await restate.gather(*(cast(RestateDurableFuture[Any], future) for future in futures))
         except TerminalError as error:
-            if not was_stopped(error):  # gather looks at no value, so it can be nothing but a cancel of ours
+            if not was_stopped(error):  # gather raises no error of theirs, so this must be a cancel of ours
                 raise
         else:
             return
@@ -45,7 +45,7 @@ async def all_ended(*futures: Awaitable[Any]) -> None:
 
 @asynccontextmanager
 async def handed_over(hand_over: Callable[[], object]) -> AsyncIterator[None]:
-    """Hand work that can be repeated over to another invocation, by a send, when this one is stopped."""
+    """When this invocation is stopped, hand its idempotent work over to another one by a send."""
     try:
         yield
     except TerminalError as error:
@@ -55,9 +55,9 @@ async def handed_over(hand_over: Callable[[], object]) -> AsyncIterator[None]:
 
 
 async def insist(call: Callable[[], Awaitable[T]], started: Awaitable[T] | None = None) -> T:
-    """Make a call that can be repeated until it has ended by itself, whoever stops it or us.
+    """Repeat an idempotent call until it ends without being stopped, even if this invocation is cancelled.
 
-    The first may have been started before, together with others.
+    `started` is the first call, if it was already started in parallel with others.
     """
     future = call() if started is None else started
     while True:
@@ -71,17 +71,17 @@ async def insist(call: Callable[[], Awaitable[T]], started: Awaitable[T] | None 
 
 
 async def has_ended(ctx: restate.Context, invocation: SendHandle, within: timedelta) -> bool:
-    """Whether a workflow's run has ended, however it did: it says so at once then, and nothing while it lives.
+    """Whether a workflow's run has ended, in whatever way. Restate answers at once if it has, and not while it runs.
 
-    `invocation` is of a send to the run, which starts nothing where one has begun. A call would be as good, but a
-    cancel of the one who asks would cancel the run with it.
+    `invocation` is the handle of a send to the run, which starts no second run. It is not a call, because cancelling
+    this invocation would then cancel the run as well.
     """
     run: RestateDurableFuture[bytes] = ctx.attach_invocation(await invocation.invocation_id(), serde=BytesSerde())
     ended, _ = await restate.wait_completed(run, ctx.sleep(within, name="for an answer of the run"))
     if run not in ended:
         return False
     try:
-        await run  # it is known already, so a cancel of ours cannot be taken for its answer
+        await run  # already completed, so an error here is the run's own and not a cancel of ours
     except TerminalError as error:
-        return error.status_code != NOT_FOUND  # a run that Restate does not know yet is about to begin
+        return error.status_code != NOT_FOUND  # Restate does not know the run yet: it is about to start
     return True

@@ -1,4 +1,4 @@
-"""What our components tell each other and the world: values, refusals, and how both look in JSON."""
+"""Replies between components and to callers: values and refusals, and their JSON."""
 
 from datetime import timedelta
 from typing import Generic, NoReturn, Self, TypeVar
@@ -14,22 +14,22 @@ T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 
 FORGET_AT_ONCE = timedelta(0)
-"""Journals of handlers that others call are of no use once they have ended: the caller's own journal has the answer."""
+"""Journal retention of handlers that other handlers call. The caller's journal has the answer, so none is kept here."""
 
 
 class Reply(Wire, Generic[T]):
-    """What one of our components answers another: a value, or an expected no."""
+    """The reply of one component to another: a value, or a refusal."""
 
     value: T | None = None
     refused: Refused | None = None
 
     @classmethod
     def of(cls, outcome: T | Refused) -> Self:
-        """Wrap what a rule decided."""
+        """Wrap the outcome of a rule."""
         return cls(refused=outcome) if isinstance(outcome, Refused) else cls(value=outcome)
 
     def accepted(self) -> T:
-        """The value; a refusal ends the invocation with its public error."""
+        """Return the value, or end this invocation with the public error of the refusal (TerminalError)."""
         if self.refused is not None:
             refuse(self.refused)
         assert self.value is not None
@@ -37,13 +37,13 @@ class Reply(Wire, Generic[T]):
 
 
 class Json(Serde[Model]):
-    """A model as JSON: what we store, and what our components tell each other."""
+    """Serializes a model as JSON, for state and for calls between components."""
 
     def __init__(self, model: type[Model]) -> None:
         self.model = model
 
     def deserialize(self, buf: bytes) -> Model | None:
-        """Read a model; nothing is there where there are no bytes."""
+        """Read a model; None for an empty buffer."""
         return self.model.model_validate_json(buf) if buf else None
 
     def serialize(self, obj: Model | None) -> bytes:
@@ -52,15 +52,15 @@ class Json(Serde[Model]):
 
 
 class SparseBody(Json[Model]):
-    """An answer without its absent fields."""
+    """Serializes an answer without the fields that are None."""
 
     def serialize(self, obj: Model | None) -> bytes:
-        """Write an answer, leaving out what is not there."""
+        """Write an answer, without the fields that are None."""
         return b"" if obj is None else obj.model_dump_json(exclude_none=True).encode()
 
 
 def refuse(refused: Refused) -> NoReturn:
-    """End this invocation with a refusal as the public contract words it."""
+    """End this invocation with a refusal: its HTTP status, its reason and its metadata (TerminalError)."""
     raise TerminalError(
         refused.message,
         status_code=TERMS[refused.reason].status,
@@ -69,5 +69,5 @@ def refuse(refused: Refused) -> NoReturn:
 
 
 def invalid(message: str) -> NoReturn:
-    """Refuse a request that cannot be understood."""
+    """Refuse an invalid request, with status 400 and reason `invalidRequest`."""
     refuse(Refused(reason=Refusal.INVALID_REQUEST, message=message))
