@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     )
     max_open_bets: int = Field(200, ge=1, description="The most open bets of one player")
     market_books: int = Field(
-        16, ge=1, le=16, description="Books a market is split into; never change it while markets are open"
+        16, ge=1, le=16, description="Shards a market is split into; never change it while markets are open"
     )
     webhook_secret: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

@@ -290,6 +290,7 @@ def delay_bet(player: Player, bet_id: str, decide_at: datetime | None = None) ->
     bet = player.bets[bet_id]
     if bet.status is not BetStatus.PENDING:
         return Decision(player, bet)
+    assert player.wallets[bet.wallet_id].on(Account.LOCKED) >= bet.total_stake, "a bet waits with its stake locked"
     return _with_bet(player, bet_id, bet, status=BetStatus.DELAYED, decide_at=decide_at)
 
 

@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import update_wrapper
 from secrets import token_hex
 
 import click
@@ -40,6 +41,15 @@ deadline = click.option("--deadline", default=180.0, show_default=True, help="Se
 output = click.option("--output", type=click.Choice(["text", "json"]), default="text", help="For humans or machines.")
 
 
+def pass_release(command: Callable[..., None]) -> Callable[..., None]:
+    """Pass the release to a command, and connect only then: the command's --help needs no cluster."""
+
+    def connected(ctx: click.Context, /, *arguments: object, **options: object) -> None:
+        ctx.invoke(command, ctx.obj(), *arguments, **options)
+
+    return update_wrapper(click.pass_context(connected), command)
+
+
 class Commands(click.Group):
     """Says in one line why a command was not done; its exit code is 1 then."""
 
@@ -62,12 +72,12 @@ class Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, namespace: str, name: str, admin: str) -> None:
     """Ship versions of the code side by side."""
-    ctx.obj = Release(Cluster(namespace, name), ctx.with_resource(RestateAdmin(admin)))
+    ctx.obj = lambda: Release(Cluster(namespace, name), ctx.with_resource(RestateAdmin(admin)))
 
 
 @main.command()
 @output
-@click.pass_obj
+@pass_release
 def status(release: Release, output: str) -> None:
     """Show where each version stands."""
     _show(release.plan(), output)
@@ -78,7 +88,7 @@ def status(release: Release, output: str) -> None:
 @main.command()
 @click.argument("version")
 @output
-@click.pass_obj
+@pass_release
 def why(release: Release, version: str, output: str) -> None:
     """List what holds a version: its routes, and each unfinished invocation."""
     standing = standing_of(version, release.plan())
@@ -96,7 +106,7 @@ def why(release: Release, version: str, output: str) -> None:
 @deadline
 @dry_run
 @output
-@click.pass_obj
+@pass_release
 def register(release: Release, deadline: float, dry_run: bool, output: str) -> None:
     """Send new work to the version that the values name, or an operator chose, once its pods are ready."""
     plan = release.plan()
@@ -111,7 +121,7 @@ def register(release: Release, deadline: float, dry_run: bool, output: str) -> N
 @deadline
 @dry_run
 @output
-@click.pass_obj
+@pass_release
 def promote(release: Release, version: str, deadline: float, dry_run: bool, output: str) -> None:
     """Send new work to this version; it stays so until the values name another `current`."""
     _choose(release, version, deadline, dry_run, output)
@@ -122,7 +132,7 @@ def promote(release: Release, version: str, deadline: float, dry_run: bool, outp
 @deadline
 @dry_run
 @output
-@click.pass_obj
+@pass_release
 def rollback(release: Release, version: str | None, deadline: float, dry_run: bool, output: str) -> None:
     """Send new work back to an older version; what began on the newer one ends there."""
     _choose(release, version or previous(release.plan()), deadline, dry_run, output)
@@ -132,7 +142,7 @@ def rollback(release: Release, version: str | None, deadline: float, dry_run: bo
 @click.argument("version")
 @dry_run
 @output
-@click.pass_obj
+@pass_release
 def retire(release: Release, version: str, dry_run: bool, output: str) -> None:
     """Take a drained version down now; the release loop does it by itself."""
     plan = release.plan(drained_before=frozenset({version}))
@@ -149,7 +159,7 @@ def retire(release: Release, version: str, dry_run: bool, output: str) -> None:
 @click.option("--retrying", is_flag=True, help="Also those that still retry: they are paused first.")
 @dry_run
 @output
-@click.pass_obj
+@pass_release
 def rescue(
     release: Release,
     version: str,
@@ -182,7 +192,7 @@ def rescue(
 
 @main.command()
 @click.option("--metrics-port", default=9100, show_default=True)
-@click.pass_obj
+@pass_release
 def watch(release: Release, metrics_port: int) -> None:
     """Repeat for ever: bring the wanted version live, drain the others, take down what is drained."""
     stop = threading.Event()
@@ -213,7 +223,7 @@ def watch(release: Release, metrics_port: int) -> None:
     multiple=True,
     help="A Secret that may have the webhook secret; one of them has to.",
 )
-@click.pass_obj
+@pass_release
 def prepare(
     release: Release, images: str, signing_key: bool, make_webhook_secret: bool, secrets: tuple[str, ...]
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.release.cli import prepare
+from app.release.cli import main, prepare
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Release:
 
 def prepared(cluster: Cluster, *arguments: str) -> Result:
     release: Any = Release(cluster)
-    return CliRunner().invoke(prepare, ["--images={}", *arguments], obj=release)
+    return CliRunner().invoke(prepare, ["--images={}", *arguments], obj=lambda: release)
 
 
 def test_keys_are_made_at_the_first_install_and_kept_by_upgrades() -> None:
@@ -78,3 +78,13 @@ def test_one_of_several_secrets_may_have_the_webhook_secret() -> None:
 
     assert prepared(cluster, "--webhook-secret-in=mine", "--webhook-secret-in=more").exit_code == 0
     assert cluster.made == ["signing key"]
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_the_help_of_a_command_needs_no_cluster(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+
+    answer = CliRunner().invoke(main, [command, "--help"])
+
+    assert answer.exit_code == 0, answer.output
+    assert answer.output.startswith("Usage:")
