@@ -256,7 +256,7 @@ MUTANTS = [
         "a stake is stored before the markets are asked, and stays there when they refuse",
         "app/services/player/bets.py",
         """\
--        assert held.player is not before, "a bet that is sure is a new one"
+-        assert held.player is not before, "the markets are asked early for new bets only"
 +        await commit(ctx, before, held)
 """,
         "tests/services/test_bets.py::test_if_one_market_refuses_no_leg_stays_reserved[plain]",
