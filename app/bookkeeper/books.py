@@ -1,4 +1,4 @@
-"""What the books say at one moment, for all players together."""
+"""The state of all players' books in one look."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +20,7 @@ assert _DIFFERS.keys() == set(Difference)
 
 @dataclass(frozen=True)
 class Waiting:
-    """Work of one kind that has no end yet, and since when the oldest waits."""
+    """Unfinished work of one kind, and when the oldest item started to wait."""
 
     count: int
     oldest: datetime | None
@@ -28,33 +28,33 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Books:
-    """One complete look at all books. Amounts are in minor units of their currency."""
+    """The result of one complete look at all books. Amounts are in minor units of their currency."""
 
     seen_at: datetime
-    """When the look began: it may have missed what came after."""
+    """When the look began. It may have missed anything entered later."""
     players: int
     sampled: int
-    """Players whose movements were added up again."""
+    """Number of players whose movements were summed again."""
     disagreeing: tuple[str, ...]
-    """Those of them whose balances are not the sum of their movements."""
+    """Audited players whose balances differ from the sum of their movements."""
     balances: Mapping[str, Mapping[str, int]]
-    """For each currency, what all wallets hold on each account."""
+    """The total of each account over all wallets, by currency."""
     unbalanced_wallets: int
     unbalanced_examples: tuple[str, ...]
     """The first of them, each with what its accounts sum to instead of zero."""
     players_in_debt: int
     open_markets: int
     liability: Mapping[str, int]
-    """For each currency that open markets are in, what the house loses if the worst selection of each of them wins."""
+    """The house's loss if the worst selection of every open market wins, by currency."""
     deposits: Waiting
-    """Reserved for longer than a deposit waits for its provider, with an outcome that nobody knows yet."""
+    """Deposits reserved for longer than the provider timeout, whose outcome is still unknown."""
     withdrawals: Waiting
-    """Held, and neither paid nor returned yet."""
+    """Withdrawals that are held, and neither paid nor returned yet."""
     settlements: Waiting
-    """Results that are not carried out on every bet yet."""
+    """Results that have not been applied to every bet yet."""
     settlement_bets_left: int
     stranded: Strandings = field(default_factory=Strandings)
-    """What nobody works on any more."""
+    """Unfinished work that no invocation is working on."""
     repaired: tuple[Stranded, ...] = ()
     """What was sent on before this look, because an earlier one found it stranded."""
     reconciled: Reconciliation | None = None
@@ -64,12 +64,12 @@ class Books:
 
     @property
     def balanced(self) -> bool:
-        """Whether the books add up, and say the same as the provider as far as it was asked."""
+        """Whether the books add up and, if the provider was asked, agree with it."""
         return self.adds_up and not (self.reconciled is not None and self.reconciled.count)
 
     @property
     def adds_up(self) -> bool:
-        """Whether every wallet sums to zero, so do all together, and every sampled player's movements agree."""
+        """Whether each wallet and the total sum to zero, and all audited players' movements match their balances."""
         return not (
             self.unbalanced_wallets
             or self.disagreeing
@@ -78,7 +78,7 @@ class Books:
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """What does not balance, in sentences."""
+        """Describe everything that does not balance, one sentence each."""
         more = self.unbalanced_wallets - len(self.unbalanced_examples)
         return (
             *self.unbalanced_examples,
@@ -89,7 +89,7 @@ class Books:
 
     @property
     def _differing(self) -> Iterator[str]:
-        """Where the books and the provider do not agree."""
+        """Describe the differences between the books and the provider."""
         if self.reconciled is None:
             return
         yield from (f"{_DIFFERS[finding.difference]}: {finding}" for finding in self.reconciled.first)
@@ -98,7 +98,7 @@ class Books:
 
 
 def balances_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """The sums by currency; an account that nothing was entered into holds 0."""
+    """Return the totals by currency; an account without entries has a total of 0."""
     balances: dict[str, dict[str, int]] = {}
     for row in rows:
         accounts = balances.setdefault(row["currency"], dict.fromkeys(map(str, Account), 0))
@@ -107,7 +107,7 @@ def balances_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def as_json(books: Books, ingress: str) -> dict[str, Any]:
-    """For programs: every number, with the verdict first."""
+    """Return every number as JSON for programs, with the verdict first."""
     apart = {"stranded", "repaired", "reconciled", "not_reconciled"}
     numbers = {name: value for name, value in asdict(books).items() if name not in apart}
     told = {"balanced": books.balanced, **numbers}
@@ -145,7 +145,7 @@ def _findings(reconciled: Reconciliation) -> dict[str, Any]:
 
 
 def as_text(books: Books, ingress: str) -> str:
-    """For people: what is where, what waits, and the verdict last."""
+    """Return a report for people: totals, waiting work, and the verdict last."""
     now = books.seen_at
     lines = [
         *(f"{currency} {_amounts(accounts)}" for currency, accounts in sorted(books.balances.items())),

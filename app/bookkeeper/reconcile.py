@@ -17,16 +17,16 @@ from app.domain.payments import OF_CHARGES, Movement, MovementKind
 from app.domain.wallet import Kind
 
 MAX_OPEN = 100_000
-"""References that differ at one moment of a look at most: there is no point in naming more, and memory has an end."""
+"""The most differing references that a look keeps at one time. This bounds its memory."""
 
 _CAME = frozenset({MovementKind.CHARGE, MovementKind.CHARGEBACK_REVERSED, MovementKind.SENT_BACK})
-"""Movements that brought the house money; the others took some."""
+"""Kinds of movement that bring money to the house; all others take money from it."""
 _PAYOUTS = ("withdrawal", "payout")
-"""How the kinds of entries begin that are about a payout; all others on `provider` are about a charge."""
+"""Prefixes of entry kinds that concern a payout; all other entries on `provider` concern a charge."""
 
 
 class Matter(StrEnum):
-    """What a reference stands for: a deposit and a withdrawal may have the same one."""
+    """What a reference identifies. A deposit and a withdrawal may share the same reference."""
 
     CHARGE = "charge"
     PAYOUT = "payout"
@@ -36,22 +36,22 @@ class Difference(StrEnum):
     """How the two sides differ."""
 
     NOT_HERE = "notHere"
-    """The provider moved it, and the books have nothing of it."""
+    """The provider moved money that the books do not contain."""
     NOT_THERE = "notThere"
-    """The books have it, and the provider moved nothing."""
+    """The books contain money that the provider did not move."""
     OTHER = "other"
-    """Both have something, and it is not the same."""
+    """Both sides have an amount, but the amounts differ."""
 
 
 class Side(StrEnum):
-    """Who says that money moved."""
+    """The side that reported a movement."""
 
     PROVIDER = "provider"
     BOOKS = "books"
 
 
 class Key(NamedTuple):
-    """What is compared: one reference, for one player; which wallet has the money is no matter of the provider's."""
+    """The unit of comparison: one reference of one player. The provider does not know about wallets."""
 
     matter: Matter
     reference: str
@@ -60,7 +60,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Moved:
-    """Money that moved, as one side says."""
+    """A movement of money, as reported by one side."""
 
     side: Side
     key: Key
@@ -71,7 +71,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Finding:
-    """A reference on which the two sides do not agree, with what each has moved since they last did, by currency."""
+    """A reference on which the sides differ, with each side's movements since they last agreed, by currency."""
 
     key: Key
     provider: Mapping[str, int]
@@ -103,7 +103,7 @@ class Reconciliation:
 
     @property
     def count(self) -> int:
-        """How many references differ."""
+        """Return the number of references that differ."""
         return sum(self.totals.values())
 
 
@@ -114,7 +114,7 @@ class Open:
         self._gaps: dict[Key, _Gap] = {}
 
     def enter(self, moved: Moved) -> None:
-        """Take a movement in."""
+        """Add a movement to the comparison."""
         gap = self._gaps.setdefault(moved.key, _Gap(moved.at))
         gap.enter(moved)
         if gap.closed:
@@ -123,7 +123,7 @@ class Open:
             raise ValueError(f"more than {MAX_OPEN} references differ")
 
     def older_than(self, moment: datetime) -> dict[Key, Finding]:
-        """What differs although both sides have had it since before a moment."""
+        """Return the differences that both sides should have had before the given moment."""
         return {
             key: Finding(key, _nonzero(gap.provider), _nonzero(gap.books), gap.last)
             for key, gap in self._gaps.items()
@@ -131,7 +131,7 @@ class Open:
         }
 
     def copy(self) -> Self:
-        """The same, to go on with in another way."""
+        """Return an independent copy."""
         return deepcopy(self)
 
 
@@ -166,7 +166,7 @@ def moved_here(kind: Kind | str, reference: str, user_id: str, posting: int, cur
 
 
 def reconciliation(seen_at: datetime, compared: int, found: Mapping[Key, Finding], named: int) -> Reconciliation:
-    """What was found, the oldest first, in bounded words."""
+    """Return the findings, oldest first, up to a limit."""
     totals = Counter(finding.difference for finding in found.values())
     first = sorted(found.values(), key=lambda finding: (finding.since, finding.key))[:named]
     return Reconciliation(seen_at, compared, {each: totals[each] for each in Difference}, tuple(first))

@@ -30,7 +30,7 @@ REPAIR_SECONDS = 30.0
 
 
 class UnknownError(Exception):
-    """Something did not answer, or not completely: nothing may be concluded from it."""
+    """A system gave no complete answer, so no conclusion may be drawn from the look."""
 
 
 class Restate(AbstractAsyncContextManager["Restate"]):
@@ -58,7 +58,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
@@ -150,7 +150,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
             return None, str(error)
 
     async def _audits(self, sample: int, done: Callable[[str], None]) -> dict[str, Audit]:
-        """The audits of the next players."""
+        """Audit the next players of the sample."""
         gate = asyncio.Semaphore(AUDITS_AT_ONCE)
 
         async def one(player: str) -> tuple[str, Audit]:
@@ -184,11 +184,11 @@ class Restate(AbstractAsyncContextManager["Restate"]):
             raise UnknownError(f"{path} answered what is no audit: {response.text[:200]}") from error
 
     async def request(self, path: str, body: object) -> httpx.Response:
-        """What the ingress answers, whatever that is."""
+        """Send a request to the ingress and return its reply, whatever its status."""
         return await self._asked("POST", f"{self._ingress}/{path}", json=body)
 
     async def query(self, sql: str) -> list[Row]:
-        """What Restate's SQL answers."""
+        """Run an SQL query in Restate and return its rows."""
         response = await self._answered("POST", f"{self._admin}/query", json={"query": sql})
         rows: list[Row] = response.json()["rows"]
         return rows

@@ -19,9 +19,9 @@ from app.bookkeeper.reconciling import Listing, Reconciler
 from app.bookkeeper.restate import Restate, UnknownError
 
 LOOK_SECONDS = 600.0
-"""A look that takes longer has failed."""
+"""The timeout of a look."""
 RETRY_SECONDS = 5.0
-"""After a look that failed, the next one comes this soon."""
+"""The pause between a failed look and the next one."""
 RESTS = 9
 """After a look the bookkeeper rests so many times as long as that took: a tenth of its time at most is work."""
 
@@ -37,11 +37,11 @@ class Target:
     charge_wait: timedelta
     stranded_after: timedelta
     repair: bool
-    """Whether what is stranded is sent on."""
+    """Whether the bookkeeper repairs stranded work."""
     provider: Callable[[], AbstractAsyncContextManager[Listing]] | None
-    """Connects to the payment provider, where that is known."""
+    """Connects to the payment provider, if one is configured."""
     reconcile_after: timedelta
-    """How long both sides have to have had a movement before it is compared."""
+    """How old a movement must be before the two sides are compared."""
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Restate]:
@@ -78,7 +78,7 @@ async def look_once(target: Target, sample: int) -> Books:
 
 
 async def keep(target: Target, sample: int, every_seconds: float, exported: Exported, tell: Tell) -> None:
-    """Look for ever, and export what is complete."""
+    """Look repeatedly until stopped, and export each complete look."""
     async with target.connect() as restate:
         while True:
             started = asyncio.get_running_loop().time()
@@ -104,7 +104,7 @@ def _told(books: Books, target: Target) -> Iterator[str]:
 
 
 async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell) -> None:
-    """Send on what is stranded. What could not be asked for is found again by the next look."""
+    """Repair stranded work. If a repair request fails, the next look finds the work again."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             repaired = await restate.repair(books.stranded)
@@ -117,7 +117,7 @@ async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell
 
 
 async def until_signalled(work: Awaitable[None]) -> None:
-    """Go on until SIGTERM or Ctrl-C, and leave nothing half done."""
+    """Run until SIGTERM or Ctrl-C, then cancel the work cleanly."""
     task = asyncio.current_task()
     assert task is not None
     for signum in (signal.SIGINT, signal.SIGTERM):

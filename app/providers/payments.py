@@ -28,19 +28,19 @@ from app.providers.webhooks import Signatures
 
 
 class PaymentProvider(Protocol):
-    """Moves real money. Every answer is a value; only a bug raises."""
+    """Moves real money. Except for listings, every outcome is a returned value; only a bug raises."""
 
     async def charge(self, request: ChargeRequest) -> PaymentOutcome:
         """Take money once per reference: DONE, DECLINED, ACTION_REQUIRED, CONFLICT or UNKNOWN."""
 
     async def find_charge(self, request: ChargeRequest) -> PaymentOutcome:
-        """Where a charge stands: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
+        """Return the status of a charge: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
 
     async def pay_out(self, request: PayoutRequest) -> PaymentOutcome:
         """Send money once per reference: DONE, DECLINED, ACTION_REQUIRED, CONFLICT or UNKNOWN."""
 
     async def find_payout(self, request: PayoutRequest) -> PaymentOutcome:
-        """Where a payout stands: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
+        """Return the status of a payout: DONE, DECLINED, ACTION_REQUIRED, CONFLICT, NEVER_SEEN or UNKNOWN."""
 
     async def void_charge(self, request: ChargeRequest) -> PaymentOutcome:
         """End a charge that waits for its customer: DECLINED once it is void, DONE where it was too late."""
@@ -61,14 +61,14 @@ class PaymentProvider(Protocol):
 
 
 class ListingError(Exception):
-    """The provider did not tell what it moved: nothing is known, and nothing may be concluded."""
+    """The provider did not list its movements, so no conclusion may be drawn about them."""
 
 
 MAX_CONNECTIONS = 500
-"""The most requests to the provider at once; one that gets no connection in time is an unknown outcome."""
+"""The most concurrent requests to the provider. A request that gets no connection in time is UNKNOWN."""
 
 _CONFIRMED = {"reference", "user_id", "wallet_id", "amount", "currency"}
-"""What an answer has to repeat before we believe that it is about our money."""
+"""The fields that a reply must repeat before we accept that it concerns our payment."""
 
 _Status = Literal["charged", "paid", "declined", "actionRequired"]
 _STATUSES: Mapping[_Status, PaymentStatus] = {
@@ -133,7 +133,7 @@ def credentials(key: str, header: str = BEARER) -> dict[str, str]:
 
 
 class HttpPaymentProvider:
-    """The provider's HTTP API. Whatever is not a clear and matching answer in time is an unknown outcome."""
+    """The provider's HTTP API. Without a clear, matching reply in time, the outcome is UNKNOWN."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class HttpPaymentProvider:
         return await self._move("/charges", request)
 
     async def find_charge(self, request: ChargeRequest) -> PaymentOutcome:
-        """Where a charge stands."""
+        """Return the status of a charge."""
         return await self._find("/charges", request)
 
     async def pay_out(self, request: PayoutRequest) -> PaymentOutcome:
@@ -177,7 +177,7 @@ class HttpPaymentProvider:
         return await self._move("/payouts", request)
 
     async def find_payout(self, request: PayoutRequest) -> PaymentOutcome:
-        """Where a payout stands."""
+        """Return the status of a payout."""
         return await self._find("/payouts", request)
 
     async def void_charge(self, request: ChargeRequest) -> PaymentOutcome:
