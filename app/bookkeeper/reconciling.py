@@ -21,7 +21,7 @@ from app.domain.model import iso
 from app.domain.payments import MovementPage
 
 NAMED = 100
-"""The most references that a look names."""
+"""The most references that one look reports."""
 ENTRIES_AT_ONCE = 5_000
 WHOLE_EVERY = timedelta(days=1)
 """How often everything is compared again, whatever the looks between have seen."""
@@ -41,13 +41,13 @@ Query = Callable[[str], Awaitable[Sequence[queries.Row]]]
 
 
 class Listing(Protocol):
-    """What a payment provider tells of all that it moved."""
+    """The listings of all movements at a payment provider."""
 
     async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
-        """A page of what charges moved since a moment."""
+        """Return a page of the movements of charges since the given moment."""
 
     async def payouts_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
-        """A page of what payouts moved since a moment."""
+        """Return a page of the movements of payouts since the given moment."""
 
 
 @dataclass(frozen=True)

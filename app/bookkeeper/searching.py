@@ -21,24 +21,24 @@ LEGS_A_LOOK = 1_000
 """The most legs without a bet that a look takes on."""
 ASKED_AT_ONCE = 8
 LOOK_AGAIN_SECONDS = 1.0
-"""Between looks at what nobody can tell the age of."""
+"""The pause between looks at work of unknown age."""
 
 _NAMES = {Kind.DEPOSIT: "depositId", Kind.WITHDRAWAL: "withdrawalId", Kind.BET: "betId"}
 assert _NAMES.keys() == OWN_TIME
 
 
 class Asked(Protocol):
-    """A running system, as it is asked."""
+    """The interface of a running system that a search queries."""
 
     async def query(self, sql: str) -> Sequence[queries.Row]:
-        """What Restate's SQL answers."""
+        """Run an SQL query in Restate and return its rows."""
 
     async def request(self, path: str, body: object) -> httpx.Response:
-        """What the ingress answers, whatever that is."""
+        """Send a request to the ingress and return its reply, whatever its status."""
 
 
 class Search:
-    """Looks for what was left behind, again and again."""
+    """Searches repeatedly for work that was left behind."""
 
     def __init__(self, grace: timedelta, charge_wait: timedelta) -> None:
         self.grace = grace

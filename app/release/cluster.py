@@ -23,7 +23,7 @@ WEBHOOK_SECRET = "BETTING_WEBHOOK_SECRET"  # noqa: S105, its name
 
 @dataclass(frozen=True)
 class Override:
-    """An operator's decision that outlives upgrades, until the values name another version than it replaced."""
+    """An operator's choice. Upgrades keep it until the values name a version other than the one it replaced."""
 
     version: str
     instead_of: str
@@ -31,7 +31,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Intent:
-    """What the chart's values, and after them an operator, want."""
+    """The version that the chart's values ask for, and an operator's choice that overrides it."""
 
     current: str
     images: Mapping[str, str]
@@ -39,12 +39,12 @@ class Intent:
 
     @property
     def wanted(self) -> str:
-        """The version that should take new work."""
+        """Return the version that should take new work."""
         override = self.override
         return override.version if override and override.instead_of == self.current else self.current
 
     def choosing(self, version: str) -> "Intent":
-        """The same values, with an operator's choice of a version."""
+        """Return the same values with an operator's choice of a version."""
         return replace(self, override=None if version == self.current else Override(version, self.current))
 
 
@@ -71,7 +71,7 @@ class Cluster:
         )
 
     def decide(self, intent: Intent) -> None:
-        """Note an operator's choice where upgrades leave it alone."""
+        """Store an operator's choice where upgrades do not change it."""
         override = intent.override
         note = override and json.dumps({"version": override.version, "instead_of": override.instead_of})
         anchor = f"{self._release}-release"
@@ -107,7 +107,7 @@ class Cluster:
         return next((trouble for pod in pods if (trouble := _trouble(pod))), "")
 
     def scale(self, version: str, replicas: int) -> None:
-        """Ask for so many pods of a version."""
+        """Set the number of pods of a version."""
         scale = self._apps.patch_namespaced_deployment_scale
         self._patch(scale, self._named(version), {"spec": {"replicas": replicas}})
 
@@ -155,7 +155,7 @@ class Cluster:
                 self._patch(self._core.patch_namespaced_secret, made.metadata.name, mark)
 
     def has_signing_key(self) -> bool:
-        """Tell whether Restate already has a key to sign its requests."""
+        """Return whether Restate already has a key to sign its requests."""
         return bool(self._secrets(self._signing_key))
 
     def create_signing_key(self, private_pem: bytes, public: str) -> None:
@@ -163,7 +163,7 @@ class Cluster:
         self._create_secret(self._signing_key, {"private.pem": private_pem, "public": public.encode()})
 
     def has_webhook_secret(self) -> bool:
-        """Tell whether service and sandbox already share a secret."""
+        """Return whether the service and the sandbox already share a secret."""
         return bool(self._secrets(self._webhook_secret))
 
     def create_webhook_secret(self, secret: str) -> None:

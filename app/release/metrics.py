@@ -1,4 +1,4 @@
-"""What the release loop sees, for Prometheus."""
+"""Prometheus metrics of the release loop's last observation."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ _PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, BY_SERVICE, PAUSED, B
 
 
 def show(made: Plan) -> None:
-    """Replace what was seen before; versions that went leave no trace."""
+    """Replace the previous observation. Versions that no longer exist lose their series."""
     for gauge in _PER_VERSION:
         gauge.clear()
     for standing in made.standings:

@@ -15,16 +15,16 @@ class Version:
     uri: str
     image: str
     declared_image: str | None
-    """The image that the chart's values name; None for a key that was forgotten in them."""
+    """The image that the chart's values name; None if the values no longer contain the version."""
     full_strength: int
-    """Pods it takes to serve all traffic."""
+    """The number of pods needed to serve all traffic."""
     replicas: int
-    """Pods asked of Kubernetes now."""
+    """The number of pods currently requested from Kubernetes."""
     available: int
     protected: bool
-    """Helm will not delete it, and uninstalling the release still does."""
+    """Whether upgrades keep the version. Uninstalling the release still deletes it."""
     trouble: str = ""
-    """Why its pods do not start, in the words of Kubernetes or of the crash."""
+    """Why its pods do not start: the message of Kubernetes or of the crash."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Work:
-    """Unfinished invocations that are alike."""
+    """A group of unfinished invocations that have the same properties."""
 
     deployment: str | None
     """The one deployment that can finish them; None if they start on whichever their service is routed to."""
@@ -62,17 +62,17 @@ class Restate:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything a plan is made from."""
+    """The complete input of a plan."""
 
     versions: tuple[Version, ...]
     wanted: str
     """The version that should take new work."""
     restate: Restate | None
-    """None if any question to Restate failed or was cut: then nothing that could be needed goes."""
+    """None if any query to Restate failed or was truncated. The plan then removes nothing that may be needed."""
 
 
 class Verdict(StrEnum):
-    """Where a version stands."""
+    """The status of a version."""
 
     LIVE = "live"  # starts all new work of its services
     STARTING = "starting"  # wanted, and not live yet
@@ -98,19 +98,19 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Action:
-    """One step, and why."""
+    """One step and its reason."""
 
     do: Step
     version: str
     because: str
     replicas: int = 0
     deployment: str = ""
-    """What Restate calls the version, if it knows it."""
+    """Restate's deployment ID of the version, if it is registered."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What one version serves and still owes."""
+    """The services that one version serves, and its unfinished work."""
 
     version: Version
     verdict: Verdict
@@ -121,7 +121,7 @@ class Standing:
 
     @property
     def in_flight(self) -> Counter[str]:
-        """How many unfinished invocations need this version, by status."""
+        """Return the number of unfinished invocations that need this version, by status."""
         total: Counter[str] = Counter()
         for work in self.work:
             total[work.status] += work.count
@@ -135,13 +135,13 @@ class Standing:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where all versions stand, and what to do next."""
+    """The status of all versions, and the next steps."""
 
     wanted: str
     standings: tuple[Standing, ...]
     actions: tuple[Action, ...]
     orphans: int = 0
-    """Unfinished invocations that began on a version that is not there, so that no one can finish them."""
+    """Unfinished invocations that began on a missing version, so that nothing can finish them."""
 
     @property
     def drained(self) -> frozenset[str]:
@@ -155,7 +155,7 @@ class Plan:
 
     @property
     def refusals(self) -> tuple[Action, ...]:
-        """What a human has to put right first."""
+        """Return the problems that a person has to fix first."""
         return tuple(action for action in self.actions if action.do is Step.REFUSE)
 
 

@@ -12,7 +12,7 @@ from app.release.restate_admin import Holding
 
 
 def table(made: Plan, now: datetime) -> Table:
-    """All versions at a glance."""
+    """Return a table of all versions."""
     shown = Table("version", "routed?", "pods", "in flight", "oldest", "paused", "verdict", title_justify="left")
     for standing in made.standings:
         version, in_flight = standing.version, standing.in_flight
@@ -38,7 +38,7 @@ def routed(standing: Standing) -> str:
 
 
 def held_by(standing: Standing) -> tuple[str, ...]:
-    """What keeps a version, in sentences."""
+    """Return the reasons that a version is kept, as sentences."""
     if standing.verdict is Verdict.UNKNOWN:
         return ("Restate did not answer completely, and what is unknown is kept",)
     if standing.verdict is Verdict.CHANGED:
@@ -55,7 +55,7 @@ def held_by(standing: Standing) -> tuple[str, ...]:
 
 
 def holding_table(holding: Iterable[Holding], now: datetime) -> Table:
-    """The invocations that hold a version, oldest first."""
+    """Return a table of the invocations that hold a version, oldest first."""
     shown = Table("invocation", "status", "handler", "age", "waiting on", "last failure")
     for held in holding:
         status = held.status if held.pinned else f"{held.status}, not begun"
@@ -64,13 +64,13 @@ def holding_table(holding: Iterable[Holding], now: datetime) -> Table:
 
 
 def steps(actions: Iterable[Action]) -> str:
-    """A plan, a step a line."""
+    """Return the steps of a plan, one per line."""
     lines = [f"{action.do} {action.version}: {action.because}" for action in actions]
     return "\n".join(["plan:", *(f"  {line}" for line in lines)]) if lines else "plan: nothing to do"
 
 
 def age(since: datetime | None, now: datetime) -> str:
-    """How long ago, in the two largest units."""
+    """Return an age in its two largest units."""
     if since is None:
         return "-"
     left = max(0, int((now - since).total_seconds()))
@@ -83,7 +83,7 @@ def age(since: datetime | None, now: datetime) -> str:
 
 
 def as_json(made: Plan) -> str:
-    """All of it for machines."""
+    """Return the status of all versions as JSON."""
     versions = [
         {
             **asdict(standing.version),
@@ -100,7 +100,7 @@ def as_json(made: Plan) -> str:
 
 
 def why_json(standing: Standing, holding: Iterable[Holding]) -> str:
-    """What holds one version, for machines."""
+    """Return the work that holds one version, as JSON."""
     invocations = [{**asdict(held), "made": held.made.isoformat()} for held in holding]
     return json.dumps(
         {

@@ -48,11 +48,11 @@ from sys_journal where id in ({ids})"""
 
 
 class UnknownError(Exception):
-    """Restate did not answer, or not completely: nothing may be concluded from it."""
+    """Restate gave no complete reply, so no conclusion may be drawn."""
 
 
 class RefusedError(Exception):
-    """Restate said no, and asking again will not help."""
+    """Restate refused the request, and a retry will not help."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class RestateAdmin:
             raise RefusedError(_said(error.response)) from error
 
     def deregister(self, deployment: str) -> None:
-        """Forget a version, without a look at its work: that was the plan's."""
+        """Remove a version from Restate without checking its work. The plan has already checked it."""
         self._ask("DELETE", f"/deployments/{deployment}", params={"force": "true"})
 
     def pause(self, invocation: str) -> None:
@@ -122,7 +122,7 @@ class RestateAdmin:
         raise UnknownError(f"{invocation} still runs")
 
     def resume(self, invocation: str, deployment: str) -> None:
-        """Go on with a paused invocation, on this deployment."""
+        """Resume a paused invocation on this deployment."""
         try:
             self._ask("PATCH", f"/invocations/{invocation}/resume", params={"deployment": deployment})
         except httpx.HTTPStatusError as error:
@@ -164,7 +164,7 @@ class RestateAdmin:
 
 
 def _said(response: httpx.Response) -> str:
-    """Restate's own words, and what to do about them."""
+    """Return Restate's error message, with advice."""
     try:
         said = response.json()
         message, code = str(said["message"]), said.get("restate_code")

@@ -17,7 +17,7 @@ Tell = Callable[[str], None]
 
 
 class NotDoneError(Exception):
-    """A command did not reach what it was asked for, and why."""
+    """A command did not achieve its goal. The message says why."""
 
 
 class Release:
@@ -30,7 +30,7 @@ class Release:
         """Why Restate's last answer was none."""
 
     def plan(self, wanted: str | None = None, drained_before: frozenset[str] = frozenset()) -> Plan:
-        """Observe everything and plan for the version that is wanted, or would be."""
+        """Observe everything, and plan for the wanted version or for a proposed one."""
         intent = self.cluster.intent()
         observed = Observed(self.cluster.versions(intent.images), wanted or intent.wanted, self._restate())
         return plan(observed, drained_before)
@@ -45,7 +45,7 @@ class Release:
         return answer
 
     def carry_out(self, actions: Iterable[Action], plan: Plan) -> None:
-        """Do what was planned, in that order."""
+        """Carry out the planned steps in order."""
         uris = {standing.version.name: standing.version.uri for standing in plan.standings}
         for action in actions:
             match action.do:
@@ -163,5 +163,5 @@ def _find(version: str, made: Plan) -> Standing | None:
 
 
 def as_if(made: Plan, wanted: str) -> Plan:
-    """Only the steps of one version, to show them."""
+    """Return a plan with only the steps of one version, for display."""
     return replace(made, actions=tuple(action for action in made.actions if action.version == wanted))
