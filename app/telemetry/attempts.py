@@ -11,7 +11,7 @@ from app.telemetry.counts import Count
 
 @dataclass
 class Attempt:
-    """One attempt at an invocation; what it counts is forgotten unless it finishes."""
+    """One attempt at an invocation. Its counts are discarded unless it finishes."""
 
     invocation: str
     service: str
@@ -25,7 +25,7 @@ class Attempt:
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far."""
+        """Return the seconds since the attempt began."""
         return time.perf_counter() - self.began
 
 

@@ -49,7 +49,7 @@ class Count(NamedTuple):
 
 
 class Counts:
-    """The counters of a folder."""
+    """The counters stored in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "counts.sqlite"
@@ -58,7 +58,7 @@ class Counts:
         self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._database.close()
 
     def add(self, invocation: str, counts: Iterable[Count]) -> None:
@@ -101,7 +101,7 @@ class CountsCollector(Collector):
         self._shown = shown
 
     def collect(self) -> Iterator[Metric]:
-        """Every counter with its totals."""
+        """Yield every counter with its totals."""
         zeros = {(count.counter.name, tuple(count.values)): 0 for count in self._shown}
         totals = zeros | self._counts.totals()
         for counter in dict.fromkeys(count.counter for count in self._shown):

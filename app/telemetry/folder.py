@@ -23,5 +23,5 @@ def metrics_folder(shared: str) -> Iterator[Path]:
 
 
 def current_folder() -> Path:
-    """The folder of this process."""
+    """Return the metrics folder of this process."""
     return Path(os.environ[_VARIABLE])

@@ -17,7 +17,7 @@ HIDDEN = "[hidden]"
 
 
 class _Discreet(logging.Formatter):
-    """Formats as another does, and hides e-mail addresses and secrets, also inside tracebacks."""
+    """Wraps another formatter, and hides e-mail addresses and secrets, also inside tracebacks."""
 
     def __init__(self, inner: logging.Formatter, secrets: Iterable[str]) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ def _with_ids(record: logging.LogRecord) -> bool:
 
 
 def log_to_stderr(how: LogFormat, secrets: Iterable[str], *filters: logging.Filter) -> None:
-    """Write what all loggers say to stderr, except what a filter holds back."""
+    """Write the records of all loggers to stderr, except those that a filter rejects."""
     text = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     json = JsonFormatter(
         "%(levelname)s %(name)s %(message)s",

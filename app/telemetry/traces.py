@@ -33,7 +33,7 @@ _tracers: list[Tracer] = []
 
 
 class _Ids(IdGenerator):
-    """Random ids, but for a handler's span."""
+    """Generates random IDs, except for a handler's span."""
 
     def __init__(self) -> None:
         self._random = RandomIdGenerator()
