@@ -1,4 +1,4 @@
-"""Who asks, and what they may do: the rule behind every public handler."""
+"""Access rules: who may call a public handler, and on whose data."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,14 +8,14 @@ from app.domain.refusals import Refusal, Refused
 
 
 class Role(StrEnum):
-    """In what capacity somebody acts. A token names the roles of operators; everybody is a player of their own."""
+    """The capacity in which a caller acts. A token names operator roles; every token holder is also a player."""
 
     PLAYER = "player"
-    """Whoever has a token, for what is their own."""
+    """Anyone with a token, for their own data."""
     TRADER = "trader"
     """Opens, prices and settles markets."""
     PAYMENTS = "payments"
-    """Reviews withdrawals and follows payments up."""
+    """Reviews withdrawals and follows up payments."""
     SUPPORT = "support"
     """Helps players: reads their accounts, and sets limits and exclusions on request."""
     AUDITOR = "auditor"
@@ -23,11 +23,11 @@ class Role(StrEnum):
     FEED = "feed"
     """A system that sends records for markets."""
     BOOKKEEPER = "bookkeeper"
-    """Our own bookkeeper: repairs what is stranded."""
+    """Our own bookkeeper: repairs stranded work."""
     PROVIDER = "provider"
-    """The payment provider, which proves itself by the signature of its webhook and needs no token."""
+    """The payment provider. It needs no token, because it signs its webhooks."""
     ANYONE = "anyone"
-    """Also who has no token."""
+    """Anyone, with or without a token."""
 
 
 WITHOUT_TOKEN = frozenset({Role.PROVIDER, Role.ANYONE})
@@ -36,19 +36,19 @@ GRANTED = frozenset(Role) - WITHOUT_TOKEN - {Role.PLAYER}
 
 
 class Owner(StrEnum):
-    """Where a request says whose it is, for a player to have it done."""
+    """Where to find the player who owns what a request is about."""
 
     KEY = "key"
     """The key of the object is the player's id."""
     BODY = "userId"
     """The body's `userId` is the player's id."""
     DOCUMENT = "document"
-    """What is stored under the key says so; the handler compares it itself."""
+    """The document stored under the key names its player; the handler itself compares it with the caller."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may call a public handler: the holders of some roles, and the player who owns what it is about."""
+    """Who may call a public handler: callers with one of the roles, and the player who owns the data."""
 
     roles: tuple[Role, ...]
     owner: Owner | None = None
@@ -60,36 +60,36 @@ class Access:
 
 
 def may(*roles: Role, owner: Owner | None = None) -> Access:
-    """Declare who may call a handler."""
+    """Declare who may call a handler: callers with one of these roles, and the owner if `owner` is given."""
     assert roles or owner, "a public handler is for somebody"
     assert Role.PLAYER not in roles, "say by `owner` what makes something a player's own"
     return Access(roles, owner)
 
 
 class Caller(State):
-    """Who sent a request, as the door has verified it: the token's subject and its roles."""
+    """The sender of a request, verified by the door: the token's subject and roles."""
 
     user: KnownId
     roles: tuple[Role, ...] = ()
 
 
 class Actor(State):
-    """Who did something, and in which capacity. Stored with every change that somebody asked for."""
+    """Who made a change, and in which capacity. Stored with the change."""
 
     user: KnownId
     role: Role
 
 
 def acting(access: Access, caller: Caller) -> Actor:
-    """In which capacity a caller acts who is let in: the first of the handler's roles that they hold, else a player."""
+    """The capacity in which an admitted caller acts: the first of the handler's roles that they hold, or player."""
     role = next((role for role in access.roles if role in caller.roles), Role.PLAYER)
     return Actor(user=caller.user, role=role)
 
 
 def refuse_caller(access: Access, caller: Caller | None, *, required: bool) -> Refused | None:
-    """Refuse who may not call a handler at all. Whether a player owns what they ask for is `refuse_stranger`'s to say.
+    """Refuse a caller who may not call a handler at all. `refuse_stranger` decides whether a player owns the data.
 
-    `required` is whether a request without a caller is refused: behind a door there is none but for what is for anyone.
+    `required` says whether a request without a caller is refused. Behind a door, only handlers for anyone have none.
     """
     if not access.needs_token:
         return None
@@ -102,14 +102,17 @@ def refuse_caller(access: Access, caller: Caller | None, *, required: bool) -> R
 
 
 def refuse_stranger(access: Access, caller: Caller | None, owner_id: str | None) -> Refused | None:
-    """Refuse a player what is another player's, or nobody's: the answer must not tell which ids exist."""
+    """Refuse a player access to data that is not theirs. Data that does not exist gets the same answer.
+
+    The answer must not reveal which ids exist.
+    """
     if caller is None or access.owner is None or holds_role(access, caller) or caller.user == owner_id:
         return None
     return Refused(reason=Refusal.NOT_YOURS, message="this is not yours")
 
 
 def holds_role(access: Access, caller: Caller) -> bool:
-    """Whether a caller holds one of the roles that a handler is for."""
+    """Whether a caller holds one of the handler's roles."""
     return any(role in caller.roles for role in access.roles)
 
 

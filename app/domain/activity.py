@@ -1,8 +1,9 @@
-"""What a decision did, as the business counts it: read off two versions of a player's document.
+"""Business events for the metrics: what a decision did, found by comparing two versions of a player's document.
 
-Whatever moves money changes the document, so numbers that are counted from here add up to the books:
-credited - taken back + regained - paid + sent back = what the provider gave; accepted stakes - returned = what the
-house and open bets hold.
+Every movement of money changes the document, so the counted amounts agree with the ledger:
+
+- credited - taken back + regained - paid + sent back = the net amount received from the provider
+- accepted stakes - returned = what the house and the open bets hold
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ Payment = TypeVar("Payment", Deposit, Withdrawal)
 
 
 class Event(StrEnum):
-    """What happened to a deposit, a withdrawal or a bet."""
+    """An event of a deposit, a withdrawal or a bet."""
 
     DEPOSIT_CREDITED = "depositCredited"
     DEPOSIT_DECLINED = "depositDeclined"
@@ -41,7 +42,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True)
 class Happened:
-    """An event with the minor units that it moved; below zero where a correction took some back."""
+    """An event and the amount that it moved, in minor units; negative if a correction took money back."""
 
     event: Event
     amount: int
@@ -71,7 +72,7 @@ assert _WITHDRAWALS.keys() == set(WithdrawalStatus) - {WithdrawalStatus.SENT_BAC
 
 
 def activity(before: Player, after: Player) -> list[Happened]:
-    """Everything that a change did."""
+    """List all events of a change."""
     if after is before:
         return []
     return [
@@ -95,7 +96,7 @@ def _withdrawals(before: Mapping[str, Withdrawal], after: Mapping[str, Withdrawa
     sent_back = WithdrawalStatus.SENT_BACK
     for old, new in _changed(before, after):
         if new.status is sent_back and old is not None and old.status is not sent_back:
-            if old.status is not WithdrawalStatus.PAID:  # nobody had told us that it had left before it came back
+            if old.status is not WithdrawalStatus.PAID:  # sent back before we knew that it was paid
                 yield Happened(Event.WITHDRAWAL_PAID, new.amount, new.currency)
             yield Happened(Event.PAYOUT_SENT_BACK, new.amount, new.currency)
 
@@ -103,7 +104,7 @@ def _withdrawals(before: Mapping[str, Withdrawal], after: Mapping[str, Withdrawa
 def _taken_back(before: Mapping[str, Deposit], after: Mapping[str, Deposit]) -> Iterator[Happened]:
     for old, new in _changed(before, after):
         was = None if old is None else old.taken_back
-        if (new.taken_back is None) != (was is None):  # a refund of what was charged back only gives it another name
+        if (new.taken_back is None) != (was is None):  # a refund after a chargeback moves no money
             yield Happened(_TAKEN_BACK[new.taken_back], new.amount, new.currency)
 
 
@@ -133,7 +134,7 @@ def _ended(bet: Bet, currency: str) -> Iterator[Happened]:
 
 
 def _changed(before: Mapping[str, T], after: Mapping[str, T]) -> Iterator[tuple[T | None, T]]:
-    """What is not the very same object as before; rules make new ones of what they change."""
+    """The pairs of old and new values that are not the same object: rules replace whatever they change."""
     for name, new in after.items():
         if new is not (old := before.get(name)):
             yield old, new

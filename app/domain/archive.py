@@ -1,11 +1,11 @@
-"""Which deposits, withdrawals and bets have left a player's document, and on which archive page each is.
+"""The archive index: on which archive page each deposit, withdrawal and bet is that has left a player's document.
 
-A repeated request must be recognised for ever, at a cost that does not grow with the player's history. So the index in
-the player's object names what is on the newest pages only. What is on older ones is moved to buckets elsewhere, and a
-filter stays that says of nearly every new id that no bucket has it.
+A repeated request must be recognised for ever, at a cost that does not grow with the player's history. The index in the
+player's object therefore covers only the newest pages. Entries for older pages are moved to buckets elsewhere. A Bloom
+filter stays behind: for nearly every new id, it proves that no bucket has it.
 
-The index and the buckets keep 8 bytes of hash of each id. Strangers choose ids, and can find two with one hash: every
-page that a hash leads to is a candidate, and the page itself has the last word.
+The index and the buckets keep an 8-byte hash of each id. Callers choose their ids and can produce collisions, so every
+page that a hash leads to is only a candidate. The page itself decides.
 """
 
 import struct
@@ -23,17 +23,17 @@ from app.domain.model import State
 
 HASH_LENGTH = 11
 MAX_PAGES = 30
-"""Pages that the index in the player's object names at most, with some 25 ids on each; then older ones are moved."""
+"""The most pages, of about 25 ids each, in the index of the player's object. Beyond it, older pages are moved."""
 KEPT_PAGES = 10
-"""Pages that it still names then: enough for an earlier version, which knows no buckets, to go on from if it is
-rolled back to."""
+"""Pages that stay in the index when older ones are moved. An earlier version, which has no buckets, can continue from
+these after a rollback."""
 FILTER_BYTES = 32 * 1024
-"""What the filter's bits take unpacked. It is wrong about 0.5 % of new ids after 10,000 archived ones, 29 % after
-100,000; each costs a question to a bucket."""
+"""Size of the unpacked filter. Its false positive rate is about 0.5 % after 10,000 archived ids and 29 % after 100,000.
+Each false positive costs one look-up in a bucket."""
 
 
 class Operations(StrEnum):
-    """What ends and is archived, by the name of its field in a document. A deposit and a bet may have one id."""
+    """The kinds of operations that are archived, by their field in the document. Ids are unique within a kind only."""
 
     DEPOSITS = "deposits"
     WITHDRAWALS = "withdrawals"
@@ -41,60 +41,60 @@ class Operations(StrEnum):
 
 
 def name_of(kind: Operations, operation_id: str) -> str:
-    """The name under which the archive knows an operation; ids have no slash."""
+    """The name of an operation in the archive. It is unique, because ids contain no slash."""
     return f"{kind.value}/{operation_id}"
 
 
 def hash_of(name: str) -> str:
-    """What the index and the buckets keep of a name: 64 bits as 11 characters."""
+    """The hash of a name that the index and the buckets store: 64 bits as 11 characters."""
     return urlsafe_b64encode(blake2b(name.encode(), digest_size=8).digest()).decode().rstrip("=")
 
 
 def bucket_of(hashed: str) -> str:
-    """The bucket of a hash: its first 6 bits, so that there are 64."""
+    """The bucket of a hash: one of 64, by its first 6 bits."""
     return hashed[0]
 
 
 class Bucket(State):
-    """The archive pages, oldest first, that each hash leads to."""
+    """For each hash, its archive pages, oldest first."""
 
     pages: dict[str, list[int]] = Field(default_factory=dict)
 
     def with_more(self, added: "Bucket") -> "Bucket":
-        """The bucket with what is added to it; the same again changes nothing."""
+        """Return the bucket with these entries added. Idempotent."""
         known = {
             hashed: sorted({*self.pages.get(hashed, ()), *added_pages}) for hashed, added_pages in added.pages.items()
         }
         return self.model_copy(update={"pages": {**self.pages, **known}})
 
     def of(self, hashes: Iterable[str]) -> "Bucket":
-        """Only what is known of these hashes."""
+        """Return only the entries of these hashes."""
         return Bucket(pages={hashed: self.pages[hashed] for hashed in hashes if hashed in self.pages})
 
 
 class ArchiveIndex(State):
-    """For each archive page, the hashes of its ids in one string; an empty one where they have been moved to buckets.
+    """For each archive page, the concatenated hashes of its ids; empty once they have been moved to buckets.
 
-    Pages are numbered from 1 by their place here, also by earlier versions, which never move any.
+    A page's number is its position here, from 1. Earlier versions number pages in the same way and never move any.
     """
 
     pages: list[str] = Field(default_factory=list)
 
     def with_page(self, names: Iterable[str]) -> "ArchiveIndex":
-        """The index with one more page that holds these names."""
+        """Return the index with one more page, which holds these names."""
         return self.model_copy(update={"pages": [*self.pages, "".join(map(hash_of, names))]})
 
     @property
     def has_moved(self) -> bool:
-        """Whether there is anything in buckets. The oldest pages are moved first."""
+        """Whether any page has been moved to buckets. The oldest pages are moved first."""
         return bool(self.pages) and not self.pages[0]
 
     def pages_of(self, hashed: str) -> list[int]:
-        """The pages that a hash leads to, of those that have not been moved."""
+        """The pages of a hash, among those that have not been moved."""
         return [number for number, page in enumerate(self.pages, 1) if hashed in page and hashed in _hashes(page)]
 
     def move_old(self) -> tuple["ArchiveIndex", dict[str, Bucket]]:
-        """When the index names too many pages, take the older ones out for the buckets named."""
+        """If the index covers too many pages, take out the older ones. Returns what to add to each bucket, by name."""
         named = sum(map(bool, self.pages))
         if named <= MAX_PAGES:
             return self, {}
@@ -109,12 +109,12 @@ class ArchiveIndex(State):
 
 @dataclass(frozen=True)
 class ArchiveFilter:
-    """A Bloom filter of what is in the buckets: it never denies a hash that is, and rarely admits one that is not."""
+    """A Bloom filter of the hashes in the buckets: no false negatives, and few false positives."""
 
     bits: bytes = bytes(FILTER_BYTES)
 
     def with_buckets(self, buckets: Mapping[str, Bucket]) -> "ArchiveFilter":
-        """The filter that admits what is added to buckets, too."""
+        """Return the filter with the hashes of these buckets added."""
         bits = bytearray(self.bits)
         for bucket in buckets.values():
             for hashed in bucket.pages:
@@ -123,16 +123,16 @@ class ArchiveFilter:
         return ArchiveFilter(bytes(bits))
 
     def admits(self, hashed: str) -> bool:
-        """Whether a bucket may have a hash."""
+        """Whether a bucket may have this hash; if not, none has it."""
         return all(self.bits[byte] & bit for byte, bit in self._bits_of(hashed))
 
     def packed(self) -> bytes:
-        """The filter as it is stored: the fewer bits are set, the smaller."""
+        """Compress the filter for storage. The fewer bits are set, the smaller it is."""
         return zlib.compress(self.bits)
 
     @staticmethod
     def unpacked(packed: bytes) -> "ArchiveFilter":
-        """The filter that was stored, of whatever size."""
+        """Read a stored filter of any size."""
         return ArchiveFilter(zlib.decompress(packed))
 
     def _bits_of(self, hashed: str) -> list[tuple[int, int]]:

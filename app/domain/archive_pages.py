@@ -1,4 +1,4 @@
-"""What ended and leaves a player's document for an archive page, since a bet costs more the larger the document is."""
+"""Archive pages: ended operations leave the player's document, because a larger document makes every bet slower."""
 
 from typing import TypeVar
 
@@ -11,9 +11,9 @@ from app.domain.player import Bet, Deposit, DepositStatus, Player, Withdrawal, W
 Operation = TypeVar("Operation", Deposit, Withdrawal, Bet)
 
 MAX_ENDED = 30
-"""Deposits, withdrawals and bets that ended stay in the document up to this many together."""
+"""The most ended deposits, withdrawals and bets, taken together, that stay in the document."""
 KEPT_ENDED = 5
-"""When there are more, all but the newest of each kind are archived."""
+"""How many of each kind, the newest, stay in the document when the others are archived."""
 
 
 class ArchivePage(State):
@@ -25,12 +25,12 @@ class ArchivePage(State):
 
     @property
     def names(self) -> list[str]:
-        """Everything on the page, as the index names it."""
+        """The names of everything on the page, as the index uses them."""
         return [name_of(kind, operation_id) for kind in Operations for operation_id in getattr(self, kind)]
 
 
 def archive_ended(player: Player) -> tuple[Player, ArchivePage | None]:
-    """Take what ended out of the document but for the newest, when there is too much of it."""
+    """If the document has too many ended operations, move all but the newest to an archive page."""
     ended = ArchivePage(
         deposits={
             name: deposit for name, deposit in player.deposits.items() if deposit.status is not DepositStatus.RESERVED

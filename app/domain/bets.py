@@ -1,7 +1,7 @@
 """Bets: the stake is held, the markets accept or refuse, and the bet ends once: refused, settled or cashed out.
 
-A settled bet is never opened again: a corrected result moves the difference as soon as the new return is certain.
-Returns are never blocked, whatever restriction or debt the player has.
+A settled bet is never reopened. A corrected result posts the difference as soon as the new return is certain. A return
+is never blocked, even if the player is restricted or in debt.
 """
 
 from collections import Counter
@@ -47,13 +47,13 @@ from app.domain.settlement import (
 from app.domain.wallet import Account, Balance, Kind, move, total
 
 COUNTED = (LimitKind.STAKE, LimitKind.LOSS)
-"""Which limits a stake counts against. In this order they are asked, too."""
+"""The limits that a stake counts against, in the order in which they are checked."""
 ANY_TIME = datetime.max.replace(tzinfo=UTC)
-"""A moment for rules that do not depend on it."""
+"""A placeholder for rules whose result does not depend on the time."""
 
 
 class AskedLeg(Wire):
-    """A selection at the price that the player saw."""
+    """A selection and the price that the player saw."""
 
     market_id: Id
     selection_id: Id
@@ -61,7 +61,7 @@ class AskedLeg(Wire):
 
 
 class PlaceBet(Wire):
-    """A single, a multiple, or with a `system_size` a system; `stake` is a line's."""
+    """A single, a multiple or, with `system_size`, a system. `stake` is the stake per line, in minor units."""
 
     bet_id: Id
     wallet_id: Id
@@ -72,7 +72,7 @@ class PlaceBet(Wire):
 
     @property
     def lines(self) -> int:
-        """How many lines the stake is for."""
+        """The number of lines, each of which costs the stake."""
         return line_count(len(self.legs), self.system_size)
 
     @model_validator(mode="after")
@@ -95,9 +95,9 @@ class ApplyResult(Wire):
 
 
 class Applied(Wire):
-    """How many of the bets there are, and what the result moved to the player, less what it took back.
+    """How many of the bets were not refused, and the net amount that the result paid to the player, in minor units.
 
-    A leg that was reserved for a bet is of none when another market then refused it.
+    A market may name a bet that was refused: it reserved its leg, and then another market refused the bet.
     """
 
     known: int = 0
@@ -105,7 +105,7 @@ class Applied(Wire):
 
 
 class TakenLeg(Wire):
-    """A leg at the price taken."""
+    """A leg and the price at which it was accepted."""
 
     market_id: str
     selection_id: str
@@ -113,13 +113,13 @@ class TakenLeg(Wire):
 
 
 class LegView(TakenLeg):
-    """A leg with its outcome, null until it is known."""
+    """A leg and its outcome, which is null until it is known."""
 
     outcome: SelectionOutcome | None
 
 
 class Placement(Wire):
-    """What `placeBet` answers."""
+    """The answer to `placeBet`."""
 
     bet_id: str
     status: str
@@ -131,7 +131,10 @@ class Placement(Wire):
 
 
 class CashOutView(Wire):
-    """A cash-out in play that waits, or why it was refused; `amount` is what the bet was worth then."""
+    """A cash-out in play that is waiting or was refused.
+
+    `amount` is the value of the bet when the cash-out was refused as too low, in minor units; otherwise null.
+    """
 
     status: WishStatus
     reason: Refusal | None = None
@@ -140,7 +143,10 @@ class CashOutView(Wire):
 
 
 class BetView(Wire):
-    """A bet as the player sees it; `returned` is null until it ended. `capped` is what a maximum payout withheld."""
+    """A bet as the player sees it; amounts are in minor units.
+
+    `returned` is null until the bet has ended. `capped` is the amount that a maximum payout withheld.
+    """
 
     bet_id: str
     wallet_id: str
@@ -160,13 +166,13 @@ class BetView(Wire):
 
 
 class AllBets(Wire):
-    """What `listBets` answers: bets that are open, and those that ended last."""
+    """The answer to `listBets`: the open bets and those that ended most recently."""
 
     bets: list[BetView]
 
 
 class CashedOut(Wire):
-    """What `cashOut` answers; `amount` once it is paid, which in play is later."""
+    """The answer to `cashOut`. `amount` is null until it is paid, which in play happens after a delay."""
 
     bet_id: str
     status: BetStatus
@@ -174,7 +180,11 @@ class CashedOut(Wire):
 
 
 def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy) -> Decision[Bet]:
-    """Lock a stake and count it at once. The same again is answered as it stands; other content is a conflict."""
+    """Hold a stake and count it against the limits.
+
+    A repeated request changes nothing and returns the bet as it now is. Refuses with `id_reused` if the bet id is used
+    for a different bet.
+    """
     wallet = player.wallets.get(request.wallet_id)
     currency = policy.default_currency if wallet is None else wallet.currency
     max_payout = policy.max_payout.of(currency)
@@ -215,9 +225,10 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
 
 
 def sure_to_be_held(player: Player, request: PlaceBet, policy: Policy) -> Bet | None:
-    """A new bet whose stake can be held at whatever time, so that its markets can be asked before that is known.
+    """Return the new bet if its stake can be held at any time. Its markets can then be asked before the time is known.
 
-    Time matters only to players with a restriction, whether it is over or not, or with limits on what a bet counts for.
+    Returns None if the bet is known or would be refused, or if the time matters: the player has or had a restriction,
+    or has a limit that the stake counts against.
     """
     wallet = player.wallets.get(request.wallet_id)
     if wallet is None or request.bet_id in player.bets or player.restriction is not None:
@@ -229,7 +240,7 @@ def sure_to_be_held(player: Player, request: PlaceBet, policy: Policy) -> Bet | 
 
 
 def legs_to_reserve(player: Player, bet_id: str, bet: Bet) -> dict[str, ReserveLeg]:
-    """What each market of a bet is asked to accept."""
+    """The leg that each market of a bet is asked to reserve."""
     asked = potential_return(bet.stake, bet.system_size, [leg.asked for leg in bet.legs], bet.max_payout)
     open_stakes = _open_stakes(player, bet_id)
     return {
@@ -251,7 +262,7 @@ def legs_to_reserve(player: Player, bet_id: str, bet: Bet) -> dict[str, ReserveL
 
 
 def refuse_related_by_event(answers: Iterable[Accepted | Delayed]) -> Refused | None:
-    """Refuse a bet of which two markets are on one event; a market that names none is on one of its own."""
+    """Refuse a bet with two markets on the same event. A market without an event id has an event of its own."""
     events = [answer.event_id for answer in answers if answer.event_id is not None]
     if len(set(events)) == len(events):
         return None
@@ -259,7 +270,7 @@ def refuse_related_by_event(answers: Iterable[Accepted | Delayed]) -> Refused | 
 
 
 def legs_to_expose(user_id: str, bet_id: str, bet: Bet, accepted: Mapping[str, Accepted]) -> dict[str, ExposeLeg]:
-    """Which markets have to count a bet otherwise than they did, now that the prices at all of them are known."""
+    """The markets whose liability for a bet changes now that the prices at all markets are known."""
     prices = [accepted[leg.market_id].price for leg in bet.legs]
     exact = exposure(bet.stake, bet.system_size, prices, bet.max_payout)
     return {
@@ -270,9 +281,10 @@ def legs_to_expose(user_id: str, bet_id: str, bet: Bet, accepted: Mapping[str, A
 
 
 def legs_to_count(before: Player, after: Player, bet_ids: Iterable[str]) -> dict[str, list[CountLeg]]:
-    """What markets without a result are told of bets whose exposure ended, or began again by a correction.
+    """Collect, by market without a result, the new exposure of bets that stopped counting or count again.
 
-    A bet that is asked for again, and does not change, is told again: whoever told it may have been killed before.
+    A bet counts again if a correction makes its return uncertain. An unchanged bet is included again, because an
+    earlier attempt may have been killed before it told the markets.
     """
     told: dict[str, list[CountLeg]] = {}
     for bet_id in bet_ids:
@@ -286,7 +298,7 @@ def legs_to_count(before: Player, after: Player, bet_ids: Iterable[str]) -> dict
 
 
 def delay_bet(player: Player, bet_id: str, decide_at: datetime | None = None) -> Decision[Bet]:
-    """A market is in play: the bet waits with its stake locked before the markets are asked again."""
+    """Delay a bet on a market in play: it waits with its stake locked until the markets are asked again."""
     bet = player.bets[bet_id]
     if bet.status is not BetStatus.PENDING:
         return Decision(player, bet)
@@ -301,7 +313,7 @@ def accept_bet(
     pages: Mapping[str, int] | None = None,
     withdrawals: Mapping[str, int] | None = None,
 ) -> Decision[Bet]:
-    """Every market took its leg, each at this price and on this page of its index: the bet is open."""
+    """Open a bet that every market has accepted, each at this price and on this page of its index."""
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
@@ -328,13 +340,13 @@ def accept_bet(
 
 
 def decide_restricted(player: Player, bet_id: str, now: datetime) -> Decision[Bet] | None:
-    """Give the stake of a bet that waited back to a player who has taken a break or excluded themselves meanwhile."""
+    """Refuse a delayed bet if the player has been restricted in the meantime, and return the stake."""
     refused = refuse_restricted(player, now)
     return None if refused is None else release_stake(player, bet_id, refused, now)
 
 
 def holds_leg(player: Player, bet_id: str, market_id: str, page: int) -> bool:
-    """Whether a leg that is on a page of a market's index is one of a bet that was accepted."""
+    """Whether a leg on a page of a market's index belongs to an accepted bet."""
     bet = player.bets.get(bet_id)
     if bet is None or bet.status.can_be_released or bet.status is BetStatus.REFUSED:
         return False
@@ -342,7 +354,7 @@ def holds_leg(player: Player, bet_id: str, market_id: str, page: int) -> bool:
 
 
 def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) -> Decision[Bet]:
-    """A market refused: the stake goes back, once, and counts against no limit any more."""
+    """Refuse a bet that is not open yet: return the stake, once, and stop counting it against the limits."""
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
@@ -356,9 +368,9 @@ def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) 
 
 
 def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
-    """Enter a market's result into bets: each settles when its return is certain, or moves by the difference.
+    """Apply a market's result to bets. Each settles once its return is certain; a settled bet posts the difference.
 
-    A version that a bet has seen already changes nothing, nor does any for a bet that was refused or cashed out.
+    A version that a bet already has changes nothing, and no result changes a bet that was refused or cashed out.
     """
     after, paid = player, 0
     for bet_id in request.bet_ids:
@@ -371,7 +383,7 @@ def apply_result(player: Player, request: ApplyResult) -> Decision[Applied]:
 
 
 def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:
-    """The selections, by market, whose current prices a cash-out needs; none where it will not come to that."""
+    """The selections, by market, whose current prices a cash-out needs; empty if its answer depends on no price."""
     bet = player.bets.get(bet_id)
     if bet is None or bet.waits_for_cash_out or _refuse_cash_out(bet) is not None:
         return {}
@@ -379,13 +391,13 @@ def cash_out_selections(player: Player, bet_id: str) -> dict[str, str]:
 
 
 def wished_selections(player: Player, bet_id: str) -> dict[str, str]:
-    """The selections, by market, whose current prices decide a cash-out that waits; none where none does."""
+    """The selections, by market, whose current prices decide a waiting cash-out; empty if none is waiting."""
     bet = player.bets.get(bet_id)
     return _undecided_selections(bet) if bet is not None and bet.waits_for_cash_out else {}
 
 
 def withdrawals_known(player: Player, bet_id: str) -> dict[str, int]:
-    """For each market of a bet, how many withdrawals were known when its leg was struck."""
+    """For each market of a bet, how many withdrawals were known when its leg was accepted."""
     bet = player.bets.get(bet_id)
     return {} if bet is None else {leg.market_id: leg.withdrawals for leg in bet.legs}
 
@@ -399,9 +411,11 @@ def cash_out(
     policy: Policy,
     delay: timedelta = timedelta(0),
 ) -> Decision[Bet]:
-    """End a bet for what it is worth now, or in play after a delay. `prices` has the current price in each open market.
+    """Cash out a bet at its current value or, in play, after a delay.
 
-    Again, it is answered with what was paid, or that it waits.
+    `prices` has the current price at each open market; `min_amount` is in minor units. A repeated request changes
+    nothing and returns the bet as it now is. Refuses with `unknown_bet`, `bet_not_open`, `cash_out_unavailable` or
+    `cash_out_changed`; the last means that the bet is worth less than `min_amount`.
     """
     bet = player.bets.get(bet_id)
     if bet is None:
@@ -420,7 +434,7 @@ def cash_out(
 def decide_cash_out(
     player: Player, bet_id: str, prices: Mapping[str, Price], now: datetime, policy: Policy
 ) -> Decision[Bet]:
-    """Pay a cash-out that has waited at the prices of this moment; if not worth it any more, the bet goes on."""
+    """Pay a waiting cash-out at the current prices. If the bet is worth too little by now, it stays open."""
     bet = player.bets[bet_id]
     if bet.cash_out is None or not bet.waits_for_cash_out:
         return Decision(player, bet)
@@ -431,14 +445,14 @@ def decide_cash_out(
 
 
 def cashed_out(bet_id: str, bet: Bet) -> CashedOut:
-    """What a player who cashes out is told."""
+    """The answer to a player who cashes out."""
     if bet.waits_for_cash_out:
         return CashedOut(bet_id=bet_id, status=BetStatus.DELAYED)
     return CashedOut(bet_id=bet_id, status=bet.status, amount=bet.returned)
 
 
 def placement(bet_id: str, bet: Bet) -> Placement | Refused:
-    """What a player who placed this bet is told, also when asking again after it ended."""
+    """The answer to `placeBet` for this bet, also when the request is repeated; a refusal if the bet was refused."""
     if bet.refused is not None:
         return bet.refused
     return Placement(
@@ -477,7 +491,7 @@ def bet_view(bet_id: str, bet: Bet) -> BetView:
 
 
 def potential(bet: Bet) -> int:
-    """What a bet returns if all its legs win at the prices taken."""
+    """The potential return of a bet, in minor units: all its legs win at the accepted prices."""
     return potential_return(bet.stake, bet.system_size, [leg.price for leg in bet.legs], bet.max_payout)
 
 
@@ -513,7 +527,7 @@ def _with_outcome(leg: BetLeg, request: ApplyResult) -> BetLeg:
 
 
 def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, now: datetime) -> Decision[Bet]:
-    """Release the stake and pay what a bet returns; `full` is that before any maximum payout."""
+    """Release the stake and pay the return. `full` is the return before any maximum payout, in minor units."""
     assert bet.status is BetStatus.OPEN, "a stake is released once"
     amount = _capped(player, bet, full, now)
     assert 0 <= amount <= full, f"{amount} of {full} is returned"
@@ -533,7 +547,7 @@ def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, no
 
 
 def _wish_after(bet: Bet, status: BetStatus) -> CashOutWish | None:
-    """What becomes of a cash-out when the bet ends: a result that comes first leaves nothing to pay."""
+    """The cash-out of a bet after the bet has ended. A waiting one is refused, because a result came first."""
     if bet.cash_out is None or status is BetStatus.CASHED_OUT:
         return None
     if not bet.waits_for_cash_out:
@@ -554,7 +568,7 @@ def _correct(player: Player, bet_id: str, bet: Bet, full: int, now: datetime) ->
 
 
 def _capped(player: Player, bet: Bet, full: int, now: datetime) -> int:
-    """What a bet pays of its return under the maximum payouts. What they withhold stays with the house."""
+    """The part of a return that is paid under the maximum payouts. The house keeps the rest."""
     of_day = most_to_return(player, bet, now)
     of_bet = min(full, bet.max_payout)
     return of_bet if of_day is None else min(of_bet, of_day)
@@ -563,7 +577,7 @@ def _capped(player: Player, bet: Bet, full: int, now: datetime) -> int:
 def _worth(
     player: Player, bet: Bet, prices: Mapping[str, Price], min_amount: int | None, now: datetime, policy: Policy
 ) -> int | Refused:
-    """What ending a bet now is worth before any maximum payout, or why it cannot be."""
+    """The cash-out value of a bet before any maximum payout, in minor units, or the refusal."""
     if (refused := _refuse_cash_out(bet)) is not None:
         return refused
     undecided = _undecided(bet)
@@ -609,7 +623,7 @@ def _shape(bet: Bet, leg: BetLeg) -> Shape:
 
 
 def _open_stakes(player: Player, but_bet_id: str) -> Counter[tuple[str, str]]:
-    """What a player's open bets have on each selection, without one of them."""
+    """The stakes of a player's open bets on each selection, leaving out one bet."""
     stakes: Counter[tuple[str, str]] = Counter()
     for bet_id, bet in player.bets.items():
         if bet.status.holds_stake and bet_id != but_bet_id:
@@ -636,14 +650,14 @@ def _certain_return(bet: Bet) -> int | None:
 
 
 def _counts(bet: Bet) -> bool:
-    """Whether the house can still lose by a bet: it is open, or a correction has made its return uncertain again."""
+    """Whether the house can still lose on a bet: it is open, or a correction has made its return uncertain again."""
     if bet.status is BetStatus.SETTLED:
         return _certain_return(bet) is None
     return bet.status is BetStatus.OPEN
 
 
 def _recounted(before: Bet, bet: Bet, counts: bool) -> Bet:
-    """The bet with one more change to tell markets without a result, if it counts there now and did not, or did."""
+    """Add one to the changes of exposure if the bet starts or stops counting at its markets without a result."""
     if not _undecided(bet) or _counts(before) == counts:
         return bet
     return bet.model_copy(update={"exposure_changes": bet.exposure_changes + 1})
@@ -669,14 +683,14 @@ def _counted(player: Player, kind: LimitKind, use: Use) -> Player:
 
 
 def _returned(player: Player, bet: Bet, amount: int, now: datetime) -> Player:
-    """What a bet returns counts against losses in its wallet's currency, and to the maximum of its day."""
+    """Count a return against the loss limit in the wallet's currency, and towards the maximum payout of its day."""
     currency = player.wallets[bet.wallet_id].currency
     player = with_return(player, bet, amount, now)
     return _counted(player, LimitKind.LOSS, Use(at=now, amount=-amount, currency=currency))
 
 
 def _uses(player: Player, bet_id: str, become: Callable[[Use], list[Use]]) -> dict[LimitKind, list[Use]]:
-    """What counts against limits, where the uses of one bet become others. A deposit may have the same id."""
+    """Replace the uses of one bet in each limit that stakes count against; a deposit may have the same id."""
     return {
         kind: [new for use in uses for new in (become(use) if use.reference == bet_id else [use])]
         if kind is not LimitKind.DEPOSIT

@@ -1,4 +1,4 @@
-"""Currencies by ISO 4217: which there are, how their amounts read, and amounts that an operator sets for each."""
+"""Currencies of ISO 4217: their codes, how to format amounts, and amounts that an operator sets per currency."""
 
 import re
 from collections.abc import Mapping
@@ -26,30 +26,30 @@ _BY_EXPONENT = {
     CLF UYW
     """,
 }
-"""Table A.1 of ISO 4217 as of 2026, by the decimal places of the minor unit.
+"""Decimal places of the minor unit of each currency. Source: ISO 4217, table A.1, as of 2026.
 
-Left out is what nobody pays in: metals (XAG, XAU, XPD, XPT), units of account (XAD, XBA to XBD, XDR, XSU, XUA), the
-code for tests (XTS) and the one for no currency (XXX).
+Left out because nobody pays in them: metals (XAG, XAU, XPD, XPT), units of account (XAD, XBA to XBD, XDR, XSU, XUA),
+the test code (XTS) and the code for no currency (XXX).
 """
 EXPONENTS: Mapping[str, int] = {code: places for places, codes in _BY_EXPONENT.items() for code in codes.split()}
 assert len(EXPONENTS) == sum(len(codes.split()) for codes in _BY_EXPONENT.values()), "a currency has one exponent"
 
 ANY_EXPONENT = 2
-"""The decimal places of a currency that a wallet of an earlier version has and the standard does not."""
+"""Decimal places of a currency that is not in the standard, which an earlier version may have stored."""
 
 AMOUNT = re.compile("[0-9]{1,15}")
 EXAMPLE = "EUR=10000,JPY=1500000"
 
 
 def known_currency(code: str) -> str:
-    """A code of the standard; raises ValueError for any other."""
+    """Return the code if it is in ISO 4217. Raises ValueError for any other."""
     if code not in EXPONENTS:
         raise ValueError("must be a currency of ISO 4217, such as EUR")
     return code
 
 
 def money(amount: int, currency: str) -> str:
-    """An amount in minor units as people read it: 12.34 EUR, 9000 JPY, 0.999 KWD."""
+    """Format an amount in minor units for people: 12.34 EUR, 9000 JPY, 0.999 KWD."""
     places = EXPONENTS.get(currency, ANY_EXPONENT)
     sign, digits = "-" if amount < 0 else "", f"{abs(amount):0{places + 1}d}"
     whole, fraction = digits[: len(digits) - places], digits[len(digits) - places :]
@@ -57,9 +57,9 @@ def money(amount: int, currency: str) -> str:
 
 
 class CurrencyAmounts(BaseModel):
-    """An amount for each currency that it names, in minor units: an operator's `EUR=10000,JPY=1500000`.
+    """Amounts per currency, in minor units, as an operator sets them: `EUR=10000,JPY=1500000`.
 
-    A bare number is the default currency's; nothing at all names no currency.
+    A bare number is in the default currency. An empty text sets no amount at all.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,16 +69,16 @@ class CurrencyAmounts(BaseModel):
 
     @classmethod
     def parse(cls, text: str | int) -> "CurrencyAmounts":
-        """The amounts that a setting names; raises pydantic's error."""
+        """Parse the value of a setting. Raises ValidationError."""
         return cls.model_validate(text)
 
     def of(self, currency: str) -> int | None:
-        """The amount for a currency; none where it is not named."""
+        """The amount for a currency, in minor units; None if there is none."""
         assert self.bare is None, "a bare number has no currency yet"
         return self.named.get(currency)
 
     def resolved(self, default_currency: str) -> "CurrencyAmounts":
-        """The same with the bare number as the default currency's; raises pydantic's error if that has one already."""
+        """Assign the bare number to the default currency. Raises ValidationError if that has an amount already."""
         if self.bare is None:
             return self
         if default_currency in self.named:
@@ -88,11 +88,11 @@ class CurrencyAmounts(BaseModel):
 
     @property
     def smallest(self) -> int | None:
-        """The smallest amount; none where there is none."""
+        """The smallest amount, in minor units; None if there is no amount."""
         return min([*self.named.values(), *([] if self.bare is None else [self.bare])], default=None)
 
     def __str__(self) -> str:
-        """The amounts as one writes them in a setting."""
+        """The amounts in the syntax of a setting."""
         bare = [] if self.bare is None else [str(self.bare)]
         return ",".join([*bare, *(f"{currency}={amount}" for currency, amount in self.named.items())])
 
@@ -103,7 +103,7 @@ class CurrencyAmounts(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read(cls, given: Any) -> Any:
-        """Read the text of a setting, or a bare number."""
+        """Parse the text of a setting, or a bare number."""
         if isinstance(given, str):
             return _read(given)
         return {"bare": given} if isinstance(given, int) and not isinstance(given, bool) else given
