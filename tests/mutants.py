@@ -106,7 +106,7 @@ MUTANTS = [
 -    if deposit.status is not DepositStatus.CREDITED or wanted is deposit.taken_back:
 +    if deposit.status is not DepositStatus.CREDITED or (wanted is None and deposit.taken_back is None):
 
--    if wanted is not None and deposit.taken_back is not None:  # it is with the customer already: only the name is new
+-    if wanted is not None and deposit.taken_back is not None:  # taken back already: only the reason changes
 +    if False:
 
 -    if _name(request) in deposit.events:
@@ -148,7 +148,7 @@ MUTANTS = [
         """\
 -        uses=_counted(player, use),
 
--    if deposit.status is not DepositStatus.RESERVED:  # its release had taken it off the limits
+-    if deposit.status is not DepositStatus.RESERVED:  # its release stopped counting it against the limits
 +    if True:
 """,
         f"{DEPOSIT_TESTS}::test_the_limit_refusal_says_what_is_left",

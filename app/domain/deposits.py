@@ -1,4 +1,4 @@
-"""Deposits: reserved against the player's limits, then credited or released. Credits are never blocked."""
+"""Deposits: each is counted against the player's limits, then credited or released. Credits are never blocked."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from app.domain.responsible_gambling import LimitKind, Use, add_use
 from app.domain.wallet import Account, Kind, Wallet, move
 
 MAX_WALLETS = 20
-"""Wallets of a player, counting those that a reservation may yet make."""
+"""The maximum number of a player's wallets, including those that a reserved deposit may still open."""
 MAX_ID = 64
-"""Characters of an id."""
+"""The maximum length of an id, in characters."""
 
 
 class ReserveDeposit(Wire):
-    """Count a deposit against the limits before any money moves."""
+    """A request to count a deposit against the limits before any money moves. `amount` is in minor units."""
 
     deposit_id: str
     wallet_id: str
@@ -33,16 +33,16 @@ class ReserveDeposit(Wire):
 
 
 class EndDeposit(Wire):
-    """The provider's definite word on a deposit, or our giving up on it (`failed`)."""
+    """The end of a deposit: the provider's definite answer, or the decision to give it up (`failed`)."""
 
     deposit_id: str
     now: Moment
     waited_for_customer: bool = False
-    """Whether the charge needed the customer (3-D Secure): it may have been made after a restriction began."""
+    """Whether the charge waited for the customer (3-D Secure). It may then have been made during a restriction."""
 
 
 class TakeBack(Wire):
-    """A provider's event that money of a deposit went back, or came again after that."""
+    """A provider's event about the money of a deposit: a refund, a chargeback, or the reversal of a chargeback."""
 
     deposit_id: str
     status: EventStatus
@@ -51,9 +51,11 @@ class TakeBack(Wire):
 
 
 def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> Decision[Deposit]:
-    """Allow a deposit and count it at once. The same again is answered as it stands; other content is a conflict.
+    """Reserve a deposit and count it against the limits.
 
-    A new wallet is made by its first credit only; until then its reservations hold its currency.
+    The first credit opens a new wallet; until then, its reserved deposits fix its currency. A repeated request changes
+    nothing and returns the deposit as it now is. Refuses with `id_reused` if the deposit id is used for a different
+    deposit.
     """
     held_currency = _currency_of(player, request.wallet_id)
     currency = request.currency or held_currency or policy.default_currency
@@ -88,10 +90,11 @@ def reserve_deposit(player: Player, request: ReserveDeposit, policy: Policy) -> 
 
 
 def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
-    """The money is ours: credit it, once. A deposit that had been given up is credited all the same.
+    """Credit a deposit that the provider has charged, once, even if the deposit was released before.
 
-    What the provider took back before we knew of the credit goes back at once. So does what was charged while the
-    customer was asked, if the player has been restricted meanwhile: the provider is then to refund it.
+    The money is taken back at once in two cases. Either the provider reported a refund or chargeback before the credit,
+    or the charge waited for the customer and the player has been restricted in the meantime. In the second case, the
+    provider must refund it.
     """
     deposit = player.deposits[request.deposit_id]
     if deposit.status is DepositStatus.CREDITED:
@@ -109,7 +112,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
         update=changes | ({"credited_to": wallet_id} if wallet_id != deposit.wallet_id else {})
     )
     uses = after.uses
-    if deposit.status is not DepositStatus.RESERVED:  # its release had taken it off the limits
+    if deposit.status is not DepositStatus.RESERVED:  # its release stopped counting it against the limits
         use = Use(at=request.now, amount=deposit.amount, currency=deposit.currency, reference=request.deposit_id)
         uses = _counted(after, use)
     after = after.changed(deposits={**after.deposits, request.deposit_id: credited}, uses=uses)
@@ -119,7 +122,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
         "Your deposit has arrived",
         f"We have credited {money(deposit.amount, deposit.currency)} to your wallet {wallet_id}.",
     )
-    # Credited first, and then taken back in a movement of its own: the provider's statement shows both, so must ours.
+    # The credit and the refund are separate movements, because the provider's statement shows both.
     if request.waited_for_customer and refuse_restricted(player, request.now) is not None:
         refund = {**credited.events, f"{EventStatus.REFUNDED}:": EventStatus.REFUNDED}
         credited = credited.model_copy(update={"events": refund, "refund_due": True})
@@ -128,24 +131,25 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
 
 
 def decline_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
-    """The provider said a definite no: the limits get back what was reserved."""
+    """End a deposit that the provider definitely declined, and stop counting it against the limits."""
     return _release(player, request, DepositStatus.DECLINED)
 
 
 def cancel_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
-    """The provider confirmed that a charge which waited for the customer is void."""
+    """End a deposit whose charge waited for the customer and is now void at the provider."""
     return _release(player, request, DepositStatus.CANCELLED)
 
 
 def fail_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
-    """Nobody could tell what became of the charge until its deadline: the reservation ends."""
+    """End a deposit whose outcome was still unknown at the deadline."""
     return _release(player, request, DepositStatus.FAILED)
 
 
 def take_back_deposit(player: Player, request: TakeBack) -> Decision[Deposit]:
-    """Money of a deposit went back to the customer, or came again: once an event, in whatever order they come.
+    """Apply a refund, a chargeback or a reversal to a deposit, each event once and in any order.
 
-    Cash goes below zero where the money is gone. An event of a deposit that is not credited is kept until it is.
+    Cash becomes negative if the money has already been spent. An event that arrives before the credit takes effect with
+    the credit.
     """
     assert request.status in CHARGE_EVENTS, f"{request.status} takes nothing back"
     deposit = player.deposits[request.deposit_id]
@@ -157,16 +161,16 @@ def take_back_deposit(player: Player, request: TakeBack) -> Decision[Deposit]:
 
 
 def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: datetime) -> Decision[Deposit]:
-    """Make the book agree with all that the provider said of a credited deposit, with one movement at most.
+    """Make the ledger agree with all events about a credited deposit, with at most one movement.
 
-    What is taken back follows from which events came, not from their order: it is all, while the deposit is refunded or
-    was charged back more often than that was reversed.
+    The result depends on which events arrived, not on their order. The whole deposit is taken back while it is
+    refunded, or while there are more chargebacks than reversals.
     """
     player, deposit = decision.player, decision.player.deposits[deposit_id]
     wanted = _taken_back(deposit)
     if deposit.status is not DepositStatus.CREDITED or wanted is deposit.taken_back:
         return decision
-    if wanted is not None and deposit.taken_back is not None:  # it is with the customer already: only the name is new
+    if wanted is not None and deposit.taken_back is not None:  # taken back already: only the reason changes
         renamed = deposit.model_copy(update={"taken_back": wanted})
         after = player.changed(deposits={**player.deposits, deposit_id: renamed})
         return Decision(after, renamed, decision.messages)
@@ -191,7 +195,7 @@ def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: dat
 
 
 def _taken_back(deposit: Deposit) -> TakenBack | None:
-    """Who has the money of a credited deposit now, if not we: it was refunded, or charged back and not reversed."""
+    """Why the customer has the money of a credited deposit, by its events; None if the house has it."""
     told = Counter(deposit.events.values())
     if told[EventStatus.REFUNDED]:
         return TakenBack.REFUNDED
@@ -219,7 +223,7 @@ _TOLD = {
 
 
 def _assert_not_taken_twice(player: Player, deposit_id: str, deposit: Deposit) -> None:
-    """As far as the newest movements tell, what is taken back of a deposit is never more than the deposit."""
+    """Assert that the movements of a deposit that are still in the document never sum to more than its amount."""
     kinds = {Kind.DEPOSIT, Kind.DEPOSIT_REFUNDED, Kind.DEPOSIT_CHARGED_BACK, Kind.CHARGEBACK_REVERSED}
     moved = [
         entry.postings[Account.CASH]
@@ -230,7 +234,7 @@ def _assert_not_taken_twice(player: Player, deposit_id: str, deposit: Deposit) -
 
 
 def _name(request: TakeBack) -> str:
-    """Which events are one: those with the same id, or with the same content where they have none."""
+    """The name by which a repeated event is recognised: its status and its id. Events without an id have one name."""
     return f"{request.status}:{request.event_id or ''}"
 
 
@@ -254,22 +258,22 @@ def _release(player: Player, request: EndDeposit, status: DepositStatus) -> Deci
 
 
 def _address(player: Player, deposit: Deposit) -> str:
-    """Where the customer is told of a deposit: at the address that we have; only without one, at the deposit's."""
+    """The address for messages about a deposit: the player's, or the deposit's if the player has none."""
     return deposit.email if player.email is None else player.email
 
 
 def _currency_of(player: Player, wallet_id: str) -> str | None:
-    """The currency of a wallet, or the one that reservations hold for it before its first credit."""
+    """The currency of a wallet or, before its first credit, of its reserved deposits; None if it has neither."""
     if (wallet := player.wallets.get(wallet_id)) is not None:
         return wallet.currency
     return next((one.currency for one in _reserved(player) if one.wallet_id == wallet_id), None)
 
 
 def _wallet_for(player: Player, deposit: Deposit) -> str:
-    """The wallet that a deposit is credited to: its own, or one beside it.
+    """The wallet to which a deposit is credited: the requested one, or a separate one in the deposit's currency.
 
-    A deposit that was given up holds no currency, so its wallet may have come to be in another when the money arrives
-    after all.
+    A released deposit no longer fixes the currency of its wallet. If its money arrives late, the wallet may have been
+    opened in another currency.
     """
     wallet_id, number = deposit.wallet_id, 1
     while (wallet := player.wallets.get(wallet_id)) is not None and wallet.currency != deposit.currency:
@@ -297,7 +301,7 @@ def _counted(player: Player, use: Use) -> dict[LimitKind, list[Use]]:
 
 
 def _same_content(known: Deposit, asked: Deposit, currency: str | None) -> bool:
-    """Whether a request is the known one; without a currency it is, whatever has become of the wallet since."""
+    """Whether a request repeats a known one. A request without a currency matches a known one in any currency."""
     content = {"wallet_id", "amount", "payment_method", "email"} | ({"currency"} if currency is not None else set())
     return known.model_dump(include=content) == asked.model_dump(include=content)
 

@@ -1,9 +1,9 @@
-"""Markets and their shards: a market owns status, prices and limits; each of its shards accepts bets on a copy of them.
+"""Markets and their shards: a market owns status, prices and limits; each shard accepts bets on a copy of them.
 
-The most that the house may lose on a selection is leased to the shards in small pieces, so that the sum over all shards
-is never over the limit. A bet's exposure is what the house loses if it wins: its potential return at the prices taken,
-less its stake. A multiple counts with all of it on each of its legs, since each of them may be the one that decides it,
-for as long as its return is open.
+The liability limit of a selection is leased to the shards in small pieces, so that all shards together never exceed it.
+The exposure of a bet is what the house loses if the bet wins: the potential return at the accepted prices, less the
+stake. A multiple counts with its full exposure on each of its legs, because any leg may decide it, until its return is
+certain. Exposures, liabilities and stakes are in minor units of the market's currency.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,18 +33,19 @@ from app.domain.settlement import MAX_DEDUCTION, Result, SelectionOutcome
 
 MAX_SELECTIONS = 200
 MAX_VERSION = 2**53 - 1
-"""The greatest whole number that every reader of JSON keeps exactly."""
+"""The largest integer for which every JSON reader is exact, including those that read numbers as doubles."""
 MAX_SHARDS = 16
 PAGE_SIZE = 50
-"""Bets on one page of a shard's index."""
+"""The number of bets on a full page of a shard's index."""
 LEASE_PIECES = 400
-"""A limit is leased in such parts of it: what 16 shards hold unused is less than 16/400, 4 %, of the limit."""
+"""The number of pieces into which a limit is divided for leases. A shard takes what it needs, rounded up to whole
+pieces, so that 16 shards together take less than 16/400 (4 %) of the limit more than they need."""
 
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200)]
 
 
 class MarketStatus(StrEnum):
-    """Whether a market takes bets; closed and settled ones never do again."""
+    """The status of a market. Only an open market accepts bets; a closed or settled market never reopens."""
 
     OPEN = "open"
     SUSPENDED = "suspended"
@@ -53,12 +54,12 @@ class MarketStatus(StrEnum):
 
     @property
     def takes_changes(self) -> bool:
-        """Whether the market may still be suspended, resumed, or priced."""
+        """Whether the market can still be suspended, resumed or repriced."""
         return self in {MarketStatus.OPEN, MarketStatus.SUSPENDED}
 
 
 class SelectionOffer(State):
-    """Something to bet on, and its first price."""
+    """A selection of a new market and its opening price."""
 
     selection_id: KnownId
     name: Name
@@ -66,21 +67,21 @@ class SelectionOffer(State):
 
 
 class OpenMarket(State):
-    """What a market offers. Amounts are in minor units of its currency; without a limit there is none."""
+    """The definition of a market. Amounts are in minor units of its currency; null means no limit."""
 
     name: Name
     selections: Annotated[tuple[SelectionOffer, ...], Field(min_length=1, max_length=MAX_SELECTIONS)]
     max_stake: Amount | None = None
     max_stake_per_player: Amount | None = None
-    """The most that a player may have on a selection, over all open bets."""
+    """The maximum total stake of a player's open bets on one selection."""
     max_liability: Amount | None = None
     bet_delay_seconds: Annotated[int, Field(strict=True, ge=0, le=60)] | None = None
     event_id: Id | None = None
-    """What the market is about: legs of one event are related, whichever markets they are on."""
+    """The event of the market. Two legs on the same event are related, even on different markets."""
     closes_at: GivenMoment | None = None
-    """At and after it no bet is taken, whatever else has become of the market."""
+    """From this time on, the market accepts no bets, whatever its status."""
     currency: Currency | None = None
-    """The currency of its amounts, and of the bets that it takes; without one the house's."""
+    """The currency of its amounts and of the bets that it accepts; the house's default currency if null."""
 
     @model_validator(mode="after")
     def _selections_differ(self) -> Self:
@@ -90,21 +91,21 @@ class OpenMarket(State):
 
 
 class WithdrawSelection(Wire):
-    """A selection that does not take part, and what that takes off the winnings (percent) of bets struck before it."""
+    """A selection that does not take part. Earlier bets on the others lose `deduction` percent of their winnings."""
 
     selection_id: Id
     deduction: Annotated[int, Field(strict=True, ge=0, le=MAX_DEDUCTION)] = 0
 
 
 class Withdrawn(State):
-    """A selection that was withdrawn."""
+    """A selection that was withdrawn, and the deduction in percent of the winnings of earlier bets."""
 
     selection_id: str
     deduction: int
 
 
 class Holder(StrEnum):
-    """Who holds a market suspended."""
+    """Who keeps a market suspended."""
 
     TRADER = "trader"
     FEED = "feed"
@@ -118,7 +119,7 @@ class SettleMarket(Wire):
 
 
 class Terms(State):
-    """What a shard needs to know of its market. A higher revision is newer, whenever it arrives."""
+    """What a shard needs to know about its market. A higher revision is newer, in whatever order revisions arrive."""
 
     revision: int
     status: MarketStatus
@@ -130,37 +131,37 @@ class Terms(State):
     event_id: str | None = None
     closes_at: Moment | None = None
     currency: str | None = None
-    """Bets in this currency are taken; in any where a shard does not know it yet."""
+    """The currency of accepted bets. Null if the shard does not know it yet: then bets in any currency are accepted."""
     withdrawn: list[Withdrawn] = Field(default_factory=list)
-    """Selections that were withdrawn, in the order of that."""
+    """The withdrawn selections, in the order of their withdrawal."""
 
     @property
     def is_open(self) -> bool:
-        """Whether the market takes bets now."""
+        """Whether the market accepts bets."""
         return self.status is MarketStatus.OPEN
 
     def is_withdrawn(self, selection_id: str) -> bool:
-        """Whether a selection takes part no more."""
+        """Whether a selection was withdrawn."""
         return any(one.selection_id == selection_id for one in self.withdrawn)
 
     def current_price(self, selection_id: str, known: int) -> Price | None:
-        """What a bet's leg can be cashed out at, which was struck when so many withdrawals were known.
+        """The price at which a leg can be cashed out. `known` is how many withdrawals were known when it was accepted.
 
-        None where bets are not taken, and where a later withdrawal makes the leg void or takes something off it: the
-        price of today is of another field than the leg's.
+        None if the market accepts no bets, if the selection was withdrawn, or if a later withdrawal has a deduction:
+        the current price then belongs to a smaller field than the price of the leg.
         """
         bears = any(one.deduction for one in self.withdrawn[known:])
         return None if not self.is_open or self.is_withdrawn(selection_id) or bears else self.prices[selection_id]
 
     def at(self, now: datetime | None) -> "Terms":
-        """The terms as they hold at a moment, which needs to be known only where the market closes at one."""
+        """The terms at a given time. `now` may be None if the market has no closing time."""
         if self.closes_at is None or now is None or now < self.closes_at or not self.status.takes_changes:
             return self
         return self.model_copy(update={"status": MarketStatus.CLOSED})
 
 
 class Market(State):
-    """A market as it was opened, and what has become of it."""
+    """A market: its definition and its current state."""
 
     opened: OpenMarket
     prices: dict[str, Price]
@@ -170,22 +171,22 @@ class Market(State):
     result_version: int = 0
     outcomes: dict[str, SelectionOutcome] = Field(default_factory=dict)
     leases: dict[int, dict[str, int]] = Field(default_factory=dict)
-    """For each shard in use, what it holds of the limit of each selection."""
+    """For each shard in use, the part of each selection's limit that is leased to it, in minor units."""
     withdrawn: list[Withdrawn] = Field(default_factory=list)
-    """Selections that were withdrawn, in the order of that."""
+    """The withdrawn selections, in the order of their withdrawal."""
     held_by: list[Holder] = Field(default_factory=list)
-    """Who holds the market suspended, while it is."""
+    """Who keeps the market suspended; valid only while it is suspended."""
 
     @property
     def holders(self) -> set[Holder]:
-        """Who holds the market suspended; an earlier version did not say, and then it may be the trader."""
+        """Who keeps the market suspended. An earlier version did not store this; a trader is then assumed."""
         if self.status is not MarketStatus.SUSPENDED:
             return set()
         return set(self.held_by) or {Holder.TRADER}
 
     @property
     def terms(self) -> Terms:
-        """What its shards are told."""
+        """The terms that its shards receive."""
         return Terms(
             revision=self.revision,
             status=self.status,
@@ -201,16 +202,17 @@ class Market(State):
         )
 
     def changed(self, **fields: object) -> "Market":
-        """The market with some fields replaced, which its shards must hear of."""
+        """Replace some fields and raise the revision, so that the shards take over the change."""
         return self.model_copy(update={**fields, "revision": self.revision + 1})
 
 
 def open_market(
     market: Market | None, market_id: str, request: OpenMarket, currency: str = DEFAULT_CURRENCY
 ) -> Market | Refused:
-    """Open a market, in the house's currency if it names none, for good.
+    """Open a market. `currency` applies if the request names none.
 
-    The same again changes nothing, whatever has become of it; other content is a conflict.
+    A repeated request changes nothing and returns the market as it now is. Refuses with `id_reused` if the market was
+    opened with different content.
     """
     asked = OpenMarket.model_validate(request.model_dump())
     if market is None:
@@ -220,7 +222,7 @@ def open_market(
 
 
 def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
-    """Offer some selections at other prices from now on."""
+    """Change the prices of some selections. Refuses unknown and withdrawn selections, and a market that has closed."""
     if not market.status.takes_changes:
         return _not_open(market.status)
     for selection_id in prices:
@@ -233,24 +235,25 @@ def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
 
 
 def suspend(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:
-    """Take no bets for now, until whoever says so lifts it."""
+    """Suspend the market: it accepts no bets until each holder's suspension has been lifted."""
     return _held(market, market.holders | {by})
 
 
 def resume(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:
-    """Lift a suspension: the feed lifts its own, a trader whatever there is. Then bets are taken if none is left."""
+    """Lift a suspension. The feed lifts only its own, a trader lifts all. The market opens again when none is left."""
     return _held(market, market.holders - {by} if by is Holder.FEED else set())
 
 
 def close(market: Market) -> Market:
-    """Take no bets any more."""
+    """Close the market: it never accepts bets again. Changes nothing if it is closed or settled."""
     return market.changed(status=MarketStatus.CLOSED) if market.status.takes_changes else market
 
 
 def withdraw(market: Market, request: WithdrawSelection) -> Market | Refused:
-    """Take no bets on a selection any more; its legs are void once there is a result. Until then, closed or not.
+    """Withdraw a selection: it accepts no more bets, and its legs are void once the market has a result.
 
-    The same again changes nothing; another deduction is a conflict.
+    Allowed until the market is settled, even if it is closed. A repeated request changes nothing. Refuses with
+    `id_reused` if the selection was withdrawn with another deduction.
     """
     selection_id, asked = request.selection_id, Withdrawn.model_validate(request.model_dump())
     if selection_id not in market.prices:
@@ -263,9 +266,10 @@ def withdraw(market: Market, request: WithdrawSelection) -> Market | Refused:
 
 
 def settle(market: Market, request: SettleMarket) -> Market | Refused:
-    """Enter a result. An older version than the stored one changes nothing; the same stands for one content.
+    """Store a result. A version lower than the stored one changes nothing.
 
-    Withdrawn selections are void, and need not be named.
+    Every selection needs an outcome, except withdrawn ones, which are void. Refuses with `id_reused` if the stored
+    version has different outcomes.
     """
     if request.version < market.result_version:
         return market
@@ -285,26 +289,29 @@ def settle(market: Market, request: SettleMarket) -> Market | Refused:
 
 
 def outcome_for(outcome: SelectionOutcome, withdrawn: Sequence[Withdrawn], known: int) -> SelectionOutcome:
-    """What a market's outcome is for a bet that was struck when so many withdrawals were known.
+    """The outcome for a bet that was accepted when `known` withdrawals were known.
 
-    Deductions of later ones come on top of the outcome's own, up to the most that there is.
+    The deductions of later withdrawals are added to the deduction of the outcome, up to MAX_DEDUCTION percent.
     """
     later = sum(one.deduction for one in withdrawn[known:])
     return outcome.model_copy(update={"deduction": min(outcome.deduction + later, MAX_DEDUCTION)}) if later else outcome
 
 
 def settlement_id(market_id: str, version: int) -> str:
-    """The name of one result's run over a market's bets."""
+    """The id of the run that applies one result to the bets of a market."""
     return f"{market_id}:{version}"
 
 
 def join(market: Market, shard: int) -> Market:
-    """Note that a shard is in use, so that it hears of every change from now on."""
+    """Record that a shard is in use, so that it receives every later change."""
     return market if shard in market.leases else market.model_copy(update={"leases": {**market.leases, shard: {}}})
 
 
 class Lease(Wire):
-    """What a shard asks of a selection's limit in all: at least `needed`, or nothing more; at best `wanted`."""
+    """A shard's request for part of a selection's limit, in minor units.
+
+    Both amounts include what the shard already holds. It needs at least `needed`, and prefers `wanted`.
+    """
 
     selection_id: str
     needed: int
@@ -312,7 +319,10 @@ class Lease(Wire):
 
 
 def lease(market: Market, shard: int, request: Lease) -> tuple[Market, int]:
-    """Let a shard hold more of a selection's limit, and say how much it now holds. Asking again changes nothing."""
+    """Lease more of a selection's limit to a shard. Returns the total that the shard holds, in minor units.
+
+    The lease stays as it is if less than `needed` is available. A repeated request changes nothing.
+    """
     limit = market.opened.max_liability
     assert limit is not None, "shards of a market without a limit need no lease"
     assert 0 <= request.needed <= request.wanted, f"a shard asks for less than it needs: {request}"
@@ -330,9 +340,10 @@ def lease(market: Market, shard: int, request: Lease) -> tuple[Market, int]:
 
 
 class ReserveLeg(Wire):
-    """A bet's leg for its market to accept; amounts are of the whole bet, at the prices asked, in minor units.
+    """A request to a market to accept a leg. Amounts are for the whole bet at the requested prices, in minor units.
 
-    `open_stake` is what the player's other open bets have on the same selection. An earlier version tells no `shape`.
+    `open_stake` is the total stake of the player's other open bets on the same selection. An earlier version sends no
+    `shape`.
     """
 
     user_id: str
@@ -343,25 +354,25 @@ class ReserveLeg(Wire):
     stake: int
     potential_return: int
     delayed: bool = False
-    """Whether the bet has waited as long as a market in play wants."""
+    """Whether the bet has already waited for the delay of a market in play."""
     currency: str | None = None
-    """What the amounts are in; an older version does not tell."""
+    """The currency of the amounts; an earlier version does not send it."""
     shape: Shape | None = None
     open_stake: int = 0
 
     def exposure(self, price: Price) -> int:
-        """What the house loses if the bet wins, with this leg at a price and the others at those asked."""
+        """The exposure with this leg at `price` and the others at their requested prices, in minor units."""
         if self.shape is not None:
             return self.shape.exposure(price)
         return max(0, self.potential_return * price.thousandths // self.price.thousandths - self.stake)
 
     def least_exposure(self, price: Price) -> int:
-        """What the house then loses at least, whatever prices the bet's other markets take."""
+        """The smallest exposure with this leg at `price`, at any prices that the other markets may accept."""
         return self.exposure(price) if self.shape is None else self.shape.least_exposure(price, self.price_change)
 
 
 class ExposeLeg(Wire):
-    """What the house loses if a bet wins, now that the prices at all its markets are known."""
+    """The exact exposure of a bet, now that the prices at all its markets are known, in minor units."""
 
     user_id: str
     bet_id: str
@@ -370,9 +381,10 @@ class ExposeLeg(Wire):
 
 
 class CountLeg(Wire):
-    """What a bet counts with from now on: nothing once its return is certain, its exposure if that is open again.
+    """The new exposure of a bet: 0 once its return is certain; its full exposure if a correction reopened that.
 
-    `changes` numbers what is told of a bet. Bets of an earlier version do not know on which page they are.
+    `changes` numbers the messages about a bet, so that old and repeated ones can be recognised. `page` is null for bets
+    of an earlier version, which did not store it.
     """
 
     user_id: str
@@ -383,7 +395,7 @@ class CountLeg(Wire):
 
 
 class Reserved(State):
-    """A bet on a page of the index; `changes` is the number of the last change of its exposure that was told."""
+    """A bet on a page of the index. `changes` is the number of the newest `CountLeg` that was applied to it."""
 
     user_id: str
     bet_id: str
@@ -392,17 +404,17 @@ class Reserved(State):
     exposure: int
     changes: int = 0
     withdrawals: int = 0
-    """How many withdrawals the shard knew of: deductions of later ones are this bet's too."""
+    """How many withdrawals the shard knew when it accepted the leg. The deductions of later ones apply to the bet."""
 
 
 class BetPage(State):
-    """A page of a shard's index of bets. One leg of a bet is on a market, so player and bet name it."""
+    """A page of a shard's index of bets. A bet has at most one leg on a market, so player and bet id identify it."""
 
     bets: dict[str, Reserved] = Field(default_factory=dict)
 
 
 class Shard(State):
-    """A market's slice that accepts the bets of some players; the newest page of its index is part of it."""
+    """A shard of a market, which accepts the bets of some players. The newest page of its index is part of it."""
 
     terms: Terms
     leased: dict[str, int] = Field(default_factory=dict)
@@ -411,11 +423,11 @@ class Shard(State):
     full_pages: int = 0
     newest: BetPage = Field(default_factory=BetPage)
     turned: str = ""
-    """Hashes of the names on the page that was let go last: a bet that is asked for again may be there."""
+    """The concatenated hashes of the names on the page stored last: a repeated request may find its bet there."""
 
 
 class Extent(Wire):
-    """How much a shard holds: its bets, on how many pages, and what the house loses on each selection if it wins."""
+    """The contents of a shard: its number of bets and pages, and the liability on each selection, in minor units."""
 
     bets: int = 0
     pages: int = 0
@@ -423,43 +435,43 @@ class Extent(Wire):
 
 
 class Accepted(Wire):
-    """The leg is reserved at this price; `page` is where the shard keeps it, and `exposure` what it counts with."""
+    """The leg is reserved at this price, on this page of the shard's index and with this exposure (minor units)."""
 
     price: Price
     page: int
     exposure: int | None = None
     event_id: str | None = None
-    """What the market is about, if it says so."""
+    """The event of the market, if it has one."""
     withdrawals: int = 0
-    """How many withdrawals the shard knew of."""
+    """How many withdrawals the shard knew when it accepted the leg."""
 
 
 class Delayed(Wire):
-    """The market is in play: it will be asked again after this time."""
+    """The market is in play: it must be asked again after this many seconds."""
 
     seconds: int
     event_id: str | None = None
 
     @property
     def pause(self) -> timedelta:
-        """The time to wait."""
+        """The delay as a timedelta."""
         return timedelta(seconds=self.seconds)
 
 
 def shard_of(user_id: str, shards: int) -> int:
-    """The shard, from 0, in which a player bets on any market, always the same."""
+    """The number, from 0, of the shard for a player's bets. It is the same at every market with as many shards."""
     return int.from_bytes(blake2b(user_id.encode(), digest_size=8).digest()) % shards
 
 
 def apply_terms(shard: Shard | None, terms: Terms) -> Shard:
-    """Take over what the market says, unless something newer is known."""
+    """Replace the terms of a shard if these are newer."""
     if shard is None:
         return Shard(terms=terms)
     return shard.model_copy(update={"terms": terms}) if terms.revision > shard.terms.revision else shard
 
 
 def lease_wanted(shard: Shard, request: ReserveLeg) -> Lease | None:
-    """What the shard must ask its market for before it can take a leg; None if it has enough, or will refuse anyway."""
+    """The lease that a shard needs to accept a leg; None if it holds enough, or will delay or refuse the leg."""
     price = _acceptable(shard.terms, request)
     if not isinstance(price, Price):
         return None
@@ -467,7 +479,7 @@ def lease_wanted(shard: Shard, request: ReserveLeg) -> Lease | None:
 
 
 def lease_to_expose(shard: Shard, page: BetPage, request: ExposeLeg) -> Lease | None:
-    """What the shard must ask its market for before it can count a bet with another exposure."""
+    """The lease that a shard needs to change the exposure of a bet; None if it holds enough."""
     bet = page.bets[bet_name(request.user_id, request.bet_id)]
     more = request.exposure - bet.exposure
     return _lease(shard, bet.selection_id, more, more) if more > 0 else None
@@ -483,13 +495,13 @@ def _lease(shard: Shard, selection_id: str, least: int, expected: int) -> Lease 
 
 
 def with_lease(shard: Shard, selection_id: str, held: int) -> Shard:
-    """The shard with what it holds of a selection's limit."""
+    """Record the total that is leased to the shard for a selection, in minor units."""
     assert held >= shard.leased.get(selection_id, 0), f"{selection_id}: a lease never shrinks"
     return shard.model_copy(update={"leased": {**shard.leased, selection_id: held}})
 
 
 def may_be_on_turned_page(shard: Shard, request: ReserveLeg) -> bool:
-    """Whether an earlier, broken attempt at this bet may have left a leg on the page that was let go last."""
+    """Whether an interrupted attempt at this bet may have left a leg on the page that was stored last."""
     hashed = hash_of(bet_name(request.user_id, request.bet_id))
     return hashed in shard.turned and any(
         shard.turned.startswith(hashed, start) for start in range(0, len(shard.turned), HASH_LENGTH)
@@ -497,9 +509,9 @@ def may_be_on_turned_page(shard: Shard, request: ReserveLeg) -> bool:
 
 
 def without_remains(shard: Shard, turned: BetPage, request: ReserveLeg) -> tuple[Shard, BetPage]:
-    """Let go of what a killed attempt at this bet has reserved: the bet is decided anew, as the market is now.
+    """Release what a killed attempt at this bet reserved, so that the bet is decided again on the current terms.
 
-    Nobody was told of that attempt. `turned` is the page that was let go last.
+    This is safe because the attempt gave no answer. `turned` is the page that was stored last.
     """
     shard, turned = release(shard, turned, request.user_id, request.bet_id)
     shard, _ = release(shard, shard.newest, request.user_id, request.bet_id)
@@ -509,11 +521,11 @@ def without_remains(shard: Shard, turned: BetPage, request: ReserveLeg) -> tuple
 def reserve(
     shard: Shard, request: ReserveLeg, now: datetime | None = None
 ) -> tuple[Shard, Accepted | Delayed | Refused]:
-    """Accept a leg at the current price, or say why not.
+    """Accept a leg at the current price, delay it or refuse it.
 
-    It counts with what it may lose the house as far as this market can tell, and where the limit has no room for that,
-    with what it surely may: once all markets have answered, it is counted exactly. The time must be known where the
-    market closes at one.
+    The leg counts with its expected exposure, which assumes the requested prices at the other markets. If the limit has
+    no room for that, it counts with its smallest exposure. It is counted exactly once all markets have answered. `now`
+    is required if the market has a closing time.
     """
     assert now is not None or shard.terms.closes_at is None, "a market that closes by itself is asked with the time"
     name = bet_name(request.user_id, request.bet_id)
@@ -546,7 +558,10 @@ def reserve(
 
 
 def expose(shard: Shard, page: BetPage, request: ExposeLeg) -> tuple[Shard, BetPage, Accepted | Refused]:
-    """Count a reserved bet exactly, or say that the limit has no room for that. Asking again changes nothing."""
+    """Count a reserved bet with its exact exposure. A repeated request changes nothing.
+
+    Refuses with `liability_limit` if the limit has no room for it.
+    """
     assert request.exposure >= 0, "the house loses nothing less than nothing"
     bet = page.bets[bet_name(request.user_id, request.bet_id)]
     room = _room(shard, bet.selection_id)
@@ -558,9 +573,10 @@ def expose(shard: Shard, page: BetPage, request: ExposeLeg) -> tuple[Shard, BetP
 
 
 def count(shard: Shard, page: BetPage, request: CountLeg) -> tuple[Shard, BetPage]:
-    """Count a bet otherwise from now on; what was told of it before, or is told again, changes nothing.
+    """Change the exposure of a bet. An old or repeated message changes nothing.
 
-    It is not refused: the bet was accepted long ago. So a correction may bring a shard over its limit.
+    The change is never refused, because the bet was accepted earlier. A correction may therefore take a shard over its
+    limit.
     """
     assert request.exposure >= 0, "the house loses nothing less than nothing"
     bet = page.bets.get(bet_name(request.user_id, request.bet_id))
@@ -572,12 +588,12 @@ def count(shard: Shard, page: BetPage, request: CountLeg) -> tuple[Shard, BetPag
 
 
 def newest_pages(shard: Shard) -> list[int]:
-    """The page that is part of the shard and the one let go before: where a bet is that was reserved a moment ago."""
+    """The numbers of the two newest pages, newest first. A bet that was just reserved is on one of them."""
     return [shard.full_pages] if shard.full_pages == 0 else [shard.full_pages, shard.full_pages - 1]
 
 
 def turn_page(shard: Shard) -> tuple[Shard, BetPage | None]:
-    """Let go of the newest page when it is full; it then is page number `full_pages` before this."""
+    """If the newest page is full, start a new one. Returns the full page, to be stored under the old `full_pages`."""
     if len(shard.newest.bets) < PAGE_SIZE:
         return shard, None
     turned = "".join(map(hash_of, shard.newest.bets))
@@ -586,7 +602,7 @@ def turn_page(shard: Shard) -> tuple[Shard, BetPage | None]:
 
 
 def release(shard: Shard, page: BetPage, user_id: str, bet_id: str) -> tuple[Shard, BetPage]:
-    """Give back what a bet reserved, once; `page` is where it is, the newest or a full one that the shard let go."""
+    """Release the exposure of a bet, once. `page` is the bet's page: the shard's newest, or a stored full one."""
     name = bet_name(user_id, bet_id)
     if (bet := page.bets.get(name)) is None:
         return shard, page
@@ -617,24 +633,24 @@ def _used(shard: Shard, selection_id: str, more: int) -> Mapping[str, int]:
 
 
 def _room(shard: Shard, selection_id: str) -> int | None:
-    """What the shard may still lose on a selection; None where there is no limit."""
+    """The unused part of the shard's lease on a selection, in minor units; None if there is no limit."""
     if shard.terms.max_liability is None:
         return None
     return shard.leased.get(selection_id, 0) - shard.used.get(selection_id, 0)
 
 
 def extent(shard: Shard) -> Extent:
-    """How much a shard holds."""
+    """Summarise the contents of a shard."""
     return Extent(bets=shard.bets, pages=shard.full_pages + 1, used=shard.used)
 
 
 def bet_name(user_id: str, bet_id: str) -> str:
-    """A bet's name among those of all players; ids have no slash."""
+    """The name of a bet, unique over all players because ids contain no slash."""
     return f"{user_id}/{bet_id}"
 
 
 class MarketView(Wire):
-    """What `get` tells of a market."""
+    """The answer to `get`. `liability` is per selection in minor units; `withdrawn` has deductions in percent."""
 
     market_id: str
     name: str
@@ -650,7 +666,7 @@ class MarketView(Wire):
 
 
 def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
-    """A market with what its shards have taken."""
+    """Build the view of a market from its state and the contents of its shards."""
     shards = list(extents)
     return MarketView(
         market_id=market_id,

@@ -1,7 +1,7 @@
-"""One player's document: all money and rules of one player, stored and changed as a whole.
+"""The document of one player: all money, bets and limits of the player, stored and changed as a whole.
 
-The rules are in the modules beside this one; each takes the document, a request and the time, and gives the next
-document with an outcome. A refusal gives the document back untouched.
+The rules are in the other modules of this package. Each rule takes the document, a request and the time, and returns
+the next document and an outcome. A refusal returns the document unchanged. Amounts are in minor units.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ Outcome = TypeVar("Outcome")
 
 
 class DepositStatus(StrEnum):
-    """How a deposit stands in the player's book. One that was given up may still be credited."""
+    """The status of a deposit in the player's ledger. A failed, declined or cancelled one can still be credited."""
 
     RESERVED = "reserved"
     CREDITED = "credited"
@@ -35,14 +35,14 @@ class DepositStatus(StrEnum):
 
 
 class TakenBack(StrEnum):
-    """Why the customer has the money of a credited deposit again."""
+    """Why the money of a credited deposit went back to the customer."""
 
     REFUNDED = "refunded"
     CHARGED_BACK = "chargedBack"
 
 
 class Deposit(State):
-    """A deposit that the player asked for, and how it ended."""
+    """A deposit: what the player requested, and how it ended. `amount` is in minor units."""
 
     wallet_id: str
     amount: int
@@ -52,47 +52,47 @@ class Deposit(State):
     reserved_at: Moment
     status: DepositStatus = DepositStatus.RESERVED
     balance: Balance | None = None
-    """What the wallet held right after the credit: a repeated request is told the same."""
+    """The balance of the wallet right after the credit, so that a repeated request gets the same answer."""
     credited_to: str | None = Field(None, exclude_if=is_none)
-    """The wallet that has the money, where it is not the one that was asked for."""
+    """The wallet that was credited, if it is not the requested one."""
     events: dict[str, EventStatus] = Field(default_factory=dict, exclude_if=is_empty)
-    """Refunds, chargebacks and reversals that the provider told of, each once, also before the credit."""
+    """The refunds, chargebacks and reversals from the provider, each once, including those before the credit."""
     taken_back: TakenBack | None = Field(None, exclude_if=is_none)
-    """Set while the customer has the money of a credited deposit again."""
+    """Set while the customer has back the money of a credited deposit."""
     times_taken_back: int = Field(0, exclude_if=is_empty)
     refund_due: bool = Field(False, exclude_if=is_empty)
-    """We gave it back ourselves: the provider is to refund it."""
+    """Whether we took the deposit back ourselves, so that the provider must refund it."""
 
 
 class Verdict(StrEnum):
-    """How a withdrawal's review ended."""
+    """The outcome of a withdrawal's review."""
 
     APPROVED = "approved"
     NOT_NEEDED = "notNeeded"
     REJECTED = "rejected"
     TIMED_OUT = "timedOut"
     ABANDONED = "abandoned"
-    """What waited for the review was stopped; there is nobody to whom a yes could be said."""
+    """The workflow that waited for the review was stopped, so that an approval could no longer take effect."""
 
     @property
     def pays(self) -> bool:
-        """Whether the money goes out."""
+        """Whether the withdrawal is paid out."""
         return self in {Verdict.APPROVED, Verdict.NOT_NEEDED}
 
 
 class Review(State):
-    """A review's verdict. The first to decide it decides it."""
+    """The verdict of a review. The first decision is final."""
 
     verdict: Verdict
     operator: str | None = None
     reason: str = ""
-    """For the file; no customer is ever told."""
+    """The operator's reason, for internal use only. It is never shown to the customer."""
     message: str | None = None
-    """What the customer is told."""
+    """The explanation for the customer."""
 
 
 class WithdrawalStatus(StrEnum):
-    """How a withdrawal stands in the player's book. One that was given back may still turn out to be paid."""
+    """The status of a withdrawal in the player's ledger. A returned one may still turn out to have been paid."""
 
     HELD = "held"
     PAID = "paid"
@@ -101,7 +101,10 @@ class WithdrawalStatus(StrEnum):
 
 
 class Withdrawal(State):
-    """A withdrawal that the player asked for, and how it ended: held, then paid (perhaps sent back) or returned."""
+    """A withdrawal: what the player requested, and how it ended. `amount` is in minor units.
+
+    It is held first, then paid or returned. A paid one may be sent back.
+    """
 
     wallet_id: str
     amount: int
@@ -111,11 +114,11 @@ class Withdrawal(State):
     in_review: bool
     status: WithdrawalStatus = WithdrawalStatus.HELD
     review: Review | None = None
-    """Who decided what, once it has ended."""
+    """The review, once the withdrawal has ended."""
 
 
 class BetStatus(StrEnum):
-    """Where a bet stands: its stake is locked while it is pending, delayed or open."""
+    """The status of a bet. Its stake is locked while it is pending, delayed or open."""
 
     PENDING = "pending"
     DELAYED = "delayed"
@@ -136,7 +139,7 @@ class BetStatus(StrEnum):
 
 
 class BetLeg(State):
-    """One selection of a bet at the price taken; its outcome is known from the market's result version on."""
+    """One selection of a bet: the requested and the accepted price, and the outcome in the newest result version."""
 
     market_id: str
     selection_id: str
@@ -145,22 +148,22 @@ class BetLeg(State):
     result_version: int = 0
     outcome: SelectionOutcome | None = None
     page: int | None = None
-    """Where the market's book keeps the leg; a bet of an earlier version does not know."""
+    """The page of the market's shard that holds the leg; null for a bet of an earlier version."""
     withdrawals: int = 0
-    """How many withdrawals of its market's selections were known when the leg was struck."""
+    """How many withdrawals of the market's selections were known when the leg was accepted."""
     moved: int = 0
-    """What this version of the result moved to the player, less what it took back: a repetition is told the same."""
+    """The net amount that this result version paid to the player, so that a repeated result gets the same answer."""
 
 
 class WishStatus(StrEnum):
-    """Where a cash-out in play stands that has not paid: it waits, or was refused when its time had come."""
+    """The status of a cash-out in play that has not been paid: it is waiting, or it was refused after its delay."""
 
     DELAYED = "delayed"
     REFUSED = "refused"
 
 
 class CashOutWish(State):
-    """A cash-out of a bet in play, which is decided at the prices of a later moment."""
+    """A cash-out of a bet in play. It is decided at `decide_at`, at the prices of that time."""
 
     status: WishStatus = WishStatus.DELAYED
     min_amount: int | None
@@ -169,7 +172,10 @@ class CashOutWish(State):
 
 
 class Bet(State):
-    """A bet that the player placed, under the terms of that moment, and how it ended. `stake` is a line's."""
+    """A bet: what the player placed, the terms at that time, and how it ended.
+
+    Amounts are in minor units; `stake` is the stake per line.
+    """
 
     wallet_id: str
     stake: int
@@ -181,34 +187,34 @@ class Bet(State):
     placed_at: Moment
     status: BetStatus = BetStatus.PENDING
     balance: Balance | None = None
-    """What the wallet held right after the stake: a repeated request is told the same."""
+    """The balance of the wallet right after the stake was held, so that a repeated request gets the same answer."""
     refused: Refused | None = None
     returned: int = 0
     ended_at: Moment | None = None
     decide_at: Moment | None = None
-    """Until when a delayed bet waits."""
+    """When the wait of a delayed bet ends."""
     exposure_changes: int = 0
-    """How often the markets were told that the bet counts otherwise."""
+    """The number of changes of the bet's exposure that markets without a result are told about."""
     max_payout_per_day: int | None = None
     day_returned: int = 0
-    """What the player's other bets had returned before it on the day it ended, if that day is limited."""
+    """What the player's other bets returned earlier on the day on which this bet ended, if that day has a maximum."""
     withheld: int = 0
-    """What the maximum payouts took off the return."""
+    """The part of the return that the maximum payouts withheld."""
     cash_out: CashOutWish | None = None
 
     @property
     def waits_for_cash_out(self) -> bool:
-        """Whether a cash-out in play has still to be decided."""
+        """Whether a cash-out in play is still undecided."""
         return self.cash_out is not None and self.cash_out.status is WishStatus.DELAYED
 
     @property
     def total_stake(self) -> int:
-        """What the bet holds: the stake of all lines."""
+        """The stake of all lines together."""
         return self.stake * self.lines
 
 
 class EmailChange(State):
-    """A new address that waits for the code that was sent to it, of which only a hash is kept."""
+    """A new address that is not confirmed yet. Only a hash of the code that was sent to it is stored."""
 
     email: str
     code_hash: str
@@ -217,15 +223,15 @@ class EmailChange(State):
 
 
 class Player(State):
-    """The document. `deposits`, `withdrawals` and `bets` hold what is under way and what ended last."""
+    """The document. `deposits`, `withdrawals` and `bets` hold the active operations and the newest ended ones."""
 
     user_id: str
     email: str | None = None
     email_change: EmailChange | None = None
     email_changes: int = 0
-    """How often a change was asked for: each has messages and a code of its own."""
+    """The number of requested changes of address. It gives each change its own messages and code."""
     email_codes_asked: list[Moment] = Field(default_factory=list)
-    """When the newest ones were asked for."""
+    """When the newest codes were requested."""
     wallets: dict[str, Wallet] = Field(default_factory=dict)
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)
@@ -233,25 +239,25 @@ class Player(State):
     limits: dict[str, Limit] = Field(default_factory=dict)
     uses: dict[LimitKind, list[Use]] = Field(default_factory=dict)
     returned_on: dict[str, dict[str, int]] = Field(default_factory=dict)
-    """For each currency and UTC day, what bets returned that count against a maximum a day."""
+    """For each currency and UTC day, the returns that count towards a daily maximum payout."""
     restriction: Restriction | None = None
     entries: list[Entry] = Field(default_factory=list)
-    """The newest movements; older ones are on full pages elsewhere."""
+    """The newest movements. Older ones are only on statement pages, outside the document."""
     paged_out: int = 0
-    """How many movements are on pages elsewhere only."""
+    """The number of movements that are only on statement pages."""
     has_archive: bool = False
-    """Whether deposits, withdrawals and bets that ended have left the document for archive pages."""
+    """Whether ended deposits, withdrawals or bets have been moved to archive pages."""
     carried: dict[str, dict[Account, int]] = Field(default_factory=dict)
-    """For each wallet, the balances after the movements that are on pages elsewhere only."""
+    """For each wallet, the balances after the movements that are only on statement pages."""
 
     def changed(self, **fields: object) -> "Player":
-        """The document with some fields replaced."""
+        """Return the document with some fields replaced."""
         return self.model_copy(update=fields)
 
 
 @dataclass(frozen=True)
 class Decision(Generic[Outcome]):
-    """What a rule decided: the next document, the answer, and what the customer is told."""
+    """The decision of a rule: the next document, the outcome, and the messages to the customer."""
 
     player: Player
     outcome: Outcome | Refused
@@ -259,7 +265,7 @@ class Decision(Generic[Outcome]):
 
 
 def post_entry(player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime) -> Player:
-    """Enter a movement into a wallet's book and the statement."""
+    """Post a movement to the ledger of a wallet and add it to the statement."""
     wallet = post(player.wallets[wallet_id], postings)
     latest = player.entries[-1].seq if player.entries else player.paged_out
     assert latest == player.paged_out + len(player.entries), "a movement is missing from the statement"
@@ -276,12 +282,12 @@ def post_entry(player: Player, wallet_id: str, kind: Kind, reference: str, posti
 
 
 def in_debt(player: Player) -> bool:
-    """Whether a correction left a wallet below zero; then debits are blocked, credits never."""
+    """Whether any wallet has negative cash. Debits are then blocked; credits never are."""
     return any(wallet.cash < 0 for wallet in player.wallets.values())
 
 
 def refuse_debit(player: Player, wallet_id: str) -> Refused | None:
-    """Refuse to take from a wallet that there is not, or from a player in debt."""
+    """Refuse a debit from an unknown wallet or from a player in debt."""
     if wallet_id not in player.wallets:
         return Refused(reason=Refusal.UNKNOWN_WALLET, message=f"walletId: there is no wallet {wallet_id}")
     if in_debt(player):
@@ -290,7 +296,7 @@ def refuse_debit(player: Player, wallet_id: str) -> Refused | None:
 
 
 def refuse_short_funds(wallet: Wallet, amount: int) -> Refused | None:
-    """Refuse to take more than the cash."""
+    """Refuse an amount, in minor units, that is greater than the cash of the wallet."""
     if amount <= wallet.cash:
         return None
     return Refused(
@@ -301,14 +307,15 @@ def refuse_short_funds(wallet: Wallet, amount: int) -> Refused | None:
 
 
 def open_bets(player: Player) -> int:
-    """How many bets hold a stake."""
+    """The number of bets that hold a stake."""
     return sum(bet.status.holds_stake for bet in player.bets.values())
 
 
 def message(player: Player, event: tuple[str, ...], subject: str, text: str) -> tuple[Message, ...]:
-    """Tell the player of an event, once however often it is told; nobody is told whose address we never had.
+    """Create the message to the player about an event; none if the player has no address.
 
-    `event` is what the message is of, part by part. No two events have one id: no part has the slash between them.
+    `event` has the parts of the message id. The id is unique, because no part contains the slash that joins them, and a
+    repeated message has the same id.
     """
     if player.email is None:
         return ()
@@ -324,7 +331,7 @@ class WalletView(Balance):
 
 
 class AccountView(Wire):
-    """What `getAccount` tells."""
+    """The answer to `getAccount`."""
 
     user_id: str
     wallets: Mapping[str, WalletView]
@@ -334,7 +341,7 @@ class AccountView(Wire):
 
 
 def account_view(player: Player, now: datetime) -> AccountView:
-    """The player's wallets and standing."""
+    """Build the view of a player's wallets, restriction, open bets and debt."""
     restriction = player.restriction
     return AccountView(
         user_id=player.user_id,

@@ -1,4 +1,4 @@
-"""How a player's own limits and restrictions act on the player: what they block, and how they change."""
+"""Player protection: what a player's limits and restrictions block, and how the player changes them."""
 
 from datetime import datetime, timedelta
 
@@ -36,7 +36,7 @@ from app.domain.responsible_gambling import (
 
 
 class WhichLimit(Wire):
-    """A limit by what it counts, its window and its currency, the house's default one where none is named."""
+    """A limit, identified by kind, period and currency. Without a currency, it is the one in the default currency."""
 
     kind: LimitKind
     period: Period
@@ -44,25 +44,25 @@ class WhichLimit(Wire):
 
 
 class SetLimit(WhichLimit):
-    """Set a limit in minor units, or remove it (null)."""
+    """A request to set a limit, in minor units, or to remove it (null)."""
 
     amount: LimitAmount | None
 
 
 class Reinstated(Wire):
-    """The restriction after a request; null where there is none."""
+    """The restriction that remains after a reinstatement was requested; null if there is none."""
 
     restriction: RestrictionView | None
 
 
 class AllLimits(Wire):
-    """Every limit there can be, with what is used of it."""
+    """Every possible limit, with its used amount."""
 
     limits: list[CurrencyLimitUsage | LimitUsage] = Field(default_factory=list)
 
 
 def limit_of(player: Player, which: WhichLimit, policy: Policy) -> Limit:
-    """The player's own setting, or the operator's default for weekly deposits."""
+    """The player's own limit; otherwise, for weekly deposits, the operator's default."""
     own = player.limits.get(_name(which, policy))
     if own is not None:
         return own
@@ -75,7 +75,7 @@ def limit_of(player: Player, which: WhichLimit, policy: Policy) -> Limit:
 def refuse_over_limit(
     player: Player, kind: LimitKind, amount: int, currency: str, now: datetime, policy: Policy
 ) -> Refused | None:
-    """Refuse an amount that any limit of this kind in its currency does not let through, naming the tightest."""
+    """Refuse an amount, in minor units, that exceeds a limit of this kind and currency. Names the tightest limit."""
     uses = _uses(player, kind, currency, policy)
     in_force = _in_force(player, kind, currency, policy)
     left = {period: max(0, limit - used(uses, period, now)) for period, limit in in_force.items()}
@@ -86,7 +86,7 @@ def refuse_over_limit(
 
 
 def has_own_limit(player: Player, kind: LimitKind, currency: str, policy: Policy) -> bool:
-    """Whether any limit of this kind is in force: only then does `refuse_over_limit` depend on the time."""
+    """Whether any limit of this kind is in force. Without one, `refuse_over_limit` does not depend on the time."""
     return bool(_in_force(player, kind, currency, policy))
 
 
@@ -99,7 +99,7 @@ def _in_force(player: Player, kind: LimitKind, currency: str, policy: Policy) ->
 
 
 def limit_usages(player: Player, now: datetime, policy: Policy) -> list[CurrencyLimitUsage | LimitUsage]:
-    """All limits with what is used and what remains: in the default currency, then in the player's other ones."""
+    """All limits with used and remaining amounts, in minor units. Those in the default currency come first."""
     default, *others = _currencies(player, policy)
     usages: list[CurrencyLimitUsage | LimitUsage] = []
     usages += _usages_in(default, player, now, policy)
@@ -128,7 +128,7 @@ def _usages_in(currency: str, player: Player, now: datetime, policy: Policy) -> 
 
 
 def _currencies(player: Player, policy: Policy) -> list[str]:
-    """The default currency, and what else the player has a wallet, a use or a limit in."""
+    """The default currency, and the other currencies in which the player has a wallet, a use or a limit."""
     named = {
         *(wallet.currency for wallet in player.wallets.values()),
         *(use.currency for uses in player.uses.values() for use in uses if use.currency is not None),
@@ -138,7 +138,10 @@ def _currencies(player: Player, policy: Policy) -> list[str]:
 
 
 def set_limit(player: Player, request: SetLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
-    """Cut a limit at once, or ask for a raise."""
+    """Lower a limit at once, or request a raise, which needs a confirmation after the cooling-off time.
+
+    Refuses a currency that is not accepted, unless the player already has a wallet, a use or a limit in it.
+    """
     currency = _currency(request, policy)
     if currency not in _currencies(player, policy) and (refused := policy.refuse_currency(currency)) is not None:
         return Decision(player, refused)
@@ -148,34 +151,43 @@ def set_limit(player: Player, request: SetLimit, now: datetime, policy: Policy) 
 
 
 def confirm_limit(player: Player, request: WhichLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
-    """Put a raise into force that has cooled off."""
+    """Put a pending raise into force after its cooling-off time.
+
+    Refuses with `no_pending_change`, `cooling_off` if it is too early, or `change_expired` if it is too late.
+    """
     return _limit_decision(player, request, confirm_change(limit_of(player, request, policy), now), now, policy)
 
 
 def cancel_limit_change(player: Player, request: WhichLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
-    """Take back a raise that waits."""
+    """Cancel a pending raise. Refuses with `no_pending_change` if there is none."""
     return _limit_decision(player, request, cancel_change(limit_of(player, request, policy)), now, policy)
 
 
 def refuse_restricted(player: Player, now: datetime) -> Refused | None:
-    """Refuse what a restricted player may not do."""
+    """Refuse a deposit or bet with `on_a_break` or `self_excluded` if a restriction blocks the player now."""
     if player.restriction is None or not player.restriction.blocks(now):
         return None
     return restriction_refusal(player.restriction)
 
 
 def take_break(player: Player, days: int, now: datetime) -> Decision[RestrictionView]:
-    """Stop the player for some days."""
+    """Block the player's deposits and bets for a number of days. Refuses with `irrevocable` to weaken a restriction."""
     return _restrict(player, Restriction(kind=RestrictionKind.BREAK, until=now + timedelta(days=days)), now)
 
 
 def self_exclude(player: Player, months: int, now: datetime) -> Decision[RestrictionView]:
-    """Stop the player for some months, and after them until a reinstatement."""
+    """Block the player's deposits and bets for a number of calendar months, and then until reinstatement.
+
+    Refuses with `irrevocable` to shorten a restriction.
+    """
     return _restrict(player, Restriction(kind=RestrictionKind.SELF_EXCLUSION, until=add_months(now, months)), now)
 
 
 def reinstate_player(player: Player, now: datetime, policy: Policy) -> Decision[Reinstated]:
-    """Let a player back who asks for it after the end of a self-exclusion, a day later."""
+    """Reinstate a player whose self-exclusion has run its term. It takes effect after `policy.reinstate_wait`.
+
+    Refuses with `irrevocable` before the end of the restriction.
+    """
     outcome = reinstate(player.restriction, now, policy.reinstate_wait)
     if isinstance(outcome, Refused):
         return Decision(player, outcome)
@@ -235,7 +247,7 @@ def _currency(which: WhichLimit, policy: Policy) -> str:
 
 
 def _uses(player: Player, kind: LimitKind, currency: str, policy: Policy) -> list[Use]:
-    """What counts in one currency: an amount of another says nothing about it."""
+    """The uses in one currency. A use without a currency is in the default currency."""
     return [
         use
         for use in player.uses.get(kind, [])
@@ -244,7 +256,7 @@ def _uses(player: Player, kind: LimitKind, currency: str, policy: Policy) -> lis
 
 
 def _name(which: WhichLimit, policy: Policy) -> str:
-    """The name of a limit in the document. Earlier versions knew the default currency's alone, by this name."""
+    """The name of a limit in the document. In the default currency, it is the name that earlier versions use."""
     name = f"{which.kind.value}.{which.period.value}"
     currency = _currency(which, policy)
     return name if currency == policy.default_currency else f"{name}.{currency}"

@@ -1,6 +1,7 @@
-"""Limits that players set themselves, breaks and self-exclusion.
+"""Responsible gambling: limits that players set for themselves, breaks and self-exclusion.
 
-A cut protects at once; a raise has to be wanted twice, a day apart. Windows roll: the last 24 hours, 7 or 30 days.
+A lower limit takes effect at once. A raise must be confirmed after a cooling-off time. The periods are rolling windows:
+the last 24 hours, 7 days or 30 days. Amounts are in minor units.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from app.domain.model import MAX_AMOUNT, Moment, State, Wire
 from app.domain.refusals import Refusal, Refused
 
 MAX_USES = 100
-"""Movements remembered one by one for each kind of limit; older ones are then counted together."""
+"""The most uses that are stored separately for each kind of limit. Beyond it, the older half is merged by day."""
 
 
 class LimitKind(StrEnum):
@@ -47,9 +48,9 @@ LimitAmount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
 
 
 class Use(State):
-    """An amount that counts against limits from a moment on. `reference` is what can still be taken back.
+    """An amount that counts against limits from `at` on. `reference` is the id of the deposit or bet that it counts.
 
-    Without a currency, as earlier versions stored it, it is in the house's default one.
+    Without a currency, as earlier versions stored it, it is in the house's default currency.
     """
 
     at: Moment
@@ -59,7 +60,7 @@ class Use(State):
 
 
 class PendingChange(State):
-    """A raise (or, with no amount, a removal) that waits to be confirmed between two moments."""
+    """A pending raise, or removal if `amount` is null. It can be confirmed from `effective_at` until `expires_at`."""
 
     amount: int | None
     effective_at: Moment
@@ -67,7 +68,7 @@ class PendingChange(State):
 
 
 class Limit(State):
-    """A player's own setting; no amount means that the player removed the limit."""
+    """A limit, in minor units; null means no limit."""
 
     amount: int | None
     pending: PendingChange | None = None
@@ -81,14 +82,14 @@ class RestrictionKind(StrEnum):
 
 
 class Restriction(State):
-    """A player's own stop. Self-exclusion goes on after its end until a reinstatement has taken effect."""
+    """A break or self-exclusion. A self-exclusion blocks even after `until`, until a reinstatement has taken effect."""
 
     kind: RestrictionKind
     until: Moment
     reinstated_at: Moment | None = None
 
     def blocks(self, now: datetime) -> bool:
-        """Whether the player is stopped at this moment."""
+        """Whether deposits and bets are blocked at this time."""
         if self.kind is RestrictionKind.BREAK:
             return now < self.until
         return self.reinstated_at is None or now < self.reinstated_at
@@ -102,14 +103,14 @@ class RestrictionView(Wire):
 
 
 class LimitView(Wire):
-    """What is in force, and what waits."""
+    """The limit in force and the pending change."""
 
     in_force: int | None
     pending: PendingChange | None
 
 
 class LimitUsage(LimitView):
-    """A limit with what has been used of it in its window; `remaining` is null where nothing limits."""
+    """A limit and its used amount in the current window. `remaining` is null if there is no limit."""
 
     kind: LimitKind
     period: Period
@@ -118,23 +119,23 @@ class LimitUsage(LimitView):
 
 
 class CurrencyLimitUsage(LimitUsage):
-    """The same of a limit in another currency than the house's default one."""
+    """The usage of a limit in a currency other than the default currency."""
 
     currency: str
 
 
 def used(uses: Iterable[Use], period: Period, now: datetime) -> int:
-    """What counts in the window that ends now, never below 0."""
+    """The used amount in the window that ends now, in minor units, at least 0."""
     since = now - WINDOW[period]
     return max(0, sum(use.amount for use in uses if use.at > since))
 
 
 def add_use(uses: Sequence[Use], use: Use, still_open: Iterable[str]) -> list[Use]:
-    """Count one more movement, forget what left the longest window, and count the oldest together past a bound.
+    """Add a use and drop those outside the longest window. Beyond MAX_USES, merge the older half by currency and day.
 
-    Together means by currency and day: what was lost counts as of the day's last moment and what was won as of its
-    first, so never more than the limit gets through, at worst a little less. Movements that may still be taken back
-    stay apart.
+    A merged positive use counts from its latest time on that day, and a merged negative one (a return) from its
+    earliest. A merged use can therefore only make a limit stricter, never looser. A use whose reference is in
+    `still_open` is not merged, because it may still be removed.
     """
     since = use.at - WINDOW[Period.MONTH]
     kept = [one for one in uses if one.at > since] + [use]
@@ -163,7 +164,7 @@ def _by_day(uses: Iterable[Use]) -> list[Use]:
 
 
 def limit_refusal(kind: LimitKind, period: Period, remaining: int) -> Refused:
-    """The refusal that names a limit and what it still lets through."""
+    """The refusal for an exceeded limit, with its period and its remaining amount in minor units."""
     return Refused(
         reason=REASON[kind],
         message=f"{kind.value} limit: {remaining} left {IN_WORDS[period]}",
@@ -172,12 +173,15 @@ def limit_refusal(kind: LimitKind, period: Period, remaining: int) -> Refused:
 
 
 def is_raise(before: int | None, after: int | None) -> bool:
-    """Whether a change lets more through."""
+    """Whether a change raises or removes a limit."""
     return before is not None and (after is None or after > before)
 
 
 def change_limit(limit: Limit, amount: int | None, now: datetime, cooling_off: timedelta, confirm: timedelta) -> Limit:
-    """Set a limit: a cut at once, and it cancels a pending raise; a raise waits. Asking again restarts nothing."""
+    """Set a limit. A lower one takes effect at once and cancels a pending raise; a raise becomes pending.
+
+    A repeated request for the same raise does not restart the cooling-off time.
+    """
     if not is_raise(limit.amount, amount):
         return Limit(amount=amount)
     pending = limit.pending
@@ -189,7 +193,7 @@ def change_limit(limit: Limit, amount: int | None, now: datetime, cooling_off: t
 
 
 def confirm_change(limit: Limit, now: datetime) -> Limit | Refused:
-    """Put a pending raise into force, once it has cooled off and before it expires."""
+    """Put a pending raise into force, after its cooling-off time and before it expires."""
     if limit.pending is None:
         return Refused(reason=Refusal.NO_PENDING_CHANGE, message="no change of this limit is pending")
     if now < limit.pending.effective_at:
@@ -207,14 +211,14 @@ def confirm_change(limit: Limit, now: datetime) -> Limit | Refused:
 
 
 def cancel_change(limit: Limit) -> Limit | Refused:
-    """Take back a pending raise."""
+    """Cancel a pending raise."""
     if limit.pending is None:
         return Refused(reason=Refusal.NO_PENDING_CHANGE, message="no change of this limit is pending")
     return Limit(amount=limit.amount)
 
 
 def restrict(current: Restriction | None, new: Restriction, now: datetime) -> Restriction | Refused:
-    """Start a break or an exclusion. What runs can be lengthened or made stricter, never shortened or softened."""
+    """Start a break or a self-exclusion. One in force can be extended or made stricter, never shortened or weakened."""
     if current is None or not current.blocks(now):
         return new
     softer = current.kind is RestrictionKind.SELF_EXCLUSION and new.kind is RestrictionKind.BREAK
@@ -224,7 +228,7 @@ def restrict(current: Restriction | None, new: Restriction, now: datetime) -> Re
 
 
 def reinstate(current: Restriction | None, now: datetime, wait: timedelta) -> Restriction | Refused | None:
-    """End a self-exclusion that has run its time; the player can play again after the wait."""
+    """Schedule the end of a self-exclusion that has run its term. It blocks until `wait` has passed."""
     if current is None or not current.blocks(now):
         return current
     if now < current.until:
@@ -235,7 +239,7 @@ def reinstate(current: Restriction | None, now: datetime, wait: timedelta) -> Re
 
 
 def restriction_refusal(restriction: Restriction) -> Refused:
-    """Why a restricted player may not deposit or bet."""
+    """The refusal of a deposit or bet by a restricted player."""
     until = restriction_view(restriction).model_dump(mode="json")["until"]
     if restriction.kind is RestrictionKind.BREAK:
         return Refused(reason=Refusal.ON_A_BREAK, message=f"on a break until {until}", metadata={"until": until})
@@ -247,12 +251,12 @@ def restriction_refusal(restriction: Restriction) -> Refused:
 
 
 def restriction_view(restriction: Restriction) -> RestrictionView:
-    """The restriction with the moment it ends, as far as that is known."""
+    """The restriction as the player sees it: `until` is when the reinstatement takes effect, if there is one."""
     return RestrictionView(kind=restriction.kind, until=restriction.reinstated_at or restriction.until)
 
 
 def add_months(moment: datetime, months: int) -> datetime:
-    """The same day so many calendar months later, or that month's last day."""
+    """Add calendar months. If the day does not exist in the target month, the result is that month's last day."""
     years, month = divmod(moment.month - 1 + months, 12)
     year = moment.year + years
     first_of_next = datetime(year + (month == 11), (month + 1) % 12 + 1, 1, tzinfo=moment.tzinfo)

@@ -1,4 +1,7 @@
-"""What a bet returns, in exact fractions of the stake: rounded once, down, in favour of the house, then capped."""
+"""Returns of bets: computed as exact fractions, rounded down once (in favour of the house), then capped.
+
+Stakes and returns are in minor units. Deductions are in percent of the winnings, the part of a return beyond the stake.
+"""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -15,11 +18,11 @@ MAX_LEGS = 20
 MAX_LINES = 1_000
 MAX_TIED = 1_000
 MAX_DEDUCTION = 90
-"""Percent of the winnings."""
+"""The maximum deduction, in percent of the winnings."""
 
 
 class Result(StrEnum):
-    """How a selection ended."""
+    """The result of a selection."""
 
     WON = "won"
     LOST = "lost"
@@ -29,7 +32,7 @@ class Result(StrEnum):
 
 
 class DeadHeat(State):
-    """More selections tied than there were places for them."""
+    """A dead heat: more selections tied than there were places."""
 
     places: Annotated[int, Field(strict=True, ge=1)]
     tied: Annotated[int, Field(strict=True, le=MAX_TIED)]
@@ -42,7 +45,7 @@ class DeadHeat(State):
 
 
 class SelectionOutcome(State):
-    """The result of a selection, with what is taken off its winnings (percent) and a dead heat."""
+    """The result of a selection, the deduction from its winnings in percent, and a dead heat if there was one."""
 
     result: Result
     deduction: Annotated[int, Field(strict=True, ge=0, le=MAX_DEDUCTION)] = 0
@@ -50,11 +53,11 @@ class SelectionOutcome(State):
 
 
 Leg = tuple[Price, SelectionOutcome | None]
-"""A leg's price and its outcome, or None while that is open."""
+"""The price of a leg and its outcome, which is None until it is known."""
 
 
 def leg_factor(price: Price, outcome: SelectionOutcome) -> Fraction:
-    """What a stake of 1 on this leg alone returns."""
+    """The return of a stake of 1 on this leg alone."""
     match outcome.result:
         case Result.WON:
             return _won(price, outcome)
@@ -69,15 +72,15 @@ def leg_factor(price: Price, outcome: SelectionOutcome) -> Fraction:
 
 
 def line_count(legs: int, system_size: int | None) -> int:
-    """How many lines a bet has: one for a single or multiple, every choice of `system_size` legs for a system."""
+    """The number of lines: 1 for a single or multiple; for a system, the number of choices of `system_size` legs."""
     return comb(legs, legs if system_size is None else system_size)
 
 
 def bet_return(stake: int, system_size: int | None, legs: Sequence[Leg], max_payout: int) -> int | None:
-    """What a bet returns as soon as that is certain, else None; `stake` is a line's.
+    """The return of a bet if it is certain, otherwise None. `stake` is the stake per line.
 
-    No leg returns less than nothing or more than its price, and a bet returns more when a leg does: it is certain when
-    the worst and the best that can come are the same.
+    The factor of an open leg is at least 0 and at most its price, and the return of a bet never falls when the factor
+    of a leg rises. The return is therefore certain if the worst and the best case are equal.
     """
     worst = [Fraction(0) if outcome is None else leg_factor(price, outcome) for price, outcome in legs]
     best = [price.factor if outcome is None else leg_factor(price, outcome) for price, outcome in legs]
@@ -86,13 +89,13 @@ def bet_return(stake: int, system_size: int | None, legs: Sequence[Leg], max_pay
 
 
 def least_return(stake: int, system_size: int | None, legs: Sequence[Leg]) -> int:
-    """What a bet returns at least, as far as its legs are known, if no payout had a maximum."""
+    """The minimum return of a bet, given the known outcomes and before any maximum payout."""
     worst = [Fraction(0) if outcome is None else leg_factor(price, outcome) for price, outcome in legs]
     return _uncapped(stake, system_size, worst)
 
 
 def potential_return(stake: int, system_size: int | None, prices: Iterable[Price], max_payout: int) -> int:
-    """What a bet returns if all its legs win."""
+    """The return of a bet if all its legs win. `stake` is the stake per line."""
     return _payout(stake, system_size, [price.factor for price in prices], max_payout)
 
 
@@ -103,7 +106,11 @@ def cash_out_value(
     margin_percent: int,
     max_payout: int | None = None,
 ) -> int:
-    """What ending a single or multiple now pays: its decided legs' factors, and taken to current price of open ones."""
+    """The cash-out value of a single or multiple.
+
+    It is the stake, times the factors of the decided legs, times accepted price / current price of each open leg, less
+    the margin, rounded down. `moved` has the accepted and the current price of each open leg.
+    """
     fair = stake * prod(decided, start=Fraction(1))
     for price, current in moved:
         fair *= price.factor / current.factor

@@ -1,7 +1,7 @@
-"""The money book of one wallet: a closed double-entry book, all amounts in minor units of its currency.
+"""The ledger of one wallet: a closed double-entry book. All amounts are in minor units of the wallet's currency.
 
-Every movement is a set of postings that sum to zero, so the sum over a wallet's accounts is 0 at any time. What a
-player can spend is the account `cash`; nothing here decides whether a movement is allowed.
+Every movement is a set of postings that sum to zero, so the accounts of a wallet always sum to zero. The player can
+spend the balance of the account `cash`. This module does not decide whether a movement is allowed.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from app.domain.model import Moment, State, Wire
 
 
 class Account(StrEnum):
-    """Where money of a wallet can be: three accounts of the player, three contra accounts."""
+    """The accounts of a wallet: three of the player, and three contra accounts."""
 
     CASH = "cash"
     LOCKED = "locked"
@@ -25,11 +25,11 @@ class Account(StrEnum):
 
 
 HELD = (Account.LOCKED, Account.PENDING_OUT)
-"""What is set aside for something that ends: only what was put there leaves again. Cash alone can be a debt."""
+"""The accounts that hold money for open bets and withdrawals. They never go below zero; `cash` can, which is a debt."""
 
 
 class Kind(StrEnum):
-    """What a statement calls a movement."""
+    """The kind of a movement, as the statement shows it."""
 
     DEPOSIT = "deposit"
     DEPOSIT_REFUNDED = "depositRefunded"
@@ -39,9 +39,9 @@ class Kind(StrEnum):
     WITHDRAWAL_PAID = "withdrawalPaid"
     WITHDRAWAL_RETURNED = "withdrawalReturned"
     WITHDRAWAL_PAID_LATE = "withdrawalPaidLate"
-    """Paid out after all, after it had been given back."""
+    """The payout was made after the money had been returned to the player."""
     PAYOUT_SENT_BACK = "payoutSentBack"
-    """The customer's bank did not take it."""
+    """The customer's bank sent the payout back."""
     STAKE_HELD = "stakeHeld"
     STAKE_RETURNED = "stakeReturned"
     BET_SETTLED = "betSettled"
@@ -53,7 +53,7 @@ Postings = Mapping[Account, int]
 
 
 class Entry(State):
-    """One movement in the book. `seq` counts a player's movements from 1."""
+    """One movement in the ledger. `seq` numbers a player's movements from 1, over all wallets."""
 
     seq: int
     at: Moment
@@ -65,7 +65,7 @@ class Entry(State):
 
 
 class Balance(Wire):
-    """What the player sees of a wallet."""
+    """The balances that the player sees, in minor units."""
 
     cash: int
     locked: int
@@ -73,7 +73,7 @@ class Balance(Wire):
 
 
 class Wallet(State):
-    """A wallet's account balances. They change by `post` alone."""
+    """The account balances of a wallet. Only `post` changes them."""
 
     currency: str
     accounts: dict[Account, int] = Field(default_factory=dict)
@@ -84,24 +84,25 @@ class Wallet(State):
 
     @property
     def cash(self) -> int:
-        """What can be spent; below zero the player is in debt."""
+        """The amount that the player can spend. If it is negative, the player is in debt."""
         return self.on(Account.CASH)
 
     @property
     def balance(self) -> Balance:
-        """The player's own three accounts."""
+        """The balances of the player's three accounts."""
         return Balance(cash=self.cash, locked=self.on(Account.LOCKED), pending_out=self.on(Account.PENDING_OUT))
 
 
 def move(source: Account, target: Account, amount: int) -> Postings:
-    """Postings that carry an amount from one account to another."""
+    """The postings that move an amount from one account to another."""
     return {source: -amount, target: amount}
 
 
 def post(wallet: Wallet, postings: Postings) -> Wallet:
-    """Enter a movement. Postings that do not sum to zero, or take what is not held, are a bug of ours.
+    """Apply postings to the balances of a wallet.
 
-    A customer's mistake is refused before it comes to that.
+    Raises AssertionError if they do not sum to zero or take more than is held. That is a bug: a customer's mistake must
+    be refused earlier.
     """
     assert sum(postings.values()) == 0, f"unbalanced postings: {postings}"
     after = wallet.model_copy(update={"accounts": total([wallet.accounts, postings])})
@@ -111,7 +112,7 @@ def post(wallet: Wallet, postings: Postings) -> Wallet:
 
 
 def total(books: Iterable[Postings]) -> dict[Account, int]:
-    """The balance of every account after all these postings."""
+    """Sum the postings by account."""
     sums: Counter[Account] = Counter()
     for postings in books:
         sums.update(postings)

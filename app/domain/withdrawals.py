@@ -1,8 +1,11 @@
-"""Withdrawals: held from the cash at once, then paid out, or given back. Restricted players can withdraw.
+"""Withdrawals: the money is held at once and then paid out or returned. Restricted players can withdraw.
 
-A payout's outcome may stay unknown. Only a definite no gives the money back, or that the provider has never seen it,
-said twice after the time in which it recognises a repeated payout. What it says after that still counts: the money of
-a payout that was made after all leaves the wallet again, and the money of one that is sent back returns.
+The outcome of a payout may stay unknown. The money is returned only if the provider definitely declines the payout, or
+if it says twice that it has never seen the payout. Both answers must come after the window in which the provider
+recognises a repeated payout.
+
+Later events from the provider still count. If a returned payout turns out to have been paid, the money leaves the
+wallet again. If a paid one is sent back, the money returns to the wallet.
 """
 
 from datetime import datetime, timedelta
@@ -31,10 +34,11 @@ from app.domain.wallet import Account, Kind, move
 NOT_CARRIED_OUT = "it could not be carried out"
 _TOLD = {Verdict.REJECTED: "we could not approve it", Verdict.TIMED_OUT: "it was not reviewed in time"}
 NEVER_SEEN_APART = timedelta(minutes=5)
+"""The longest required time between the two answers that a payout was never seen."""
 
 
 class HoldWithdrawal(Wire):
-    """Set money aside to be paid out."""
+    """A request to hold an amount, in minor units, for a payout."""
 
     withdrawal_id: str
     wallet_id: str
@@ -44,7 +48,7 @@ class HoldWithdrawal(Wire):
 
 
 class EndWithdrawal(Wire):
-    """How a withdrawal ended; `message` is told to the customer when the money comes back."""
+    """How a withdrawal ended. `message` tells the customer why the money was returned."""
 
     withdrawal_id: str
     now: Moment
@@ -61,7 +65,7 @@ class WithdrawalOrder(Wire):
 
     @property
     def payout(self) -> PayoutRequest:
-        """What the provider is asked to do."""
+        """The request to the provider."""
         return PayoutRequest(
             reference=self.withdrawal_id,
             user_id=self.user_id,
@@ -73,15 +77,15 @@ class WithdrawalOrder(Wire):
 
 
 class PayoutStep(StrEnum):
-    """What has to be done with a withdrawal now."""
+    """The next step of a withdrawal."""
 
     PAY = "pay"
-    """The money has left: take it out of the book."""
+    """The provider has paid: post the payment to the ledger."""
     SEND_BACK = "sendBack"
-    """It has left and come back."""
+    """The provider has paid, and the money has come back."""
     GIVE_BACK = "giveBack"
     PAY_AGAIN = "payAgain"
-    """The provider has not seen the payout, and would recognise a repeated one."""
+    """The provider has not seen the payout: send it again, while the provider recognises a repeated one."""
     WAIT = "wait"
 
     @property
@@ -91,7 +95,7 @@ class PayoutStep(StrEnum):
 
 
 class Search(State):
-    """How far the search for a payout's outcome has come."""
+    """The progress of the search for a payout's outcome."""
 
     window_end: Moment
     """Until when the provider recognises a repeated payout."""
@@ -100,12 +104,15 @@ class Search(State):
     """When the provider first said, after the window, that it has never seen the payout."""
 
     def tried(self) -> "Search":
-        """The search after one more look-up."""
+        """Count one more look-up."""
         return self.model_copy(update={"tries": self.tries + 1})
 
 
 class FollowedPayout(State):
-    """A payout that is looked up after its run. Only the newest turn's look-up counts; a resumption begins another."""
+    """A payout that is still looked up after its workflow ended.
+
+    Each resumption starts a new turn. Look-ups of earlier turns are ignored.
+    """
 
     order: WithdrawalOrder
     review: Review
@@ -114,14 +121,14 @@ class FollowedPayout(State):
 
 
 def never_seen_apart(patience: Patience) -> timedelta:
-    """How far apart the provider has to say twice that it has never seen a payout."""
+    """The minimum time between the two answers that a payout was never seen."""
     return min(NEVER_SEEN_APART, timedelta(seconds=max(patience.pauses)))
 
 
 def next_payout_step(
     search: Search, status: PaymentStatus, now: datetime, patience: Patience
 ) -> tuple[Search, PayoutStep]:
-    """What an answer about a payout means; `now` is when we had the answer."""
+    """Decide the next step from the provider's answer about a payout. `now` is when the answer arrived."""
     match status:
         case PaymentStatus.DONE:
             return search, PayoutStep.PAY
@@ -134,20 +141,26 @@ def next_payout_step(
             is_sure = now - first >= never_seen_apart(patience)
             search = search.model_copy(update={"never_seen_at": first})
             return search, PayoutStep.GIVE_BACK if is_sure else PayoutStep.WAIT
-        case PaymentStatus.ACTION_REQUIRED:  # so it has been seen
+        case PaymentStatus.ACTION_REQUIRED:  # The provider has seen the payout, so the search starts again.
             return search.model_copy(update={"never_seen_at": None}), PayoutStep.WAIT
         case PaymentStatus.UNKNOWN:
             return search, PayoutStep.WAIT
 
 
 def about_this_payout(withdrawal: Withdrawal, event: PaymentEvent) -> bool:
-    """Whether a signed event tells of the very payout that we asked for, its player and reference being given."""
+    """Whether the wallet, amount and currency of a signed event match the withdrawal.
+
+    The caller has already matched the player and the reference.
+    """
     told = (event.wallet_id, event.amount, event.currency)
     return told == (withdrawal.wallet_id, withdrawal.amount, withdrawal.currency)
 
 
 def step_of_event(event: PaymentEvent) -> PayoutStep:
-    """What a signed event about our payout means: only of money that moved it is believed, the rest is looked up."""
+    """Decide the next step from a signed event about a payout.
+
+    An event is trusted only if it says that money moved. Any other outcome is looked up at the provider.
+    """
     match event.status:
         case EventStatus.PAID | EventStatus.DONE:
             return PayoutStep.PAY
@@ -155,17 +168,17 @@ def step_of_event(event: PaymentEvent) -> PayoutStep:
             return PayoutStep.SEND_BACK
         case EventStatus.DECLINED | EventStatus.REFUSED:
             return PayoutStep.WAIT
-        case EventStatus.REFUNDED | EventStatus.CHARGEBACK | EventStatus.CHARGEBACK_REVERSED:  # of no payout
+        case EventStatus.REFUNDED | EventStatus.CHARGEBACK | EventStatus.CHARGEBACK_REVERSED:  # only of deposits
             return PayoutStep.WAIT
 
 
 def told_of(review: Review) -> str:
-    """What a customer is told of a review that ended in a no; never the operator's reason."""
+    """The explanation of a failed review for the customer. It never contains the operator's reason."""
     return review.message if review.message is not None else _TOLD.get(review.verdict, NOT_CARRIED_OUT)
 
 
 class PublicWithdrawalStatus(StrEnum):
-    """Where a withdrawal stands, for customers and operators."""
+    """The status of a withdrawal, as customers and operators see it."""
 
     HELD = "held"
     IN_REVIEW = "inReview"
@@ -178,7 +191,7 @@ class PublicWithdrawalStatus(StrEnum):
 
 
 def public_status(withdrawal: Withdrawal, review: Review | None) -> PublicWithdrawalStatus:
-    """Where a withdrawal stands, as customers and operators read it; `review` is as far as it is decided."""
+    """The public status of a withdrawal. `review` counts only if none is stored with the withdrawal yet."""
     review = withdrawal.review or review
     match withdrawal.status:
         case WithdrawalStatus.HELD if review is not None and review.verdict.pays:
@@ -198,7 +211,11 @@ def public_status(withdrawal: Withdrawal, review: Review | None) -> PublicWithdr
 
 
 def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> Decision[Withdrawal]:
-    """Hold the money at once. The same again is answered as it stands; other content is a conflict."""
+    """Hold the amount of a withdrawal and decide whether it needs a review.
+
+    A repeated request changes nothing and returns the withdrawal as it now is. Refuses with `id_reused` if the
+    withdrawal id is used for a different withdrawal.
+    """
     content = (request.wallet_id, request.amount, request.destination)
     if (known := player.withdrawals.get(request.withdrawal_id)) is not None:
         if (known.wallet_id, known.amount, known.destination) == content:
@@ -211,7 +228,7 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
         return Decision(player, refused)
     assert request.amount > 0, "a withdrawal moves money out"
     currency = player.wallets[request.wallet_id].currency
-    threshold = policy.review_threshold.of(currency)  # a currency that is no longer accepted is always reviewed
+    threshold = policy.review_threshold.of(currency)  # None if the currency is no longer accepted: always review
     withdrawal = Withdrawal(
         wallet_id=request.wallet_id,
         amount=request.amount,
@@ -227,7 +244,7 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
 
 
 def pay_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
-    """The provider sent the money: it leaves the book, once; the wallet again, if it had been given back."""
+    """Post the provider's payment of a withdrawal, once. If the money was returned, take it from the wallet again."""
     withdrawal = player.withdrawals[request.withdrawal_id]
     ended = WithdrawalStatus.PAID
     match withdrawal.status:
@@ -249,10 +266,10 @@ def pay_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawa
 
 
 def send_back_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
-    """The money came back from the customer's bank: it returns to the wallet, once, and so it had left before."""
+    """Return the money of a payout that the customer's bank sent back, once."""
     if player.withdrawals[request.withdrawal_id].status is WithdrawalStatus.SENT_BACK:
         return _as_it_is(player, request)
-    # It can only come back after it went out, so that is entered first; where we knew, this changes nothing.
+    # Money comes back only after it was paid, so post the payment first. This changes nothing if it was posted already.
     paid = pay_withdrawal(player, request).player
     assert paid.withdrawals[request.withdrawal_id].status is WithdrawalStatus.PAID, "what comes back went out before"
     after, returned = _end(
@@ -269,7 +286,7 @@ def send_back_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Wit
 
 
 def return_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
-    """The money goes back to the player's cash, once."""
+    """Return the held money to the player's cash, once. Changes nothing if the withdrawal is no longer held."""
     withdrawal = player.withdrawals[request.withdrawal_id]
     if withdrawal.status is not WithdrawalStatus.HELD:
         return _as_it_is(player, request)
@@ -287,7 +304,7 @@ def return_withdrawal(player: Player, request: EndWithdrawal) -> Decision[Withdr
 
 
 def _as_it_is(player: Player, request: EndWithdrawal) -> Decision[Withdrawal]:
-    """A withdrawal that has ended before; its review is noted, where an event ended it that knew nothing of one."""
+    """Return a withdrawal that has already ended. Store its review if it was ended by an event that had none."""
     withdrawal = player.withdrawals[request.withdrawal_id]
     if request.review is None or withdrawal.review is not None:
         return Decision(player, withdrawal)
