@@ -13,17 +13,17 @@ class Role(StrEnum):
     PLAYER = "player"
     """Anyone with a token, for their own data."""
     TRADER = "trader"
-    """Opens, prices and settles markets."""
+    """An operator who opens, prices and settles markets."""
     PAYMENTS = "payments"
-    """Reviews withdrawals and follows up payments."""
+    """An operator who reviews withdrawals and follows up payments."""
     SUPPORT = "support"
-    """Helps players: reads their accounts, and sets limits and exclusions on request."""
+    """An operator who helps players: reads their accounts, and sets limits and exclusions at their request."""
     AUDITOR = "auditor"
-    """Reads everything, changes nothing."""
+    """An operator who can read everything and change nothing."""
     FEED = "feed"
     """A system that sends records for markets."""
     BOOKKEEPER = "bookkeeper"
-    """Our own bookkeeper: repairs stranded work."""
+    """Our own bookkeeper, which repairs stranded work."""
     PROVIDER = "provider"
     """The payment provider. It needs no token, because it signs its webhooks."""
     ANYONE = "anyone"
@@ -55,7 +55,7 @@ class Access:
 
     @property
     def needs_token(self) -> bool:
-        """Whether the door asks for a token."""
+        """Whether the door requires a token."""
         return WITHOUT_TOKEN.isdisjoint(self.roles)
 
 
@@ -89,7 +89,8 @@ def acting(access: Access, caller: Caller) -> Actor:
 def refuse_caller(access: Access, caller: Caller | None, *, required: bool) -> Refused | None:
     """Refuse a caller who may not call a handler at all. `refuse_stranger` decides whether a player owns the data.
 
-    `required` says whether a request without a caller is refused. Behind a door, only handlers for anyone have none.
+    `required` says whether a request without a caller is refused. Behind a door, such requests reach only handlers that
+    need no token. Refuses with `unauthenticated` or `role_needed`.
     """
     if not access.needs_token:
         return None
@@ -102,9 +103,9 @@ def refuse_caller(access: Access, caller: Caller | None, *, required: bool) -> R
 
 
 def refuse_stranger(access: Access, caller: Caller | None, owner_id: str | None) -> Refused | None:
-    """Refuse a player access to data that is not theirs. Data that does not exist gets the same answer.
+    """Refuse a player with `not_yours` if the data is not theirs or does not exist.
 
-    The answer must not reveal which ids exist.
+    Both cases have the same answer, because it must not reveal which ids exist.
     """
     if caller is None or access.owner is None or holds_role(access, caller) or caller.user == owner_id:
         return None

@@ -1,8 +1,9 @@
-"""The archive index: on which archive page each deposit, withdrawal and bet is that has left a player's document.
+"""The archive index: it gives the archive page of each operation that has left a player's document.
 
-A repeated request must be recognised for ever, at a cost that does not grow with the player's history. The index in the
-player's object therefore covers only the newest pages. Entries for older pages are moved to buckets elsewhere. A Bloom
-filter stays behind: for nearly every new id, it proves that no bucket has it.
+Operations are deposits, withdrawals and bets. A repeated request must be recognised for ever, at a cost that does not
+grow with the player's history. The index in the player's object therefore covers only the newest pages. Entries
+for older pages are moved to buckets elsewhere. A Bloom filter stays behind: for nearly every new id, it proves that no
+bucket has it.
 
 The index and the buckets keep an 8-byte hash of each id. Callers choose their ids and can produce collisions, so every
 page that a hash leads to is only a candidate. The page itself decides.
@@ -61,7 +62,7 @@ class Bucket(State):
     pages: dict[str, list[int]] = Field(default_factory=dict)
 
     def with_more(self, added: "Bucket") -> "Bucket":
-        """Return the bucket with these entries added. Idempotent."""
+        """Return the bucket with these entries added. Repeated entries change nothing."""
         known = {
             hashed: sorted({*self.pages.get(hashed, ()), *added_pages}) for hashed, added_pages in added.pages.items()
         }
@@ -123,7 +124,7 @@ class ArchiveFilter:
         return ArchiveFilter(bytes(bits))
 
     def admits(self, hashed: str) -> bool:
-        """Whether a bucket may have this hash; if not, none has it."""
+        """Whether a bucket may have this hash. If false, no bucket has it."""
         return all(self.bits[byte] & bit for byte, bit in self._bits_of(hashed))
 
     def packed(self) -> bytes:

@@ -17,7 +17,7 @@ KEPT_ENDED = 5
 
 
 class ArchivePage(State):
-    """Deposits, withdrawals and bets that ended and left the player's document."""
+    """One page of ended deposits, withdrawals and bets that are no longer in the player's document."""
 
     deposits: dict[str, Deposit] = Field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = Field(default_factory=dict)

@@ -85,7 +85,7 @@ class PlaceBet(Wire):
 
 
 class ApplyResult(Wire):
-    """A market's result for some of the player's bets on it; a higher version corrects a lower one."""
+    """A market's result for some of the player's bets on it. A higher version corrects a lower one."""
 
     market_id: str
     version: int
@@ -183,7 +183,8 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
     """Hold a stake and count it against the limits.
 
     A repeated request changes nothing and returns the bet as it now is. Refuses with `id_reused` if the bet id is used
-    for a different bet.
+    for a different bet. Otherwise the order of the checks is: related legs, restriction, wallet and debt, currency,
+    number of open bets, limits, funds.
     """
     wallet = player.wallets.get(request.wallet_id)
     currency = policy.default_currency if wallet is None else wallet.currency
@@ -313,7 +314,12 @@ def accept_bet(
     pages: Mapping[str, int] | None = None,
     withdrawals: Mapping[str, int] | None = None,
 ) -> Decision[Bet]:
-    """Open a bet that every market has accepted, each at this price and on this page of its index."""
+    """Open a bet that every market has accepted. Changes nothing if the bet is no longer pending or delayed.
+
+    By market id: `prices` has the accepted price, `pages` the page of the shard's index that has the leg, and
+    `withdrawals` how many withdrawals the market knew. Raises AssertionError if a market is missing, or if the player
+    does not accept one of the prices.
+    """
     bet = player.bets[bet_id]
     if not bet.status.can_be_released:
         return Decision(player, bet)
@@ -434,7 +440,10 @@ def cash_out(
 def decide_cash_out(
     player: Player, bet_id: str, prices: Mapping[str, Price], now: datetime, policy: Policy
 ) -> Decision[Bet]:
-    """Pay a waiting cash-out at the current prices. If the bet is worth too little by now, it stays open."""
+    """Pay a waiting cash-out at the current prices.
+
+    If it is no longer available or is worth less than the player's minimum, it is refused and the bet stays open.
+    """
     bet = player.bets[bet_id]
     if bet.cash_out is None or not bet.waits_for_cash_out:
         return Decision(player, bet)

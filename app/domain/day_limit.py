@@ -1,7 +1,7 @@
-"""The most that a player's bets return on one UTC day: what is over it stays with the house.
+"""The maximum payout per player and UTC day. The house keeps what exceeds it. Amounts are in minor units.
 
-A bet belongs to the day it ended on, under the limit of the moment it was placed. A correction, however late, is held
-to what the other bets of that day leave.
+A bet counts on the day on which it ends, under the limit at the time when it was placed. A correction, however late,
+pays no more than the other bets of that day leave of the limit.
 """
 
 from datetime import datetime
@@ -9,11 +9,11 @@ from datetime import datetime
 from app.domain.player import Bet, Player
 
 KEPT_DAYS = 31
-"""Days whose sum is remembered. A bet remembers itself what was returned before it on an older one."""
+"""The number of days whose total is stored. For an older day, each bet has its own record of the earlier returns."""
 
 
 def returned_by_others(player: Player, bet: Bet, now: datetime) -> int:
-    """What other bets have returned on the day that a bet ended on, or ends on now."""
+    """The returns of the player's other bets on the day on which a bet ended, or ends now."""
     known = player.returned_on.get(_currency(player, bet), {}).get(_day(bet, now))
     if bet.ended_at is None:
         return 0 if known is None else known
@@ -21,14 +21,14 @@ def returned_by_others(player: Player, bet: Bet, now: datetime) -> int:
 
 
 def most_to_return(player: Player, bet: Bet, now: datetime) -> int | None:
-    """What the day lets a bet return; None where nothing limits it."""
+    """The most that a bet can return under the limit of its day; None if there is no limit."""
     if bet.max_payout_per_day is None:
         return None
     return max(0, bet.max_payout_per_day - returned_by_others(player, bet, now))
 
 
 def with_return(player: Player, bet: Bet, difference: int, now: datetime) -> Player:
-    """Count what a bet returns, or returns more than before, on the day it ended on. Days long past are left alone."""
+    """Add a bet's return, or the difference by a correction, to its day. Days no longer stored are not changed."""
     if bet.max_payout_per_day is None:
         return player
     currency, day = _currency(player, bet), _day(bet, now)

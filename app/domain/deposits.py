@@ -234,7 +234,7 @@ def _assert_not_taken_twice(player: Player, deposit_id: str, deposit: Deposit) -
 
 
 def _name(request: TakeBack) -> str:
-    """The name by which a repeated event is recognised: its status and its id. Events without an id have one name."""
+    """The name by which a repeated event is recognised: its status and its id, if it has one."""
     return f"{request.status}:{request.event_id or ''}"
 
 

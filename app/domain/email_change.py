@@ -1,4 +1,4 @@
-"""A new e-mail address of a player: it is theirs once they repeat the code that was sent to it."""
+"""Change of a player's e-mail address: the player confirms it with the code that was sent to the new address."""
 
 import hashlib
 import hmac
@@ -11,27 +11,30 @@ from app.domain.refusals import Refusal, Refused
 
 EXPIRES_AFTER = timedelta(hours=24)
 MAX_WRONG_CODES = 5
-"""Then the change is forgotten: nobody finds a code by trying."""
+"""After this many wrong codes the change is dropped, so that nobody can find a code by guessing."""
 MAX_CODES = 5
 CODES_WITHIN = timedelta(hours=24)
-"""A player may ask for so many codes in this time: whoever is not their reader is not flooded with mail."""
+"""A player can request MAX_CODES codes in this time. This protects the owner of a wrong address from floods of mail."""
 
 
 class EmailChangeView(Wire):
-    """What a player is told of a change that waits; never the code, nor whether the address exists."""
+    """A pending change as the player sees it. It reveals neither the code nor whether the address exists."""
 
     email: str
     expires_at: Moment
 
 
 class EmailView(Wire):
-    """The address that a player has now."""
+    """The player's current address."""
 
     email: str
 
 
 def change_email(player: Player, email: str, code: str, now: datetime) -> Decision[EmailChangeView]:
-    """Send a code to the new address and a notice to the old one; a change that waited is replaced, with its code."""
+    """Send a code to the new address and a notice to the old one. This replaces a pending change and its code.
+
+    Refuses with `too_many_codes` after MAX_CODES requests within 24 hours.
+    """
     recent = [asked for asked in player.email_codes_asked if asked > now - CODES_WITHIN]
     if len(recent) >= MAX_CODES:
         return Decision(player, _too_many(recent[0] + CODES_WITHIN))
@@ -60,7 +63,11 @@ def _notice(player: Player, number: int) -> tuple[Message, ...]:
 
 
 def confirm_email(player: Player, code: str, now: datetime) -> Decision[EmailView]:
-    """Set the new address for the one who has read the code there. A wrong code changes something, too: it counts."""
+    """Set the new address if the code is right.
+
+    Refuses with `no_pending_change`, `change_expired` or `wrong_code`. A wrong code is counted, so it changes the
+    document although it is refused.
+    """
     change = player.email_change
     if change is None:
         return Decision(
@@ -83,5 +90,5 @@ def _wrong(player: Player, change: EmailChange) -> Decision[EmailView]:
 
 
 def _hash(player: Player, number: int, code: str) -> str:
-    """What is stored in the place of a code, so that the document does not tell it."""
+    """The hash of a code. It is stored instead of the code, so that the document does not reveal it."""
     return hashlib.sha256(f"{player.user_id}/{number}/{code.upper()}".encode()).hexdigest()

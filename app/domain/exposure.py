@@ -1,4 +1,7 @@
-"""What the house can lose by a bet: what it returns if all its legs win at the prices taken, capped, less its stake."""
+"""The exposure of a bet: what the house loses if all legs win at the accepted prices, in minor units.
+
+It is the potential return, capped by the maximum payout, less the total stake.
+"""
 
 from collections.abc import Sequence
 
@@ -8,15 +11,15 @@ from app.domain.settlement import line_count, potential_return
 
 
 def exposure(stake: int, system_size: int | None, prices: Sequence[Price], max_payout: int) -> int:
-    """What the house loses if all legs win at these prices, never below 0; `stake` is a line's, in minor units."""
+    """The exposure at these prices, in minor units, at least 0. `stake` is the stake per line."""
     total_stake = stake * line_count(len(prices), system_size)
     return max(0, potential_return(stake, system_size, prices, max_payout) - total_stake)
 
 
 class Shape(Wire):
-    """A bet as the market of one of its legs must know it, to tell what the house can lose by it.
+    """What the market of one leg must know about a bet to compute its exposure.
 
-    `other_prices` are those asked for the legs on other markets, which may be taken at others.
+    `other_prices` are the requested prices of the other legs. Their markets may accept them at different prices.
     """
 
     stake: int
@@ -25,11 +28,11 @@ class Shape(Wire):
     max_payout: int
 
     def exposure(self, price: Price) -> int:
-        """What the house loses if this leg is taken at a price and all others at those asked."""
+        """The exposure with this leg at `price` and the others at their requested prices, in minor units."""
         return exposure(self.stake, self.system_size, (price, *self.other_prices), self.max_payout)
 
     def least_exposure(self, price: Price, change: PriceChange) -> int:
-        """What the house loses at least, wherever the other markets' prices have moved that the player still takes."""
+        """The smallest exposure with this leg at `price`, at any other prices that the player accepts (`change`)."""
         if change is not PriceChange.ANY:
             return self.exposure(price)
         lowest = (Price(LOWEST),) * len(self.other_prices)

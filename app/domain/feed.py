@@ -1,8 +1,8 @@
-"""Records of a feed about markets, as Kafka brings them: each is read strictly and applied in the order of its arrival.
+"""Market feed: records from Kafka, each validated strictly and applied in order of arrival.
 
-Records of one market have its id as their key, so that Kafka keeps their order. A record that was read before is
-recognised by its place in the topic: when a topic is read again from its beginning, prices of the past stay past. One
-that could not be applied and is tried again later must not undo what newer ones have done since.
+The key of a record is the id of its market, so that Kafka keeps the order of a market's records. A repeated record is
+recognised by its offset, so that reading a topic again from the beginning does not bring back old prices. A record that
+failed and is retried later must not undo the changes of newer records.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from app.domain.model import Moment, PublicRequest, State, Wire
 from app.domain.refusals import Refusal, Refused, invalid_request
 
 MAX_RECORD_BYTES = 65_536
-"""Larger records are not read. A result of the largest market has less than half of it."""
+"""The maximum size of a record. The result of the largest market needs less than half of it."""
 MAX_PLACES = 16
-"""Of how many topics' partitions a market remembers where it is; one market is in one partition of a topic."""
+"""The number of partitions whose newest offset a market stores. In each topic, a market uses only one partition."""
 
 
 class RecordType(StrEnum):
-    """What a record does with its market: the market's public handler of this name."""
+    """The operation of a record: the name of the market's public handler."""
 
     OPEN = "open"
     SET_PRICES = "setPrices"
@@ -33,7 +33,7 @@ class RecordType(StrEnum):
 
 
 class Envelope(PublicRequest):
-    """A record: what to do, and the request of the handler that does it."""
+    """The content of a record: the operation and the request for its handler."""
 
     type: RecordType
     content: dict[str, JsonValue] = Field(default_factory=dict)
@@ -41,17 +41,17 @@ class Envelope(PublicRequest):
 
 @dataclass(frozen=True)
 class Record:
-    """A record that could be read."""
+    """A valid record."""
 
     type: RecordType
     request: BaseModel
 
     @property
     def aspects(self) -> frozenset[str]:
-        """What a newer record replaces: a selection's price, or whether the market takes bets.
+        """What the record sets and a newer record may replace: prices of selections, or the status of the market.
 
-        A result is none of it, since its version says which is newer; nor is what there is once: an opening, and the
-        withdrawal of a selection.
+        A result is not included, because its version decides which one is newer. An opening and a withdrawal are not
+        included, because each happens only once.
         """
         match self.type:
             case RecordType.SET_PRICES:
@@ -63,11 +63,11 @@ class Record:
 
 
 Requests = Mapping[RecordType, type[BaseModel]]
-"""The request of each market handler."""
+"""The request model of each market handler."""
 
 
 class Origin(State):
-    """Where a record is in Kafka, and when it was produced."""
+    """The position of a record in Kafka, and when it was produced."""
 
     topic: str
     partition: int
@@ -76,23 +76,23 @@ class Origin(State):
 
 
 class Rejection(Wire):
-    """Why a record was not applied: one of our refusals, or of a newer version's, or `cancelled` by an operator."""
+    """Why a record was not applied: a refusal, perhaps one of a newer version, or `cancelled` by an operator."""
 
     reason: str
     message: str
 
 
 class Feed(State):
-    """What a market's feed remembers: how many records came, and the number of the newest applied to each aspect."""
+    """The state of a market's feed: the number of records, and the number of the newest one applied to each aspect."""
 
     records: int = 0
     newest: dict[str, int] = Field(default_factory=dict)
     places: dict[str, Origin] = Field(default_factory=dict)
-    """For each topic and partition, the furthest record."""
+    """For each topic and partition, the position of the newest record."""
 
 
 def origin_of(headers: Mapping[str, str]) -> Origin | None:
-    """Where Restate says that a record is from; nothing for one that came another way."""
+    """Read a record's position from Restate's headers; None if the record did not come from Kafka."""
     names = ("topic", "partition", "offset", "timestamp")
     try:
         return Origin.model_validate({name: headers.get(f"kafka.{name}") for name in names})
@@ -101,7 +101,7 @@ def origin_of(headers: Mapping[str, str]) -> Origin | None:
 
 
 def read_record(body: bytes, requests: Requests) -> Record | Refused:
-    """Read a record as strictly as a public request, and say what is wrong with it."""
+    """Parse a record as strictly as a public request. Refuses with `invalid_request` and names each wrong field."""
     if len(body) > MAX_RECORD_BYTES:
         message = f"body: {len(body)} bytes, of which at most {MAX_RECORD_BYTES} are read"
         return Refused(reason=Refusal.INVALID_REQUEST, message=message)
@@ -116,9 +116,9 @@ def read_record(body: bytes, requests: Requests) -> Record | Refused:
 
 
 def was_read(feed: Feed, origin: Origin | None) -> bool:
-    """Whether a record came before: it is no further in its partition than we are, and no younger.
+    """Whether a record was read before: neither its offset nor its time is greater than the newest of its partition.
 
-    A younger one at a lower offset is in a topic that was made anew.
+    A later record at a lower offset is not a repetition: its topic was deleted and created again.
     """
     if origin is None or (furthest := feed.places.get(_place(origin))) is None:
         return False
@@ -126,7 +126,7 @@ def was_read(feed: Feed, origin: Origin | None) -> bool:
 
 
 def arrived(feed: Feed, origin: Origin | None) -> Feed:
-    """Count a record; its number is how many came until it."""
+    """Count a record. The new count is the number of the record."""
     counted = feed.model_copy(update={"records": feed.records + 1})
     if origin is None:
         return counted
@@ -136,7 +136,7 @@ def arrived(feed: Feed, origin: Origin | None) -> Feed:
 
 
 def refuse_overtaken(feed: Feed, record: Record, number: int) -> Refused | None:
-    """Refuse to apply a record after a newer one to the same."""
+    """Refuse a record with `overtaken` if a newer record has been applied to one of its aspects."""
     newer = sorted(aspect for aspect in record.aspects if feed.newest.get(aspect, 0) > number)
     if not newer:
         return None
@@ -144,7 +144,7 @@ def refuse_overtaken(feed: Feed, record: Record, number: int) -> Refused | None:
 
 
 def applied(feed: Feed, record: Record, number: int) -> Feed:
-    """Remember that the market took a record."""
+    """Note that a record was applied."""
     return feed.model_copy(update={"newest": {**feed.newest, **dict.fromkeys(record.aspects, number)}})
 
 

@@ -1,7 +1,7 @@
-"""What to do while a deposit's outcome is unknown: trust signed events, look up with back-off, end at a deadline.
+"""Follow-up of a deposit with an unknown outcome: trust signed events, look up with back-off, end at a deadline.
 
-The charge is repeated under the same reference only inside the provider's idempotency window, counted from the
-reservation; after it, look-ups only.
+The charge is repeated, under the same reference, only inside the provider's idempotency window, which starts with the
+reservation. After the window, the charge is only looked up.
 """
 
 from datetime import datetime, timedelta
@@ -14,20 +14,20 @@ from app.domain.payments import ChargeRequest, EventStatus, PaymentEvent, Paymen
 from app.domain.player import Deposit, DepositStatus
 
 MAX_EARLY_EVENTS = 20
-"""Events kept of a deposit that is not known yet."""
+"""The most events that are stored for a deposit that is not known yet."""
 
 
 class Phase(StrEnum):
-    """How far a deposit's follow-up has come."""
+    """The phase of a deposit's follow-up."""
 
     CHARGING = "charging"
-    """The deposit itself is talking to the provider."""
+    """The deposit workflow itself is calling the provider."""
     LOOKING_UP = "lookingUp"
     ENDED = "ended"
 
 
 class Step(StrEnum):
-    """What has to be done with the player's deposit now."""
+    """The next step of a deposit."""
 
     CREDIT = "credit"
     DECLINE = "decline"
@@ -38,19 +38,19 @@ class Step(StrEnum):
 
 
 class Patience(Wire):
-    """How long what is tried: the pauses between look-ups (the last repeats), the window and the deadline."""
+    """Retry times: the pauses between look-ups in seconds (the last one repeats), the window and the deadline."""
 
     pauses: tuple[float, ...] = (10, 60, 600, 3600)
     window: timedelta = timedelta(hours=20)
     deadline: timedelta = timedelta(hours=72)
 
     def pause(self, tries: int) -> timedelta:
-        """How long to wait before the next look-up after so many."""
+        """The pause before the next look-up, after `tries` of them."""
         return timedelta(seconds=self.pauses[min(tries, len(self.pauses) - 1)])
 
 
 class FollowUp(State):
-    """One deposit's follow-up. An event may come before the deposit itself is known here."""
+    """The follow-up of one deposit. An event may arrive before the deposit itself."""
 
     charge: ChargeRequest | None = None
     reserved_at: Moment | None = None
@@ -58,17 +58,18 @@ class FollowUp(State):
     redirect_url: str | None = None
     tries: int = 0
     early_event: PaymentEvent | None = None
-    """What earlier versions kept of events that came before the deposit; `early_events` goes on from it."""
+    """The event that an earlier version stored before the deposit was known. `early_events` includes it."""
     early_events: list[PaymentEvent] = Field(default_factory=list)
     look_up_number: int = 0
-    """Which scheduled look-up counts: one that was scheduled earlier does nothing any more."""
+    """The number of the newest scheduled look-up. Look-ups with lower numbers are ignored."""
     next_look_up_at: Moment | None = None
     void_wanted: bool = False
-    """The charge is not wanted any more: it is to be void at the provider if it can still be, and not made anew."""
+    """Whether the charge is no longer wanted. It is voided at the provider if possible, and not repeated."""
     released: bool = False
-    """The customer has been told a no that was not the provider's last word: it is looked up, but not made anew."""
+    """Whether the customer was told that the deposit failed before the provider's final answer. The charge is still
+    looked up, but not repeated."""
     refunded: bool = False
-    """The provider has given back what we refunded, or said that it never will."""
+    """Whether the provider has made the refund that we requested, or has definitely refused to make it."""
 
     @property
     def waits_for_customer(self) -> bool:
@@ -77,28 +78,28 @@ class FollowUp(State):
 
 
 class Watch(Wire):
-    """A deposit to follow: what is charged, and since when it is reserved."""
+    """A request to follow up a deposit: its charge and the time of its reservation."""
 
     charge: ChargeRequest
     reserved_at: Moment
     redirect_url: str | None = None
-    """Where the customer has to act."""
+    """The address at which the customer must confirm the charge."""
 
 
 class WhoseDeposit(Wire):
-    """The player whose book knows a deposit."""
+    """The player whose document has a deposit."""
 
     user_id: str
 
 
 class LookUp(Wire):
-    """A look-up that was scheduled."""
+    """A scheduled look-up."""
 
     number: int
 
 
 def watch_of(deposit_id: str, user_id: str, deposit: Deposit) -> Watch:
-    """What is charged for a deposit, and since when it is reserved."""
+    """Build the request to follow up a deposit."""
     charge = ChargeRequest(
         reference=deposit_id,
         user_id=user_id,
@@ -111,14 +112,14 @@ def watch_of(deposit_id: str, user_id: str, deposit: Deposit) -> Watch:
 
 
 def watching(follow_up: FollowUp, watch: Watch) -> FollowUp | None:
-    """Follow this deposit; None where another one has the id."""
+    """Start to follow up a deposit. Returns None if the id is already used by a different charge."""
     if follow_up.charge is None:
         return follow_up.model_copy(update={"charge": watch.charge, "reserved_at": watch.reserved_at})
     return follow_up if follow_up.charge == watch.charge else None
 
 
 def with_early(follow_up: FollowUp, event: PaymentEvent) -> FollowUp:
-    """Keep an event of a deposit that is not known yet. What says that money moved is kept before a mere no."""
+    """Store an event about a deposit that is not known yet. If there are too many, drop `declined` ones first."""
     known = early_events(follow_up)
     if event in known:
         return follow_up
@@ -127,16 +128,17 @@ def with_early(follow_up: FollowUp, event: PaymentEvent) -> FollowUp:
 
 
 def early_events(follow_up: FollowUp) -> list[PaymentEvent]:
-    """What has been told before the deposit was known: first that it is done, whatever else came when."""
+    """The events that arrived before the deposit was known. `done` events come first, whenever they arrived."""
     before = [] if follow_up.early_event is None else [follow_up.early_event]
     return sorted([*before, *follow_up.early_events], key=lambda one: one.status is not EventStatus.DONE)
 
 
 def heard(follow_up: FollowUp, status: EventStatus) -> Step:
-    """What an event means for a deposit that is followed. Only the provider's answer to us is its last word.
+    """Decide the next step from an event about a deposit. Only the provider's direct answer is final.
 
-    A `declined` event may be stale, or of one attempt of several under the same reference. It is believed for a charge
-    that waits for the customer, which is looked up all the same; of any other it only makes us look it up soon.
+    A `declined` event may be old, or may be about only one of several attempts under the same reference. For a charge
+    that waits for the customer, it declines the deposit, and the look-ups continue. For any other charge, it only
+    causes an early look-up.
     """
     if status is EventStatus.DONE:
         return Step.CREDIT
@@ -146,16 +148,15 @@ def heard(follow_up: FollowUp, status: EventStatus) -> Step:
 
 
 def is_open(follow_up: FollowUp, deposit: Deposit) -> bool:
-    """Whether a charge may still be made: its deposit is reserved, or was released on less than the last word."""
+    """Whether the charge may still be made: the deposit is reserved, or was released before a final answer."""
     released = follow_up.released and follow_up.phase is Phase.LOOKING_UP
     return deposit.status is DepositStatus.RESERVED or (released and deposit.status is DepositStatus.DECLINED)
 
 
 def scheduled(follow_up: FollowUp, now: datetime, pause: timedelta) -> tuple[FollowUp, timedelta]:
-    """Look up after a pause, or sooner where that was planned: all that was scheduled before does nothing any more.
+    """Schedule a look-up after a pause, or earlier if one is already planned. Older look-ups are ignored from now on.
 
-    So it can be asked for at any time and as often as anybody likes: it revives look-ups that were killed, and never
-    puts off those that are due.
+    It is safe to call this at any time: it replaces a look-up that was killed, and never delays a planned one.
     """
     planned = follow_up.next_look_up_at
     at = now + pause if planned is None or planned <= now else min(now + pause, planned)
@@ -168,7 +169,7 @@ def scheduled(follow_up: FollowUp, now: datetime, pause: timedelta) -> tuple[Fol
 
 
 def about_this_charge(follow_up: FollowUp, event: PaymentEvent) -> bool:
-    """Whether a signed event tells of the very charge that we asked for."""
+    """Whether reference, player, wallet, amount and currency of a signed event match the charge."""
     charge = follow_up.charge
     return charge is not None and (
         charge.reference,
@@ -188,7 +189,7 @@ def about_this_charge(follow_up: FollowUp, event: PaymentEvent) -> bool:
 def next_step(
     status: PaymentStatus, reserved_at: datetime, now: datetime, patience: Patience, may_charge: bool = True
 ) -> Step:
-    """What a look-up or a repeated charge means for a deposit that is not decided yet."""
+    """Decide the next step of an undecided deposit from the answer to a look-up or a repeated charge."""
     if status is PaymentStatus.DONE:
         return Step.CREDIT
     if status in (PaymentStatus.DECLINED, PaymentStatus.CONFLICT):

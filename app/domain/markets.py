@@ -1,6 +1,8 @@
 """Markets and their shards: a market owns status, prices and limits; each shard accepts bets on a copy of them.
 
-The liability limit of a selection is leased to the shards in small pieces, so that all shards together never exceed it.
+The liability limit of a selection is leased to the shards in small pieces, so that all shards together accept no
+more than it. Only a correction can exceed the limit, because it reopens bets that were accepted earlier.
+
 The exposure of a bet is what the house loses if the bet wins: the potential return at the accepted prices, less the
 stake. A multiple counts with its full exposure on each of its legs, because any leg may decide it, until its return is
 certain. Exposures, liabilities and stakes are in minor units of the market's currency.
@@ -112,7 +114,7 @@ class Holder(StrEnum):
 
 
 class SettleMarket(Wire):
-    """The result of a market; a higher version corrects a lower one."""
+    """The result of a market. A higher version corrects a lower one."""
 
     version: Annotated[int, Field(strict=True, ge=1, le=MAX_VERSION)]
     outcomes: dict[KnownId, SelectionOutcome]
@@ -222,7 +224,10 @@ def open_market(
 
 
 def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
-    """Change the prices of some selections. Refuses unknown and withdrawn selections, and a market that has closed."""
+    """Change the prices of some selections.
+
+    Refuses with `market_not_open` if the market is closed or settled, `unknown_selection` or `selection_withdrawn`.
+    """
     if not market.status.takes_changes:
         return _not_open(market.status)
     for selection_id in prices:
@@ -235,12 +240,18 @@ def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
 
 
 def suspend(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:
-    """Suspend the market: it accepts no bets until each holder's suspension has been lifted."""
+    """Suspend the market: it accepts no bets until each holder's suspension has been lifted.
+
+    Refuses with `market_not_open` if the market is closed or settled.
+    """
     return _held(market, market.holders | {by})
 
 
 def resume(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:
-    """Lift a suspension. The feed lifts only its own, a trader lifts all. The market opens again when none is left."""
+    """Lift a suspension. The feed lifts only its own, a trader lifts all. The market opens again when none is left.
+
+    Refuses with `market_not_open` if the market is closed or settled.
+    """
     return _held(market, market.holders - {by} if by is Holder.FEED else set())
 
 
@@ -268,8 +279,8 @@ def withdraw(market: Market, request: WithdrawSelection) -> Market | Refused:
 def settle(market: Market, request: SettleMarket) -> Market | Refused:
     """Store a result. A version lower than the stored one changes nothing.
 
-    Every selection needs an outcome, except withdrawn ones, which are void. Refuses with `id_reused` if the stored
-    version has different outcomes.
+    Every selection needs an outcome, except withdrawn ones, which are void. Refuses with `id_reused` if the same
+    version is stored with different outcomes.
     """
     if request.version < market.result_version:
         return market

@@ -1,10 +1,10 @@
-"""What customers are told."""
+"""Messages to customers."""
 
 from app.domain.model import Wire
 
 
 class Message(Wire):
-    """One message to a customer. `message_id` is the same however often the sending is repeated."""
+    """One message to a customer. A repeated message has the same `message_id`."""
 
     message_id: str
     to: str

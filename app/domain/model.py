@@ -1,4 +1,4 @@
-"""How the project's values look in JSON, and who may add fields to them."""
+"""Base models and common field types: their JSON form, and whether unknown fields are allowed."""
 
 import re
 from datetime import UTC, datetime
@@ -20,10 +20,10 @@ from pydantic.alias_generators import to_camel
 from app.domain.currency import known_currency
 
 MAX_AMOUNT = 1_000_000_000_000
-"""The largest amount of one movement, in minor units: ten thousand million euros."""
+"""The largest amount of one movement, in minor units: ten billion (10^10) euros."""
 
 DEFAULT_CURRENCY = "EUR"
-"""The house's currency, where it has not chosen another."""
+"""The house's currency if the operator has not chosen another."""
 
 
 def _utc(moment: datetime) -> datetime:
@@ -36,7 +36,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """ISO 8601 in UTC to the millisecond: 2026-01-31T12:00:00.000Z."""
+    """Format a time as ISO 8601 in UTC, with milliseconds: 2026-01-31T12:00:00.000Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -54,9 +54,9 @@ def _to_the_millisecond(moment: datetime) -> datetime:
 
 
 GivenMoment = Annotated[Moment, BeforeValidator(_written_out), AfterValidator(_to_the_millisecond)]
-"""A moment that a stranger names: a number is none, and it is what we can store of it."""
+"""A time in a public request: a number is not accepted, and fractions of a millisecond are cut off."""
 DOTS = frozenset({".", ".."})
-"""No ids: every proxy takes them for a folder of an address, and for another address than it was."""
+"""These are not valid ids, because every proxy reads them as path segments and changes the address."""
 
 
 def _no_dots(text: str) -> str:
@@ -66,7 +66,7 @@ def _no_dots(text: str) -> str:
 
 
 KnownId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
-"""An id that somebody may have got before dots alone were refused."""
+"""An id that may be older than the rule against DOTS."""
 Id = Annotated[KnownId, AfterValidator(_no_dots)]
 Email = Annotated[
     str,
@@ -82,15 +82,15 @@ def _no_control_characters(text: str) -> str:
 
 
 NoControls = AfterValidator(_no_control_characters)
-"""Of text that people read: tabs and line breaks may be in it."""
+"""For text that people read. Tabs and line feeds are allowed."""
 Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(known_currency)]
-"""What requests may name. Stored documents take any text: what an earlier version stored must load."""
+"""A currency in a request. Stored documents accept any text, because what an earlier version stored must load."""
 
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
 def is_id(text: str) -> bool:
-    """Whether a text can be somebody's or something's id."""
+    """Whether a text is a valid id."""
     try:
         _ID.validate_python(text)
     except ValidationError:
@@ -99,17 +99,17 @@ def is_id(text: str) -> bool:
 
 
 def is_none(value: object) -> bool:
-    """Whether a field is not there: an optional one inside of a stored list or map is then not written either."""
+    """Whether a field is None. Used to leave out optional fields of stored list and map items."""
     return value is None
 
 
 def is_empty(value: object) -> bool:
-    """The same of a collection or a count."""
+    """Whether a collection is empty or a count is 0. Used to leave out fields, like `is_none`."""
     return not value
 
 
 class Wire(BaseModel):
-    """What travels between our own components: camelCase, frozen, and blind to fields of a newer version."""
+    """Base of messages between our own components: camelCase, frozen, and ignoring fields of a newer version."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True, frozen=True
@@ -117,12 +117,12 @@ class Wire(BaseModel):
 
 
 class PublicRequest(Wire):
-    """What strangers send us: a field we do not know is refused, so that a typing error cannot pass silently."""
+    """Base of public requests. Unknown fields are refused, so that a misspelt field name is noticed."""
 
     model_config = ConfigDict(extra="forbid", validate_by_name=False)
 
 
 class State(Wire):
-    """What is stored. Versions side by side share it: unknown fields are kept, new ones have defaults."""
+    """Base of stored state. Several versions share it, so unknown fields are kept and new fields have defaults."""
 
     model_config = ConfigDict(extra="allow")

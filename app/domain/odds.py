@@ -1,4 +1,4 @@
-"""Prices: decimal odds with at most three places, kept as whole thousandths so that no float ever touches money."""
+"""Prices: decimal odds with at most three places, stored as integer thousandths so that money never needs floats."""
 
 import re
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ _PRICE_RULE = "a price is a decimal from 1.001 to 1000 with at most 3 places"
 
 @dataclass(frozen=True, order=True)
 class Price:
-    """What a stake of 1 returns if it wins, in thousandths: 2500 is 2.50. In JSON it is a string."""
+    """The return of a winning stake of 1, in thousandths: 2500 is 2.50. In JSON, a price is a string."""
 
     thousandths: int
 
     @classmethod
     def of(cls, value: object) -> "Price":
-        """Read a price that was given as a string or a number; `ValueError` says what a price is."""
+        """Parse a price from a string or a number. Raises ValueError, with the format and range of a price."""
         thousandths = _thousandths(value)
         if thousandths is None or not LOWEST <= thousandths <= HIGHEST:
             raise ValueError(_PRICE_RULE)
@@ -32,7 +32,7 @@ class Price:
 
     @property
     def factor(self) -> Fraction:
-        """The price as an exact number."""
+        """The price as an exact fraction."""
         return Fraction(self.thousandths, 1000)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Price:
 
 
 class PriceChange(StrEnum):
-    """What a player takes when the price has moved: the asked one or nothing, also a better one, or the current one."""
+    """Which price a player accepts if it has moved: none but the requested one, also a higher one, or any."""
 
     NONE = "none"
     HIGHER = "higher"
@@ -60,12 +60,12 @@ class PriceChange(StrEnum):
 
 @lru_cache(maxsize=10_000)
 def _known(value: str) -> Price:
-    """Read a price once: a player's document holds the same few hundreds again and again."""
+    """Parse a price, with a cache, because a player's document repeats the same few hundred prices."""
     return Price.of(value)
 
 
 def price_taken(asked: Price, current: Price, change: PriceChange) -> Price | None:
-    """The price a player bets at, or None where the player would rather not bet."""
+    """The price at which the bet is accepted, or None if the player does not accept the current price."""
     willing = {
         PriceChange.NONE: current == asked,
         PriceChange.HIGHER: current >= asked,
@@ -78,9 +78,9 @@ def _thousandths(value: object) -> int | None:
     match value:
         case str() if text := _TEXT.fullmatch(value):
             return int(text[1]) * 1000 + int((text[2] or "").ljust(3, "0"))
-        case int():  # also true and false, which are 1 and 0 and so no prices
+        case int():  # includes True and False: 1 and 0 are outside the range
             return value * 1000
-        case float() if 1 <= value <= 1000:  # neither infinite nor no number at all
+        case float() if 1 <= value <= 1000:  # excludes infinity and NaN
             thousandths = round(value * 1000)
             return thousandths if thousandths / 1000 == value else None
         case _:

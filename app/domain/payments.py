@@ -1,4 +1,4 @@
-"""What the payment provider can answer, as values: an unknown outcome is an outcome, not an error."""
+"""Requests to the payment provider, and its answers and events. An unknown outcome is a value, not an error."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -9,24 +9,24 @@ from app.domain.model import Amount, Id, Moment, Wire, is_none
 
 
 class PaymentStatus(StrEnum):
-    """Where a charge or a payout stands at the provider."""
+    """The status of a charge or a payout at the provider."""
 
     DONE = "done"
-    """The money moved."""
+    """The money has moved."""
     DECLINED = "declined"
-    """A definite no: no money moved and none will under this reference."""
+    """Definitely declined: no money has moved or will move under this reference."""
     ACTION_REQUIRED = "actionRequired"
-    """The customer (3-D Secure) or the provider has to act first."""
+    """The customer (3-D Secure) or the provider must act first."""
     UNKNOWN = "unknown"
-    """No answer, or none that tells: the money may have moved. Look it up by its reference."""
+    """No answer, or an unclear one. The money may have moved: look it up by its reference."""
     NEVER_SEEN = "neverSeen"
-    """A look-up's answer only: the provider knows no such reference."""
+    """The provider does not know the reference. Only a look-up has this answer."""
     CONFLICT = "conflict"
-    """The provider knows this reference with other content. Nothing moved for this request."""
+    """The provider knows the reference with different content. No money moved for this request."""
 
 
 class ChargeRequest(Wire):
-    """Take `amount` (minor units) from a customer. `reference` is also the provider's idempotency key."""
+    """A request to charge a customer `amount` minor units. `reference` is also the provider's idempotency key."""
 
     reference: str
     user_id: str
@@ -37,7 +37,7 @@ class ChargeRequest(Wire):
 
 
 class PayoutRequest(Wire):
-    """Send `amount` (minor units) to a customer. `reference` is also the provider's idempotency key."""
+    """A request to pay a customer `amount` minor units. `reference` is also the provider's idempotency key."""
 
     reference: str
     user_id: str
@@ -48,55 +48,55 @@ class PayoutRequest(Wire):
 
 
 class PaymentOutcome(Wire):
-    """The provider's answer to a charge, a payout or a look-up of one."""
+    """The provider's answer to a charge, a payout or a look-up."""
 
     status: PaymentStatus
     redirect_url: str | None = None
     detail: str = ""
     at: Moment | None = None
-    """When we had the answer."""
+    """When the answer arrived here."""
 
 
 class EventKind(StrEnum):
-    """What a provider's event is about."""
+    """The kind of operation that a provider's event is about."""
 
     CHARGE = "charge"
     PAYOUT = "payout"
 
 
 class EventStatus(StrEnum):
-    """What a provider's event says: of a charge, of a payout, or of either."""
+    """The status in a provider's event. Some apply only to charges, some only to payouts, and some to both."""
 
     DONE = "done"
     DECLINED = "declined"
     REFUNDED = "refunded"
-    """We, or the provider for us, gave the money of a charge back."""
+    """The house, or the provider for the house, gave the money of a charge back to the customer."""
     CHARGEBACK = "chargeback"
-    """The customer's bank took the money of a charge back."""
+    """The customer's bank took back the money of a charge."""
     CHARGEBACK_REVERSED = "chargebackReversed"
-    """The bank gave it to us again."""
+    """The customer's bank returned the money of a chargeback."""
     PAID = "paid"
     REFUSED = "refused"
     SENT_BACK = "sentBack"
-    """The money of a payout came back, perhaps days after it was paid."""
+    """The customer's bank sent back the money of a payout, perhaps days after the payment."""
 
 
 CHARGE_EVENTS = frozenset({EventStatus.REFUNDED, EventStatus.CHARGEBACK, EventStatus.CHARGEBACK_REVERSED})
-"""What is only ever said of a charge."""
+"""The statuses that apply only to charges."""
 PAYOUT_EVENTS = frozenset({EventStatus.PAID, EventStatus.REFUSED, EventStatus.SENT_BACK})
-"""What is only ever said of a payout."""
+"""The statuses that apply only to payouts."""
 EITHER = {EventStatus.DONE: EventStatus.PAID, EventStatus.DECLINED: EventStatus.REFUSED}
-"""What is said of either, and how the same is called for a payout."""
+"""The statuses that apply to both, each with its equivalent for payouts."""
 assert CHARGE_EVENTS | PAYOUT_EVENTS | set(EITHER) == set(EventStatus)
 
 EventId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,200}$")]
 
 
 class PaymentEvent(Wire):
-    """What the provider's webhook says about a charge or a payout.
+    """An event about a charge or a payout from the provider's webhook. `amount` is in minor units.
 
-    `event_id` tells two events of the same content apart, such as a second chargeback after the first was reversed;
-    without it, the same content is the same event.
+    `event_id` distinguishes events with equal content, such as a second chargeback after the first was reversed.
+    Without it, events with equal content are the same event.
     """
 
     reference: Id
@@ -110,7 +110,7 @@ class PaymentEvent(Wire):
 
 
 class MovementKind(StrEnum):
-    """Which way money moved at the provider, and why."""
+    """The kind of a movement at the provider, which also gives its direction."""
 
     CHARGE = "charge"
     REFUND = "refund"
@@ -128,7 +128,10 @@ assert set(MovementKind) == OF_CHARGES | OF_PAYOUTS
 
 
 class Movement(Wire):
-    """Money that moved at the provider, at a moment of its clock. `amount` is above zero, whichever way it went."""
+    """A movement of money at the provider. `amount` is in minor units and positive in both directions.
+
+    `at` is a time of the provider's clock.
+    """
 
     kind: MovementKind
     reference: str
@@ -140,7 +143,7 @@ class Movement(Wire):
 
 
 class MovementPage(Wire):
-    """Some of what moved, oldest first; `next` is the cursor of the page after it, None where there is none yet."""
+    """A page of movements, oldest first. `next` is the cursor of the next page, or None if there is none yet."""
 
     movements: tuple[Movement, ...]
     next: str | None = None

@@ -1,4 +1,4 @@
-"""What the operator decides about the rules: limits, waiting times, currencies and payment methods."""
+"""The operator's policy: limits, waiting times, currencies and payment methods."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from app.domain.refusals import Refusal, Refused
 
 
 class Policy(Wire):
-    """What an operator decides about the rules; amounts in minor units, each of its own currency."""
+    """The settings of an operator that the rules use. Amounts are per currency, in its minor units."""
 
     model_config = ConfigDict(validate_default=True)
 
@@ -21,26 +21,26 @@ class Policy(Wire):
     raise_confirm: timedelta = timedelta(hours=168)
     reinstate_wait: timedelta = timedelta(hours=24)
     payment_methods: frozenset[str] = frozenset()
-    """What the operator takes, by `method_name`; all where none is named."""
+    """The accepted payment methods, as `method_name` writes them. An empty set accepts all."""
     max_open_bets: int = 200
     max_payout: CurrencyAmounts = CurrencyAmounts(bare=100_000_000)
     max_payout_per_day: CurrencyAmounts = CurrencyAmounts()
-    """The most that a player's bets return on one UTC day; no limit in a currency that is not named."""
+    """The maximum return of a player's bets on one UTC day. A currency without an amount has no limit."""
     cash_out_margin_percent: int = 5
 
     @field_validator("*", mode="after")
     @classmethod
     def _of_a_currency(cls, value: object, info: ValidationInfo) -> object:
-        """A bare number is the default currency's."""
+        """Assign a bare number to the default currency."""
         return value.resolved(info.data["default_currency"]) if isinstance(value, CurrencyAmounts) else value
 
     def accepts(self, currency: str) -> bool:
-        """Whether the operator has decided on everything that playing in a currency needs."""
+        """Whether the operator has set every amount that a currency needs: deposit limit, review threshold, payout."""
         needed = (self.default_weekly_deposit_limit, self.review_threshold, self.max_payout)
         return all(amounts.of(currency) is not None for amounts in needed)
 
     def refuse_currency(self, currency: str) -> Refused | None:
-        """Refuse a currency that the operator has not named."""
+        """Refuse a currency that is not accepted, with `currency_not_accepted`."""
         if self.accepts(currency):
             return None
         return Refused(
@@ -51,5 +51,5 @@ class Policy(Wire):
 
 
 def method_name(payment_method: str) -> str:
-    """A payment method for comparing: neither capitals nor blanks around it make another one."""
+    """Normalise a payment method for comparison: ignore case and surrounding blanks."""
     return payment_method.strip().casefold()

@@ -171,14 +171,17 @@ def refuse_restricted(player: Player, now: datetime) -> Refused | None:
 
 
 def take_break(player: Player, days: int, now: datetime) -> Decision[RestrictionView]:
-    """Block the player's deposits and bets for a number of days. Refuses with `irrevocable` to weaken a restriction."""
+    """Block the player's deposits and bets for a number of days.
+
+    Refuses with `irrevocable` if this would end a restriction earlier or replace a self-exclusion that is in force.
+    """
     return _restrict(player, Restriction(kind=RestrictionKind.BREAK, until=now + timedelta(days=days)), now)
 
 
 def self_exclude(player: Player, months: int, now: datetime) -> Decision[RestrictionView]:
     """Block the player's deposits and bets for a number of calendar months, and then until reinstatement.
 
-    Refuses with `irrevocable` to shorten a restriction.
+    Refuses with `irrevocable` if this would end a restriction earlier.
     """
     return _restrict(player, Restriction(kind=RestrictionKind.SELF_EXCLUSION, until=add_months(now, months)), now)
 

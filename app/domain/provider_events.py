@@ -1,4 +1,4 @@
-"""What a provider's event is about; how it comes is a matter of the provider's adapter."""
+"""Provider events: whether one is about a charge or a payout. The provider's adapter reads the webhook itself."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ from app.domain.payments import EITHER, PAYOUT_EVENTS, EventKind, PaymentEvent
 
 @dataclass(frozen=True)
 class UnknownEvent:
-    """An event of a kind that we do not know: providers add kinds, and switch off who refuses them."""
+    """An event of an unknown kind. It must not be refused: providers add kinds, and disable a webhook that fails."""
 
     kind: str
 
 
 def is_of_payout(event: PaymentEvent) -> bool | None:
-    """Whether an event is of a payout; None where it does not say."""
+    """Whether an event is about a payout; None if the event does not say."""
     if event.kind is not None:
         return event.kind is EventKind.PAYOUT
     return None if event.status in EITHER else event.status in PAYOUT_EVENTS
 
 
 def of_payout(event: PaymentEvent) -> PaymentEvent:
-    """The event in the words for payouts."""
+    """Rewrite an event as one about a payout."""
     status = EITHER.get(event.status, event.status)
     return event.model_copy(update={"kind": EventKind.PAYOUT, "status": status})

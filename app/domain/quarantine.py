@@ -1,7 +1,7 @@
-"""Records that could not be applied to their market: kept with the reason until somebody tries them again or gives up.
+"""Quarantine: records that could not be applied to their market, stored until an operator retries or discards them.
 
-A market's quarantine is bounded. When it is full the oldest stay, since the first mistake is what the later ones follow
-from; those that find no room are counted, with the place of the first and the last of them in Kafka.
+A market's quarantine is bounded. When it is full, the oldest records stay, because the first failure usually causes the
+later ones. Records that find no room are counted, and the Kafka positions of the first and the last are stored.
 """
 
 from pydantic import Field
@@ -11,13 +11,13 @@ from app.domain.model import Moment, State, Wire
 from app.domain.refusals import Refusal, Refused
 
 MAX_PARKED = 50
-"""Records in one market's quarantine."""
+"""The maximum number of records in one market's quarantine."""
 EXCERPT = 1_000
-"""Characters kept of a record, or key, that is too large."""
+"""The number of characters that are stored of a key or record that is too large."""
 MAX_MESSAGE = 1_000
-"""Characters kept of what is wrong with a record."""
+"""The maximum length of a stored error message, in characters."""
 NO_MARKET = "~"
-"""The quarantine of records whose key is no market's; no market can have this id."""
+"""The key of the quarantine for records whose key is not a market id. No market can have this id."""
 
 
 class Parked(State):
@@ -26,9 +26,9 @@ class Parked(State):
     key: str
     text: str
     is_whole: bool
-    """Whether `text` is all of the record, so that it can be tried again."""
+    """Whether `text` is the complete record, so that it can be retried."""
     number: int
-    """Which of the market's records it was, from 1; 0 where there is no market."""
+    """The number of the record in its market's feed, from 1; 0 if there is no market."""
     reason: str
     message: str
     parked_at: Moment
@@ -37,11 +37,11 @@ class Parked(State):
 
 
 class Quarantine(State):
-    """A market's records that could not be applied, by their ids, in the order they came."""
+    """The quarantined records of a market by id, in order of arrival."""
 
     parked: dict[str, Parked] = Field(default_factory=dict)
     count: int = 0
-    """How many were ever parked: ids are never used again."""
+    """The number of records that were ever parked. It gives the ids, so that none is used twice."""
     dropped: int = 0
     dropped_from: Origin | None = None
     dropped_to: Origin | None = None
@@ -61,7 +61,7 @@ class ParkedView(Wire):
 
 
 class QuarantineView(Wire):
-    """What `list` answers."""
+    """The answer to `list`."""
 
     records: list[ParkedView]
     dropped: int
@@ -72,7 +72,7 @@ class QuarantineView(Wire):
 def record_to_park(
     key: str, body: bytes, number: int, rejection: Rejection, origin: Origin | None, now: Moment
 ) -> Parked:
-    """Keep a record as it came; of one that is too large, or is no text, enough to recognise it."""
+    """Build the entry for a record. If it is too large or not valid text, store only enough to recognise it."""
     text = body.decode(errors="replace")
     is_whole = len(body) <= MAX_RECORD_BYTES
     return Parked(
@@ -88,7 +88,7 @@ def record_to_park(
 
 
 def park(quarantine: Quarantine, record: Parked) -> Quarantine:
-    """Take a record in, once however often it is delivered, if there is room."""
+    """Store a record if there is room; otherwise count it as dropped. A record that is stored already is ignored."""
     if record.origin is not None and any(known.origin == record.origin for known in quarantine.parked.values()):
         return quarantine
     if len(quarantine.parked) >= MAX_PARKED:
@@ -100,14 +100,14 @@ def park(quarantine: Quarantine, record: Parked) -> Quarantine:
 
 
 def find(quarantine: Quarantine, record_id: str) -> Parked | Refused:
-    """A parked record by its id."""
+    """Find a parked record by its id. Refuses with `unknown_record` if there is none."""
     if (record := quarantine.parked.get(record_id)) is not None:
         return record
     return Refused(reason=Refusal.UNKNOWN_RECORD, message=f"recordId: there is no record {record_id}")
 
 
 def cannot_be_tried(record: Parked) -> Rejection | None:
-    """Why a record can only be discarded; None where it can be tried again."""
+    """Why a record cannot be retried, only discarded; None if it can be retried."""
     if record.number == 0:
         return Rejection(reason=Refusal.INVALID_REQUEST.value, message="this record is for no market")
     if not record.is_whole:
@@ -116,7 +116,7 @@ def cannot_be_tried(record: Parked) -> Rejection | None:
 
 
 def tried(quarantine: Quarantine, record_id: str, rejection: Rejection | None) -> Quarantine:
-    """Let a record go that was applied at last; else it stays, with the reason of the last try."""
+    """Remove a record whose retry was applied. Otherwise store the reason of the last rejection with it."""
     if rejection is None:
         return discard(quarantine, record_id)
     record = quarantine.parked[record_id]
@@ -126,7 +126,7 @@ def tried(quarantine: Quarantine, record_id: str, rejection: Rejection | None) -
 
 
 def discard(quarantine: Quarantine, record_id: str) -> Quarantine:
-    """Let a record go."""
+    """Remove a record."""
     left = {name: record for name, record in quarantine.parked.items() if name != record_id}
     return quarantine.model_copy(update={"parked": left})
 

@@ -1,4 +1,7 @@
-"""Every no that we may say. Reasons are part of the public contract: they are added, never renamed."""
+"""Refusals: all reasons for which a request can be refused.
+
+The reasons are part of the public contract. New ones may be added, but none is ever renamed.
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -10,7 +13,7 @@ from app.domain.model import Wire
 
 
 class Refusal(StrEnum):
-    """Why a request was refused."""
+    """The reason for a refusal."""
 
     INVALID_REQUEST = "invalid_request"
     UNAUTHENTICATED = "unauthenticated"
@@ -63,10 +66,10 @@ class Refusal(StrEnum):
 
 
 class Terms(NamedTuple):
-    """How a refusal is told over HTTP, and whether the same request may be accepted later.
+    """The HTTP status of a refusal, and whether the same request may be accepted later (`transient`).
 
-    It may where the reason passes by itself: with time, or as others act and bets end. Where whoever asks has to change
-    something first, be it another field, another id, or a deposit, asking again is of no use.
+    A refusal is transient if its reason can pass without action by the caller: with time, when others act, or when bets
+    end. It is not if the caller must change something first, such as a field, an id or a debt.
     """
 
     status: int
@@ -132,7 +135,7 @@ HTTP_STATUS = {
 
 
 class Refused(Wire):
-    """An expected no. It changes nothing and says why, and by how much."""
+    """An expected refusal: the reason, a message, and in `metadata` the relevant values, such as a limit."""
 
     reason: Refusal
     message: str
@@ -140,18 +143,18 @@ class Refused(Wire):
 
 
 def id_reused(field: str, name: str) -> Refused:
-    """A business id that stands for other content already."""
+    """The refusal of a business id that is already used with different content."""
     return Refused(reason=Refusal.ID_REUSED, message=f"{field}: {name} stands for something else already")
 
 
 MOST_FIELDS = 10
-"""How many wrong fields are named: the text is stored and sent, and a stranger decides how many there are."""
+"""The most wrong fields that a refusal names. It is stored and sent, and the caller controls how many there are."""
 MOST_CHARACTERS = 200
-"""How much is said of one of them; its name may be a stranger's, too."""
+"""The maximum length of each field name and each problem, because the caller may control them too."""
 
 
 def invalid_request(error: ValidationError, *within: str) -> Refused:
-    """What cannot be understood, with each field that is wrong and why; `within` is where the fields are."""
+    """The refusal of an invalid request. It names the wrong fields and their problems; `within` is the path to them."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
     words = [_words((*within, *problem["loc"]), problem["msg"]) for problem in problems[:MOST_FIELDS]]
     more = [f"and {len(problems) - MOST_FIELDS} more"] if len(problems) > MOST_FIELDS else []

@@ -48,7 +48,7 @@ LimitAmount = Annotated[int, Field(strict=True, ge=0, le=MAX_AMOUNT)]
 
 
 class Use(State):
-    """An amount that counts against limits from `at` on. `reference` is the id of the deposit or bet that it counts.
+    """An amount that counts against limits from `at` on. `reference` is the id by which it can be removed.
 
     Without a currency, as earlier versions stored it, it is in the house's default currency.
     """
@@ -75,7 +75,7 @@ class Limit(State):
 
 
 class RestrictionKind(StrEnum):
-    """Why a player may neither deposit nor bet."""
+    """The kind of a restriction, during which a player can neither deposit nor bet."""
 
     BREAK = "break"
     SELF_EXCLUSION = "selfExclusion"

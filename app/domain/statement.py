@@ -1,7 +1,7 @@
-"""The statement, its pages, and the audit that adds the book up again from its postings.
+"""The statement, its pages, and the audit that recomputes the ledger's balances from the postings.
 
-The newest movements are in the player's document, full pages of older ones elsewhere, since a bet costs more the larger
-the document is.
+The newest movements are in the player's document. Full pages of older ones are stored elsewhere, because a larger
+document makes every bet slower.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ class StatementPage(State):
 
 
 class EntryView(Wire):
-    """A movement as the player sees it; `amount` is what it did to the cash."""
+    """A movement as the player sees it. `amount` is the change of cash, in minor units."""
 
     seq: int
     at: Moment
@@ -40,25 +40,25 @@ class StatementView(Wire):
 
 
 class Audit(Wire):
-    """Whether a player's books add up, with every account's balance summed from the postings."""
+    """The result of an audit, with the balance of every account as the sum of its postings, in minor units."""
 
     balanced: bool
     wallets: dict[str, dict[Account, int]]
 
 
 def pages(player: Player) -> int:
-    """How many pages the statement has; an empty one has one."""
+    """The number of pages of the statement, at least 1."""
     return max(1, -(-(player.paged_out + len(player.entries)) // PAGE_SIZE))
 
 
 def entries_on(player: Player, page: int) -> list[Entry] | None:
-    """The movements of a page, or None when that page is not in the document any more."""
+    """The movements of a page, or None if the page is no longer in the document."""
     first = (page - 1) * PAGE_SIZE - player.paged_out
     return None if first < 0 else player.entries[first : first + PAGE_SIZE]
 
 
 def statement_view(player: Player, page: int, entries: list[Entry]) -> StatementView:
-    """A page as the player sees it."""
+    """Build the player's view of a page."""
     return StatementView(
         page=page,
         pages=pages(player),
@@ -73,13 +73,13 @@ def statement_view(player: Player, page: int, entries: list[Entry]) -> Statement
 
 
 def full_pages(before: Player, after: Player) -> dict[int, StatementPage]:
-    """The pages that a change has filled, by number."""
+    """The pages that a change has filled, by page number."""
     filled = range(_movements(before) // PAGE_SIZE + 1, _movements(after) // PAGE_SIZE + 1)
     return {page: StatementPage(entries=entries_on(after, page) or []) for page in filled}
 
 
 def without_full_pages(player: Player) -> Player:
-    """Let go of full pages, which have been handed over."""
+    """Remove full pages from the document. The caller must have stored them elsewhere."""
     full = len(player.entries) // PAGE_SIZE * PAGE_SIZE
     if full == 0:
         return player
@@ -88,7 +88,7 @@ def without_full_pages(player: Player) -> Player:
 
 
 def audit(player: Player) -> Audit:
-    """Add up every posting again: each wallet must sum to zero and agree with the balances kept."""
+    """Sum all postings again. Each wallet must sum to zero and agree with its stored balances."""
     sums = _balances(player.carried, player.entries)
     wallets = {wallet_id: sums.get(wallet_id, {}) for wallet_id in player.wallets}
     balanced = all(

@@ -79,7 +79,7 @@ class Wallet(State):
     accounts: dict[Account, int] = Field(default_factory=dict)
 
     def on(self, account: Account) -> int:
-        """The balance of one account."""
+        """The balance of one account, in minor units."""
         return self.accounts.get(account, 0)
 
     @property

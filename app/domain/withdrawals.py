@@ -1,8 +1,8 @@
 """Withdrawals: the money is held at once and then paid out or returned. Restricted players can withdraw.
 
-The outcome of a payout may stay unknown. The money is returned only if the provider definitely declines the payout, or
-if it says twice that it has never seen the payout. Both answers must come after the window in which the provider
-recognises a repeated payout.
+The outcome of a payout may stay unknown. Once a payout has been requested, its money is returned only if the provider
+definitely declines it, or if the provider says twice that it has never seen it. Both answers must come after the window
+in which the provider recognises a repeated payout.
 
 Later events from the provider still count. If a returned payout turns out to have been paid, the money leaves the
 wallet again. If a paid one is sent back, the money returns to the wallet.
@@ -57,7 +57,7 @@ class EndWithdrawal(Wire):
 
 
 class WithdrawalOrder(Wire):
-    """A withdrawal whose money is held."""
+    """A withdrawal whose money is held, to be paid out."""
 
     withdrawal_id: str
     user_id: str
@@ -90,7 +90,7 @@ class PayoutStep(StrEnum):
 
     @property
     def is_end(self) -> bool:
-        """Whether the outcome is known."""
+        """Whether the step ends the search, because the outcome is known."""
         return self in {PayoutStep.PAY, PayoutStep.SEND_BACK, PayoutStep.GIVE_BACK}
 
 
@@ -98,10 +98,10 @@ class Search(State):
     """The progress of the search for a payout's outcome."""
 
     window_end: Moment
-    """Until when the provider recognises a repeated payout."""
+    """The end of the window in which the provider recognises a repeated payout."""
     tries: int = 0
     never_seen_at: Moment | None = None
-    """When the provider first said, after the window, that it has never seen the payout."""
+    """When the provider first answered, after the window, that it has never seen the payout."""
 
     def tried(self) -> "Search":
         """Count one more look-up."""
