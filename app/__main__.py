@@ -468,12 +468,11 @@ def books(
     from app.bookkeeper.books import as_json, as_text
     from app.bookkeeper.restate import UnknownError
     from app.bookkeeper.run import Target, look_once
-    from app.providers.payments import HttpPaymentProvider, credentials
+    from app.providers.configured import provider_of
 
     if output is not None and not once:
         raise click.UsageError("--output is for --once")
     settings = _settings()
-    key = credentials(settings.provider_key, settings.provider_key_header)
     if provider is None and context.get_parameter_source("admin") is ParameterSource.DEFAULT:
         provider = settings.provider_url
     target = Target(
@@ -482,7 +481,7 @@ def books(
         timedelta(seconds=settings.charge_wait_seconds),
         timedelta(seconds=stranded_after),
         repair,
-        partial(HttpPaymentProvider, provider, settings.provider_timeout_seconds, key) if provider else None,
+        partial(provider_of, settings, provider) if provider else None,
         timedelta(seconds=reconcile_after),
     )
     if not once:

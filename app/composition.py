@@ -19,9 +19,9 @@ from restate.server_types import RestateAppT
 from app import __version__
 from app.domain.follow_up import Patience
 from app.domain.policy import Policy, method_name
-from app.providers.messages import Access, Mailer, SmtpMailer
-from app.providers.payments import HttpPaymentProvider, PaymentProvider, credentials
-from app.providers.webhooks import Signatures
+from app.providers.configured import mailer_of, provider_of
+from app.providers.messages import Mailer
+from app.providers.payments import PaymentProvider
 from app.services.comms import comms
 from app.services.markets.feed import market_feed
 from app.services.markets.markets import market, market_book
@@ -99,20 +99,6 @@ def dependencies_of(settings: Settings, provider: PaymentProvider, mailer: Maile
         market_books=settings.market_books,
         require_identity=settings.require_identity,
     )
-
-
-def provider_of(settings: Settings) -> HttpPaymentProvider:
-    """The payment provider, to which each request tells who we are."""
-    key = credentials(settings.provider_key, settings.provider_key_header)
-    signatures = Signatures(settings.webhook_secret, timedelta(seconds=settings.webhook_tolerance_seconds))
-    return HttpPaymentProvider(settings.provider_url, settings.provider_timeout_seconds, key, signatures)
-
-
-def mailer_of(settings: Settings) -> SmtpMailer:
-    """The mail server, spoken to as the operator says."""
-    access = Access(settings.smtp_security, settings.smtp_user, settings.smtp_password, settings.smtp_ca_file)
-    timeout_seconds = settings.smtp_timeout_seconds
-    return SmtpMailer(settings.smtp_host, settings.smtp_port, settings.mail_from, timeout_seconds, access)
 
 
 def build_app(settings: Settings) -> RestateAppT:
