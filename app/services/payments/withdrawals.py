@@ -235,8 +235,11 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
     promise = ctx.promise("review", serde=_REVIEW)
     decided = await promise.peek()
     if decided is None and await run_has_ended(ctx, order):
-        _send_up(ctx, "takeOver", order)
-        _refuse_interrupted(ctx.key())
+        # The review may have timed out while we asked: then the run has ended with it, and was not interrupted.
+        decided = await promise.peek()
+        if decided is None:
+            _send_up(ctx, "takeOver", order)
+            _refuse_interrupted(ctx.key())
     if decided is None and not await _first_to_decide(ctx, review):
         decided = await promise.value()
     if decided is not None and decided.verdict is Verdict.ABANDONED:
