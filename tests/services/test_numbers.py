@@ -137,6 +137,7 @@ def test_a_refusal_is_told_once_and_no_address_ever(own: System) -> None:
 
 def test_numbers_survive_a_killed_service_and_processes_that_share_a_folder_add_up(own: System) -> None:
     deposit(own, request())
+    own.eventually(lambda: own.query("select id from sys_invocation where status <> 'completed'") == [])
     before = own.metrics("betting_deposits_total"), own.metrics("betting_handler_attempts_total")
     own.kill("service")
 
