@@ -1,4 +1,4 @@
-"""docs/api.md says who may call each public handler and which refusals it can give: both are held against the code."""
+"""Who may call a public handler and what it refuses with: declared beside it, true of its code, and on docs/api.md."""
 
 import re
 from pathlib import Path
@@ -81,7 +81,14 @@ def test_the_page_says_who_may_call(handler: PublicHandler) -> None:
 def test_the_page_says_what_a_handler_refuses_with(handler: PublicHandler) -> None:
     order = list(Refusal)
 
-    assert documented()[name(handler)][1] == sorted(refusals_of(handler), key=order.index)
+    assert documented()[name(handler)][1] == sorted(handler.refuses, key=order.index)
+
+
+@pytest.mark.parametrize("handler", HANDLERS, ids=name)
+def test_a_handler_declares_what_its_code_refuses_with(handler: PublicHandler) -> None:
+    order = list(Refusal)
+
+    assert list(handler.refuses) == sorted(refusals_of(handler), key=order.index)
 
 
 @pytest.mark.parametrize("handler", NEVER)

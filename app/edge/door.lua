@@ -85,6 +85,7 @@ local function wrong_content(headers)
   if media ~= "application/json" then
     return "content-type: must be application/json"
   end
+  headers:replace("content-type", "application/json") -- Restate takes neither capitals nor blanks in it
 end
 
 -- Who signed in, as the verified token says; the reason why it is not taken as the second value.

@@ -94,11 +94,13 @@ async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
     return await insist(lambda: ctx.object_call(carry_out, ctx.key(), order))
 
 
-@settlement_workflow.handler(name="progress", **takes(EmptyRequest, may(Role.TRADER, Role.SUPPORT, Role.AUDITOR)))
+@settlement_workflow.handler(
+    name="progress", **takes(EmptyRequest, may(Role.TRADER, Role.SUPPORT, Role.AUDITOR), Refusal.UNKNOWN_SETTLEMENT)
+)
 async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> Progress:
     """Report the progress of a settlement: all zero before it starts.
 
-    Refuses with `unknownSettlement` if the market has no such result.
+    Refuses with `unknown_settlement` if the market has no such result.
     """
     known = (await ctx.object_call(progress_of_run, ctx.key(), None)).value
     if known is None:  # an older version kept the progress in the workflow itself
@@ -139,7 +141,7 @@ async def carry_out(ctx: restate.ObjectContext, order: SettlementOrder) -> Progr
 
 @settlement_run.handler(name="progress", kind="shared")
 async def progress_of_run(ctx: restate.ObjectSharedContext) -> Reply[Progress]:
-    """Report the progress of the run, or `unknownSettlement` before it starts."""
+    """Report the progress of the run, or `unknown_settlement` before it starts."""
     known = await ctx.get(PROGRESS, serde=_PROGRESS)
     return Reply.of(_unknown_settlement(ctx.key()) if known is None else known)
 

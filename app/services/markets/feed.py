@@ -21,6 +21,7 @@ from app.domain.model import PublicRequest, Wire, is_id
 from app.domain.quarantine import NO_MARKET, Parked, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.services.markets import markets
+from app.services.markets.records import FeedRecord
 from app.services.shell.access import headers_of
 from app.services.shell.clock import clock_started, moment
 from app.services.shell.observed import observed
@@ -49,7 +50,7 @@ _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awai
     RecordType.SUSPEND: (EmptyRequest, markets.suspend_by_feed),
     RecordType.RESUME: (EmptyRequest, markets.resume_by_feed),
     RecordType.CLOSE: (EmptyRequest, markets.close),
-    RecordType.WITHDRAW: (markets.WithdrawRequest, markets.withdraw),
+    RecordType.WITHDRAW: (markets.WithdrawSelectionRequest, markets.withdraw),
     RecordType.SETTLE: (markets.SettleRequest, markets.settle),
 }
 assert _HANDLERS.keys() == set(RecordType)
@@ -87,7 +88,9 @@ class Tried(Wire):
     rejection: Rejection | None = None
 
 
-@market_feed.handler(name="take", output_serde=SparseBody(Taken), **takes_bytes(may(Role.FEED, Role.TRADER)))
+@market_feed.handler(
+    name="take", output_serde=SparseBody(Taken), **takes_bytes(FeedRecord, may(Role.FEED, Role.TRADER))
+)
 async def take(ctx: restate.ObjectContext, body: bytes) -> Taken:
     """Apply a record to its market, or park it. Neither is an error.
 

@@ -117,7 +117,7 @@ class SettleRequest(SettleMarket, PublicRequest):
     outcomes: dict[KnownId, OutcomeRequest]  # type: ignore[assignment]  # narrower: public, so unknown fields are refused
 
 
-class WithdrawRequest(WithdrawSelection, PublicRequest):
+class WithdrawSelectionRequest(WithdrawSelection, PublicRequest):
     """A selection that no longer takes part."""
 
 
@@ -206,7 +206,7 @@ TRADING = may(Role.TRADER, Role.FEED)
 # Public handlers of the market.
 
 
-@market.handler(name="open", **takes(OpenRequest, TRADING))
+@market.handler(name="open", **takes(OpenRequest, TRADING, Refusal.ID_REUSED))
 async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> MarketSummary:
     """Open a market. Repeating the same request changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
@@ -217,25 +217,42 @@ async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Marke
     return _summary(ctx.key(), opened)
 
 
-@market.handler(name="setPrices", kind="shared", **takes(PricesRequest, TRADING))
+@market.handler(
+    name="setPrices",
+    kind="shared",
+    **takes(
+        PricesRequest,
+        TRADING,
+        Refusal.UNKNOWN_MARKET,
+        Refusal.UNKNOWN_SELECTION,
+        Refusal.MARKET_NOT_OPEN,
+        Refusal.SELECTION_WITHDRAWN,
+    ),
+)
 async def set_prices(ctx: restate.ObjectSharedContext, request: PricesRequest) -> MarketSummary:
     """Change the prices of some selections. When this returns, every shard uses them."""
     return _summary(ctx.key(), await _change(ctx, Change(prices=request.prices)))
 
 
-@market.handler(name="suspend", kind="shared", **takes(EmptyRequest, TRADING))
+@market.handler(
+    name="suspend", kind="shared", **takes(EmptyRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.MARKET_NOT_OPEN)
+)
 async def suspend(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Suspend the market. When this returns, no shard takes bets."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.SUSPENDED)))
 
 
-@market.handler(name="resume", kind="shared", **takes(EmptyRequest, TRADING))
+@market.handler(
+    name="resume", kind="shared", **takes(EmptyRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.MARKET_NOT_OPEN)
+)
 async def resume(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Take bets again, whoever suspended the market."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN)))
 
 
-@market.handler(name="close", kind="shared", **takes(EmptyRequest, TRADING))
+@market.handler(
+    name="close", kind="shared", **takes(EmptyRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.MARKET_NOT_OPEN)
+)
 async def close(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketSummary:
     """Close the market for good. When this returns, no shard takes bets."""
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.CLOSED)))
@@ -253,21 +270,34 @@ async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest
     return _summary(ctx.key(), await _change(ctx, Change(status=MarketStatus.OPEN, by=Holder.FEED)))
 
 
-@market.handler(name="withdraw", kind="shared", **takes(WithdrawRequest, TRADING))
-async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawRequest) -> MarketSummary:
+@market.handler(
+    name="withdraw",
+    kind="shared",
+    **takes(
+        WithdrawSelectionRequest,
+        TRADING,
+        Refusal.UNKNOWN_MARKET,
+        Refusal.UNKNOWN_SELECTION,
+        Refusal.ID_REUSED,
+        Refusal.MARKET_NOT_OPEN,
+    ),
+)
+async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawSelectionRequest) -> MarketSummary:
     """Withdraw a selection. When this returns, no shard takes bets on it."""
     withdrawal = WithdrawSelection.model_validate(request.model_dump(by_alias=False))
     return _summary(ctx.key(), await _change(ctx, Change(withdrawal=withdrawal)))
 
 
-@market.handler(name="settle", kind="shared", **takes(SettleRequest, TRADING))
+@market.handler(
+    name="settle", kind="shared", **takes(SettleRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.ID_REUSED)
+)
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
     """Enter a result and start settling the bets. No bet is accepted after this."""
     result = SettleMarket.model_validate(request.model_dump(by_alias=False))
     return _carried_out(ctx, await _change(ctx, Change(result=result)))
 
 
-@market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE)))
+@market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE), Refusal.UNKNOWN_MARKET))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
     """Return the market, with the number of bets and the liability of all its shards."""
     known = await ctx.get(STATE, serde=_MARKET)

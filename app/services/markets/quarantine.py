@@ -9,7 +9,7 @@ from app.domain import quarantine as rules
 from app.domain.access import Role, may
 from app.domain.model import PublicRequest, Wire
 from app.domain.quarantine import NO_MARKET, Parked, Quarantine, QuarantineView
-from app.domain.refusals import Refused
+from app.domain.refusals import Refusal, Refused
 from app.services.markets import feed as market_feed
 from app.services.markets.feed import QUARANTINE, RecordRetry
 from app.services.shell.observed import observed
@@ -55,7 +55,9 @@ async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) 
 
 
 @market_quarantine.handler(
-    name="retry", output_serde=SparseBody(Retried), **takes(WhichRecordRequest, may(Role.TRADER))
+    name="retry",
+    output_serde=SparseBody(Retried),
+    **takes(WhichRecordRequest, may(Role.TRADER), Refusal.UNKNOWN_RECORD),
 )
 async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retried:
     """Retry a record, after the records of its market that are already waiting in the feed."""
@@ -72,7 +74,7 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
     return Retried(record_id=record_id, applied=False, reason=rejection.reason, message=rejection.message)
 
 
-@market_quarantine.handler(name="discard", **takes(WhichRecordRequest, may(Role.TRADER)))
+@market_quarantine.handler(name="discard", **takes(WhichRecordRequest, may(Role.TRADER), Refusal.UNKNOWN_RECORD))
 async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Discarded:
     """Discard a record for good. Refuses an unknown record."""
     before = await _load(ctx)

@@ -190,7 +190,7 @@ async def refund(ctx: restate.ObjectContext, tries: LookUp) -> None:
             ctx.object_send(refund, ctx.key(), LookUp(number=tries.number + 1), send_delay=pause)
 
 
-@deposit_follow_up.handler(name="webhook", **takes_bytes(may(Role.PROVIDER)))
+@deposit_follow_up.handler(name="webhook", **takes_bytes(PaymentEvent, may(Role.PROVIDER), Refusal.BAD_SIGNATURE))
 async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
     """Handle a signed event about this deposit. Idempotent, at any time: the deposit is credited once."""
     event = await verified(ctx, body)
@@ -208,12 +208,16 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Receive
 
 
 @deposit_follow_up.handler(
-    name="cancel", output_serde=SparseBody(DepositView), **takes(EmptyRequest, may(Role.PAYMENTS, owner=Owner.DOCUMENT))
+    name="cancel",
+    output_serde=SparseBody(DepositView),
+    **takes(
+        EmptyRequest, may(Role.PAYMENTS, owner=Owner.DOCUMENT), Refusal.UNKNOWN_DEPOSIT, Refusal.DEPOSIT_NOT_WAITING
+    ),
 )
 async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositView:
     """Cancel a charge that waits for its customer. It ends only once the provider confirms that it is void.
 
-    Refuses with `unknownDeposit`, or with `depositNotWaiting` in any other status.
+    Refuses with `unknown_deposit`, or with `deposit_not_waiting` in any other status.
     """
     follow_up = await _load(ctx)
     check_owner(follow_up.charge.user_id if follow_up.charge else None)

@@ -75,7 +75,21 @@ class WithdrawAnswer(Wire):
 
 
 @payments.handler(
-    name="deposit", output_serde=SparseBody(DepositAnswer), **takes(DepositRequest, may(owner=Owner.BODY))
+    name="deposit",
+    output_serde=SparseBody(DepositAnswer),
+    **takes(
+        DepositRequest,
+        may(owner=Owner.BODY),
+        Refusal.PAYMENT_DECLINED,
+        Refusal.SELF_EXCLUDED,
+        Refusal.ON_A_BREAK,
+        Refusal.METHOD_NOT_ALLOWED,
+        Refusal.ID_REUSED,
+        Refusal.WALLET_CURRENCY,
+        Refusal.DEPOSIT_LIMIT,
+        Refusal.TOO_MANY_WALLETS,
+        Refusal.CURRENCY_NOT_ACCEPTED,
+    ),
 )
 async def deposit(ctx: restate.Context, request: DepositRequest) -> DepositAnswer:
     """Reserve, charge and credit a deposit. Refuses one that is over a limit or that the provider declines.
@@ -166,7 +180,7 @@ async def _conclude(ctx: restate.Context, charge: ChargeRequest, outcome: Paymen
     return credited
 
 
-@payments.handler(name="webhook", **takes_bytes(may(Role.PROVIDER)))
+@payments.handler(name="webhook", **takes_bytes(PaymentEvent, may(Role.PROVIDER), Refusal.BAD_SIGNATURE))
 async def webhook(ctx: restate.Context, body: bytes) -> Received:
     """Receive any signed event from the provider, and forward it to its deposit or payout.
 
@@ -207,7 +221,17 @@ async def _is_anothers(ctx: restate.Context, event: PaymentEvent) -> bool:
     return (await ctx.workflow_call(withdrawals.owner, event.reference, None)).value is not None
 
 
-@payments.handler(name="withdraw", **takes(WithdrawRequest, may(owner=Owner.BODY)))
+@payments.handler(
+    name="withdraw",
+    **takes(
+        WithdrawRequest,
+        may(owner=Owner.BODY),
+        Refusal.IN_DEBT,
+        Refusal.UNKNOWN_WALLET,
+        Refusal.ID_REUSED,
+        Refusal.INSUFFICIENT_FUNDS,
+    ),
+)
 async def withdraw(ctx: restate.Context, request: WithdrawRequest) -> WithdrawAnswer:
     """Hold the money and start the workflow, which reviews the withdrawal and then pays it out or returns the money."""
     hold = HoldWithdrawal(
@@ -250,7 +274,7 @@ def _resume(ctx: restate.Context, withdrawal_id: str, user_id: str) -> None:
 
 
 def _ended(deposit_id: str, ended: Deposit) -> DepositAnswer:
-    """The answer to a deposit that has ended, now or earlier. Refuses with `paymentDeclined` if it was declined."""
+    """The answer to a deposit that has ended, now or earlier. Refuses with `payment_declined` if it was declined."""
     status = IN_PUBLIC[ended.status]
     if ended.status is DepositStatus.DECLINED:
         message = "the payment was declined; nothing was credited"

@@ -116,13 +116,31 @@ async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) ->
     return await ctx.promise("review", serde=_REVIEW).value()
 
 
-@withdrawal_workflow.handler(name="approve", **takes(ApproveRequest, may(Role.PAYMENTS)))
+@withdrawal_workflow.handler(
+    name="approve",
+    **takes(
+        ApproveRequest,
+        may(Role.PAYMENTS),
+        Refusal.UNKNOWN_WITHDRAWAL,
+        Refusal.ALREADY_DECIDED,
+        Refusal.WITHDRAWAL_INTERRUPTED,
+    ),
+)
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalView:
     """Approve the withdrawal, which is then paid out."""
     return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=_operator(request)))
 
 
-@withdrawal_workflow.handler(name="reject", **takes(RejectRequest, may(Role.PAYMENTS)))
+@withdrawal_workflow.handler(
+    name="reject",
+    **takes(
+        RejectRequest,
+        may(Role.PAYMENTS),
+        Refusal.UNKNOWN_WITHDRAWAL,
+        Refusal.ALREADY_DECIDED,
+        Refusal.WITHDRAWAL_INTERRUPTED,
+    ),
+)
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalView:
     """Reject the withdrawal; the money goes back to the player."""
     words = request.model_dump(by_alias=False, exclude={"operator"})
@@ -130,7 +148,10 @@ async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> 
 
 
 @withdrawal_workflow.handler(
-    name="status", **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT))
+    name="status",
+    **takes(
+        EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT), Refusal.UNKNOWN_WITHDRAWAL
+    ),
 )
 async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalView:
     """Return the status of the withdrawal, as the player's document records it."""

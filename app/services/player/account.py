@@ -10,6 +10,7 @@ from app.domain import email_change
 from app.domain.email_change import EmailChangeView, EmailView
 from app.domain.model import Email, NoControls, PublicRequest
 from app.domain.player import AccountView, account_view
+from app.domain.refusals import Refusal
 from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
 from app.services.player import statements
 from app.services.player.document import OWN, READERS, commit, load, player
@@ -65,7 +66,7 @@ async def audit_player(ctx: restate.ObjectSharedContext, request: EmptyRequest) 
     return audit(await load(ctx))
 
 
-@player.handler(name="changeEmail", **takes(EmailRequest, OWN))
+@player.handler(name="changeEmail", **takes(EmailRequest, OWN, Refusal.TOO_MANY_CODES))
 async def change_email(ctx: restate.ObjectContext, request: EmailRequest) -> EmailChangeView:
     """Send a confirmation code to the new address, and a notice to the old one."""
     before, now = await load(ctx), await clock(ctx)
@@ -78,7 +79,10 @@ def _new_code() -> str:
     return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARACTERS))
 
 
-@player.handler(name="confirmEmail", **takes(CodeRequest, OWN))
+@player.handler(
+    name="confirmEmail",
+    **takes(CodeRequest, OWN, Refusal.WRONG_CODE, Refusal.NO_PENDING_CHANGE, Refusal.CHANGE_EXPIRED),
+)
 async def confirm_email(ctx: restate.ObjectContext, request: CodeRequest) -> EmailView:
     """Set the new address if the code is the one that was sent to it."""
     before, now = await load(ctx), await clock(ctx)

@@ -60,7 +60,31 @@ class WhichLeg(WhichBet):
     page: int
 
 
-@player.handler(name="placeBet", **takes(PlaceBetRequest, OWN))
+PLACING_REFUSALS = (
+    Refusal.SELF_EXCLUDED,
+    Refusal.ON_A_BREAK,
+    Refusal.IN_DEBT,
+    Refusal.UNKNOWN_WALLET,
+    Refusal.UNKNOWN_MARKET,
+    Refusal.UNKNOWN_SELECTION,
+    Refusal.ID_REUSED,
+    Refusal.MARKET_NOT_OPEN,
+    Refusal.MARKET_SUSPENDED,
+    Refusal.PRICE_CHANGED,
+    Refusal.MARKET_CURRENCY,
+    Refusal.SELECTION_WITHDRAWN,
+    Refusal.INSUFFICIENT_FUNDS,
+    Refusal.STAKE_LIMIT,
+    Refusal.LOSS_LIMIT,
+    Refusal.LIABILITY_LIMIT,
+    Refusal.STAKE_TOO_HIGH,
+    Refusal.TOO_MANY_OPEN_BETS,
+    Refusal.RELATED_LEGS,
+    Refusal.CURRENCY_NOT_ACCEPTED,
+)
+
+
+@player.handler(name="placeBet", **takes(PlaceBetRequest, OWN, *PLACING_REFUSALS))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg. After a refusal, nothing is held and nothing is reserved."""
     started, bet_id, policy = clock_started(ctx), request.bet_id, dependencies().policy
@@ -102,7 +126,18 @@ async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
         await _decide_bet(ctx, bet_id)
 
 
-@player.handler(name="cashOut", output_serde=SparseBody(CashedOut), **takes(CashOutRequest, OWN))
+@player.handler(
+    name="cashOut",
+    output_serde=SparseBody(CashedOut),
+    **takes(
+        CashOutRequest,
+        OWN,
+        Refusal.UNKNOWN_BET,
+        Refusal.BET_NOT_OPEN,
+        Refusal.CASH_OUT_CHANGED,
+        Refusal.CASH_OUT_UNAVAILABLE,
+    ),
+)
 async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> CashedOut:
     """Cash out a bet at the current prices or, in play, at the prices after the markets' delay."""
     started, bet_id = clock_started(ctx), request.bet_id
@@ -170,9 +205,9 @@ async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
     return held
 
 
-@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, READERS))
+@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, READERS, Refusal.UNKNOWN_BET))
 async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) -> BetView:
-    """Return one bet, however old. Refuses with `unknownBet` if the player has no such bet."""
+    """Return one bet, however old. Refuses with `unknown_bet` if the player has no such bet."""
     bet = (await load_with(ctx, Operations.BETS, request.bet_id)).bets.get(request.bet_id)
     if bet is None:
         refuse(Refused(reason=Refusal.UNKNOWN_BET, message=f"betId: there is no bet {request.bet_id}"))

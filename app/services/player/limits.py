@@ -10,6 +10,7 @@ from app.domain.follow_up import WhoseDeposit
 from app.domain.model import Currency, PublicRequest
 from app.domain.player import DepositStatus, Player
 from app.domain.protection import AllLimits, Reinstated
+from app.domain.refusals import Refusal
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
 from app.services.player.document import HELPERS, READERS, commit, load, player
 from app.services.shell.clock import clock, wall_clock
@@ -60,7 +61,7 @@ async def get_limits(ctx: restate.ObjectSharedContext, request: EmptyRequest) ->
     return AllLimits(limits=protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy))
 
 
-@player.handler(name="setLimit", **takes(SetLimitRequest, HELPERS))
+@player.handler(name="setLimit", **takes(SetLimitRequest, HELPERS, Refusal.CURRENCY_NOT_ACCEPTED))
 async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> LimitView:
     """Lower a limit at once, or request a raise, which takes effect only once it is confirmed after the cooling-off."""
     before, now = await load(ctx), await clock(ctx)
@@ -68,7 +69,10 @@ async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> Lim
     return (await commit(ctx, before, protection.set_limit(before, wanted, now, dependencies().policy))).accepted()
 
 
-@player.handler(name="confirmLimit", **takes(WhichLimitRequest, HELPERS))
+@player.handler(
+    name="confirmLimit",
+    **takes(WhichLimitRequest, HELPERS, Refusal.COOLING_OFF, Refusal.NO_PENDING_CHANGE, Refusal.CHANGE_EXPIRED),
+)
 async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Put a requested raise into force after its cooling-off period."""
     before, now = await load(ctx), await clock(ctx)
@@ -76,7 +80,7 @@ async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) 
     return (await commit(ctx, before, protection.confirm_limit(before, which, now, dependencies().policy))).accepted()
 
 
-@player.handler(name="cancelLimitChange", **takes(WhichLimitRequest, HELPERS))
+@player.handler(name="cancelLimitChange", **takes(WhichLimitRequest, HELPERS, Refusal.NO_PENDING_CHANGE))
 async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitRequest) -> LimitView:
     """Withdraw a requested raise."""
     before, now = await load(ctx), await clock(ctx)
@@ -85,21 +89,21 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
     return (await commit(ctx, before, decision)).accepted()
 
 
-@player.handler(name="takeBreak", **takes(BreakRequest, HELPERS))
+@player.handler(name="takeBreak", **takes(BreakRequest, HELPERS, Refusal.IRREVOCABLE))
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
     """Restrict the player for a number of days."""
     before, now = await load(ctx), await clock(ctx)
     return _stopped(ctx, before, await commit(ctx, before, protection.take_break(before, request.days, now)))
 
 
-@player.handler(name="selfExclude", **takes(SelfExclusionRequest, HELPERS))
+@player.handler(name="selfExclude", **takes(SelfExclusionRequest, HELPERS, Refusal.IRREVOCABLE))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
     """Exclude the player for a number of months, and after that until they ask to be reinstated."""
     before, now = await load(ctx), await clock(ctx)
     return _stopped(ctx, before, await commit(ctx, before, protection.self_exclude(before, request.months, now)))
 
 
-@player.handler(name="reinstate", **takes(EmptyRequest, HELPERS))
+@player.handler(name="reinstate", **takes(EmptyRequest, HELPERS, Refusal.IRREVOCABLE))
 async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Reinstated:
     """Lift a self-exclusion whose period has ended."""
     before, now = await load(ctx), await clock(ctx)

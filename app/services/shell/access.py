@@ -1,24 +1,29 @@
-"""Who may call a public handler: declared beside the handler, checked before it runs, and listed for the door.
+"""Public handlers: who may call each one, what it takes, and what it refuses with.
+
+All of it is declared beside the handler. Access is checked before the handler runs. The list of public handlers is the
+source of the door's routes and of the description of the API.
 
 The door verifies the token and passes its subject and roles on in headers, which callers cannot set themselves. Headers
 are journaled with the request, so a replay sees the same caller.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import restate
+from pydantic import BaseModel
 from restate.extensions import current_context
 from restate.handler import Handler
 from restate.server_context import ServerInvocationContext
 
 from app.domain.access import Access, Actor, Caller, Owner, Role, acting, refuse_caller, refuse_stranger
 from app.domain.model import is_id
-from app.domain.refusals import Refused
+from app.domain.refusals import Refusal, Refused
 from app.services.shell.dependencies import dependencies
-from app.services.shell.wire import refuse
+from app.services.shell.wire import Json, RawBody, SparseBody, refuse
 
 USER_HEADER = "x-betting-user"
 ROLES_HEADER = "x-betting-roles"
@@ -26,6 +31,7 @@ ROLES_HEADER = "x-betting-roles"
 
 ROLES = "betting.roles"
 OWNER = "betting.owner"
+REFUSES = "betting.refuses"
 
 Component = restate.Service | restate.VirtualObject | restate.Workflow
 
@@ -34,12 +40,20 @@ _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
 
 @dataclass(frozen=True)
 class PublicHandler:
-    """A handler that can be called from outside, and who may call it."""
+    """A handler that can be called from outside: who may call it, what it takes and what it answers."""
 
     service: str
     handler: str
     keyed: bool
     access: Access
+    refuses: tuple[Refusal, ...]
+    """Its own refusals: without those of an invalid request, and of a caller without access."""
+    request: type[BaseModel]
+    answer: type[BaseModel]
+    is_sparse: bool
+    """Whether the answer leaves out the fields that are None."""
+    text: str
+    """Its docstring."""
 
     @property
     def path(self) -> str:
@@ -47,9 +61,9 @@ class PublicHandler:
         return f"/{self.service}/{{key}}/{self.handler}" if self.keyed else f"/{self.service}/{self.handler}"
 
 
-def as_metadata(access: Access) -> dict[str, str]:
-    """Encode an access rule as handler metadata, which Restate shows with the handler."""
-    return {ROLES: ",".join(access.roles), OWNER: access.owner or ""}
+def as_metadata(access: Access, refuses: Iterable[Refusal]) -> dict[str, str]:
+    """Encode an access rule and refusals as handler metadata, which Restate shows with the handler."""
+    return {ROLES: ",".join(access.roles), OWNER: access.owner or "", REFUSES: ",".join(refuses)}
 
 
 def declared_access(handler: Handler[Any, Any]) -> Access | None:
@@ -74,7 +88,23 @@ def public_handlers(components: Iterable[Component]) -> Iterator[PublicHandler]:
             name = f"{component.name}/{handler.name}"
             if access is None:
                 raise ValueError(f"{name} is public and does not say who may call it: add may(...) to takes(...)")
-            yield PublicHandler(component.name, handler.name, handler.kind is not None, access)
+            yield PublicHandler(
+                component.name,
+                handler.name,
+                handler.kind is not None,
+                access,
+                tuple(Refusal(reason) for reason in (handler.metadata or {})[REFUSES].split(",") if reason),
+                _request_of(handler),
+                inspect.signature(handler.fn).return_annotation,
+                isinstance(handler.handler_io.output_serde, SparseBody),
+                inspect.cleandoc(handler.fn.__doc__ or ""),
+            )
+
+
+def _request_of(handler: Handler[Any, Any]) -> type[BaseModel]:
+    serde = handler.handler_io.input_serde
+    assert isinstance(serde, Json | RawBody), "the request of a public handler is declared by takes(...)"
+    return serde.model
 
 
 def caller_of(headers: Mapping[str, str]) -> Caller | None:

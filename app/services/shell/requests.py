@@ -8,18 +8,19 @@ import restate
 from pydantic import BaseModel, ValidationError
 from restate.exceptions import TerminalError
 from restate.extensions import current_context
-from restate.serde import BytesSerde
 
 from app.domain.access import Access, Owner
 from app.domain.model import PublicRequest, is_id
-from app.domain.refusals import invalid_request
+from app.domain.refusals import Refusal, invalid_request
 from app.services.shell.access import as_metadata, check_caller, check_owner
-from app.services.shell.wire import Json, invalid, refuse
+from app.services.shell.wire import Json, RawBody, invalid, refuse
 
 Model = TypeVar("Model", bound=BaseModel)
 
+JSON = "application/json"
+"""The content type of requests: Restate refuses any other. What a body holds is checked here, with our own errors."""
 ANY = "*/*"
-"""The content type of public handlers. Restate checks none, because we validate each body and name its bad fields."""
+"""No content type is demanded of a body that is signed, or comes from Kafka: nothing is refused for its label."""
 
 
 class EmptyRequest(PublicRequest):
@@ -42,14 +43,21 @@ class RequestBody(Json[Model]):
         return body
 
 
-def takes(model: type[PublicRequest], access: Access) -> dict[str, Any]:
-    """The options of a public handler that takes this request from callers with this access."""
-    return {"accept": ANY, "input_serde": RequestBody(model, access.owner), "metadata": as_metadata(access)}
+def takes(model: type[PublicRequest], access: Access, *refuses: Refusal) -> dict[str, Any]:
+    """The options of a public handler: its request, who may call it, and its refusals.
+
+    Not among the refusals are those of every handler: of an invalid request, and of a caller without access.
+    """
+    return {
+        "accept": JSON,
+        "input_serde": RequestBody(model, access.owner),
+        "metadata": as_metadata(access, refuses),
+    }
 
 
-def takes_bytes(access: Access) -> dict[str, Any]:
-    """The options of a public handler that parses its body itself."""
-    return {"accept": ANY, "input_serde": BytesSerde(), "metadata": as_metadata(access)}
+def takes_bytes(model: type[BaseModel], access: Access, *refuses: Refusal) -> dict[str, Any]:
+    """The options of a public handler that parses its body itself; `model` describes the body."""
+    return {"accept": ANY, "input_serde": RawBody(model), "metadata": as_metadata(access, refuses)}
 
 
 def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable

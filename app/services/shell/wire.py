@@ -5,7 +5,7 @@ from typing import Generic, NoReturn, Self, TypeVar
 
 from pydantic import BaseModel
 from restate.exceptions import TerminalError
-from restate.serde import Serde
+from restate.serde import BytesSerde, Serde
 
 from app.domain.model import Wire
 from app.domain.refusals import TERMS, Refusal, Refused
@@ -59,6 +59,13 @@ class SparseBody(Json[Model]):
         return b"" if obj is None else obj.model_dump_json(exclude_none=True).encode()
 
 
+class RawBody(BytesSerde):
+    """Passes a body on as it arrived. `model` only describes it, for the document of the API."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        self.model = model
+
+
 def refuse(refused: Refused) -> NoReturn:
     """End this invocation with a refusal: its HTTP status, its reason and its metadata (TerminalError)."""
     raise TerminalError(
@@ -69,5 +76,5 @@ def refuse(refused: Refused) -> NoReturn:
 
 
 def invalid(message: str) -> NoReturn:
-    """Refuse an invalid request, with status 400 and reason `invalidRequest`."""
+    """Refuse an invalid request, with status 400 and reason `invalid_request`."""
     refuse(Refused(reason=Refusal.INVALID_REQUEST, message=message))
