@@ -834,4 +834,60 @@ MUTANTS = [
 """,
         "tests/services/test_access.py::test_a_body_is_believed_for_the_same_reader_who_checks_it",
     ),
+    # Who did it.
+    Mutant(
+        "a result without an actor is the player's own",
+        "app/domain/statement.py",
+        """\
+-    if entry.by is not None or entry.kind in OTHERS:
++    if entry.by is not None:
+""",
+        "tests/domain/test_statement.py::test_a_movement_without_an_actor_is_the_players_unless_players_never_cause_it",
+    ),
+    Mutant(
+        "players see which operator decided",
+        "app/domain/statement.py",
+        """\
+-                by=by_whom(player, entry) if for_operator else None,
++                by=by_whom(player, entry),
+""",
+        "tests/domain/test_statement.py::test_only_operators_see_who_caused_a_movement",
+    ),
+    Mutant(
+        "what the provider declined was returned by the operator who approved it",
+        "app/domain/withdrawals.py",
+        """\
+-    return PROVIDER if declined else review.by
++    return review.by
+""",
+        "tests/domain/test_withdrawals.py::test_the_end_of_a_withdrawal_is_by_whoever_decided_it",
+    ),
+    Mutant(
+        "whoever repeats a limit has set it",
+        "app/domain/protection.py",
+        """\
+-    if outcome.same_as(player.limits.get(name)):
++    if outcome == player.limits.get(name):
+""",
+        "tests/services/test_actors.py::test_a_limit_and_a_restriction_say_who_changed_them_last[plain]",
+    ),
+    Mutant(
+        "everybody sees the liability of a market",
+        "app/services/shell/access.py",
+        """\
+-    return not dependencies().require_identity if caller is None else caller.is_operator
++    return True
+""",
+        "tests/services/test_actors.py"
+        "::test_a_market_says_who_changed_it_last_and_shows_its_liability_to_operators_only[plain]",
+    ),
+    Mutant(
+        "a settlement forgets who entered its result",
+        "app/services/settlement.py",
+        """\
+-                by=order.by,
++                by=None,
+""",
+        "tests/services/test_actors.py::test_a_movement_is_by_whoever_caused_it_and_only_operators_see_them[plain]",
+    ),
 ]

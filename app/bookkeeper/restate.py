@@ -18,11 +18,13 @@ from app.bookkeeper.reconcile import Reconciliation
 from app.bookkeeper.reconciling import Reconciler
 from app.bookkeeper.searching import LOOK_AGAIN_SECONDS, Search
 from app.bookkeeper.stranded import Stranded, Strandings
+from app.domain.access import BOOKKEEPER, headers_of
 from app.domain.model import iso
 from app.domain.statement import Audit
 from app.providers.payments import ListingError
 
 ANSWER_SECONDS = 60.0
+AS_BOOKKEEPER = headers_of(BOOKKEEPER)
 AUDITS_AT_ONCE = 8
 STRANDED_AFTER = timedelta(seconds=60)
 REPAIR_SECONDS = 30.0
@@ -76,7 +78,8 @@ class Restate(AbstractAsyncContextManager["Restate"]):
     async def repair(self, stranded: Strandings) -> tuple[Stranded, ...]:
         """Ask for all that is named to be sent on, and tell what was."""
         for thing in stranded.first:
-            await self._answered("POST", f"{self._ingress}/RepairService/{thing.kind}/send", json=thing.body)
+            url = f"{self._ingress}/RepairService/{thing.kind}/send"
+            await self._answered("POST", url, json=thing.body, headers=AS_BOOKKEEPER)
         return stranded.first
 
     async def settled_down(self, sent_on: tuple[Stranded, ...]) -> None:
@@ -177,7 +180,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
 
     async def _audit(self, player: str) -> Audit:
         path = f"PlayerService/{quote(player, safe='')}/audit"
-        response = await self._answered("POST", f"{self._ingress}/{path}")
+        response = await self._answered("POST", f"{self._ingress}/{path}", headers=AS_BOOKKEEPER)
         try:
             return Audit.model_validate_json(response.content)
         except ValidationError as error:
@@ -185,7 +188,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
 
     async def request(self, path: str, body: object) -> httpx.Response:
         """Send a request to the ingress and return its reply, whatever its status."""
-        return await self._asked("POST", f"{self._ingress}/{path}", json=body)
+        return await self._asked("POST", f"{self._ingress}/{path}", json=body, headers=AS_BOOKKEEPER)
 
     async def query(self, sql: str) -> list[Row]:
         """Run an SQL query in Restate and return its rows."""

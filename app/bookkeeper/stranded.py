@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from app.domain.access import BOOKKEEPER, headers_of
 from app.domain.model import iso
 
 
@@ -51,7 +52,9 @@ class Stranded:
     def command(self, ingress: str) -> str:
         """What mends it, to paste into a shell: ids have no character that would need quoting there."""
         body = json.dumps(self.body, separators=(",", ":"))
-        return f"curl {ingress}/RepairService/{self.kind} -H 'content-type: application/json' -d '{body}'"
+        headers = {"content-type": "application/json", **headers_of(BOOKKEEPER)}
+        named = " ".join(f"-H '{name}: {value}'" for name, value in headers.items())
+        return f"curl {ingress}/RepairService/{self.kind} {named} -d '{body}'"
 
     def __str__(self) -> str:
         names = ", ".join(f"{name} {value}" for name, value in self.names.items())

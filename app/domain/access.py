@@ -1,9 +1,10 @@
 """Access rules: who may call a public handler, and on whose data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.model import KnownId, State
+from app.domain.model import KnownId, State, is_id
 from app.domain.refusals import Refusal, Refused
 
 
@@ -30,9 +31,15 @@ class Role(StrEnum):
     """Anyone, with or without a token."""
 
 
+USER_HEADER = "x-betting-user"
+ROLES_HEADER = "x-betting-roles"
+"""The headers in which the door passes the caller on. Roles are separated by commas; unknown ones are ignored."""
+
 WITHOUT_TOKEN = frozenset({Role.PROVIDER, Role.ANYONE})
 GRANTED = frozenset(Role) - WITHOUT_TOKEN - {Role.PLAYER}
 """The roles that a token can name."""
+OPERATORS = frozenset({Role.TRADER, Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR})
+"""The roles of the people who work for the house."""
 
 
 class Owner(StrEnum):
@@ -72,6 +79,11 @@ class Caller(State):
     user: KnownId
     roles: tuple[Role, ...] = ()
 
+    @property
+    def is_operator(self) -> bool:
+        """Whether the caller works for the house."""
+        return not OPERATORS.isdisjoint(self.roles)
+
 
 class Actor(State):
     """Who made a change, and in which capacity. Stored with the change."""
@@ -79,10 +91,41 @@ class Actor(State):
     user: KnownId
     role: Role
 
+    @property
+    def caller(self) -> Caller:
+        """The caller as whom another component is asked on the actor's behalf."""
+        return Caller(user=self.user, roles=(self.role,))
 
-def acting(access: Access, caller: Caller) -> Actor:
-    """The capacity in which an admitted caller acts: the first of the handler's roles that they hold, or player."""
-    role = next((role for role in access.roles if role in caller.roles), Role.PLAYER)
+
+PROVIDER = Actor(user="provider", role=Role.PROVIDER)
+"""The actor of what the payment provider did by itself: a refund, a chargeback, a payout that was sent back."""
+
+
+BOOKKEEPER = Caller(user="bookkeeper", roles=(Role.BOOKKEEPER,))
+"""Our own bookkeeper, which calls Restate directly."""
+
+
+def caller_of(headers: Mapping[str, str]) -> Caller | None:
+    """Read the caller from the headers of a request; None if there is no valid user id."""
+    user = headers.get(USER_HEADER, "")
+    if not is_id(user):
+        return None
+    named = {word.strip() for word in headers.get(ROLES_HEADER, "").split(",")}
+    return Caller(user=user, roles=tuple(role for role in Role if role.value in named))
+
+
+def headers_of(caller: Caller) -> dict[str, str]:
+    """The headers of a request from a caller. Only what reaches Restate without the door can set them."""
+    return {USER_HEADER: caller.user, ROLES_HEADER: ",".join(caller.roles)}
+
+
+def acting(access: Access | None, caller: Caller) -> Actor:
+    """The capacity in which an admitted caller acts: the first of the handler's roles that they hold, or player.
+
+    A private handler has no access rule; it acts in the first role that the component before it named.
+    """
+    allowed = caller.roles if access is None else access.roles
+    role = next((role for role in allowed if role in caller.roles), Role.PLAYER)
     return Actor(user=caller.user, role=role)
 
 

@@ -11,10 +11,11 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from app.domain.access import Actor
 from app.domain.day_limit import most_to_return, returned_by_others, with_return
 from app.domain.exposure import Shape, exposure
 from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
-from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire
+from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire, is_none
 from app.domain.odds import Price, PriceChange, price_taken
 from app.domain.player import (
     Bet,
@@ -92,6 +93,8 @@ class ApplyResult(Wire):
     outcomes: dict[str, SelectionOutcome]
     bet_ids: list[str]
     now: Moment
+    by: Actor | None = Field(None, exclude_if=is_none)
+    """Who entered the result; null if they are unknown."""
 
 
 class Applied(Wire):
@@ -218,7 +221,7 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
         return Decision(player, refused)
     assert bet.total_stake > 0, "a bet has a stake"
     postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
-    after = post_entry(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now)
+    after = post_entry(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now, by=None)
     use = Use(at=now, amount=bet.total_stake, currency=currency, reference=request.bet_id)
     for kind in COUNTED:
         after = _counted(after, kind, use)
@@ -366,7 +369,7 @@ def release_stake(player: Player, bet_id: str, refused: Refused, now: datetime) 
         return Decision(player, bet)
     assert (bet.returned, bet.ended_at) == (0, None), "a stake goes back instead of a return, never beside one"
     postings = move(Account.LOCKED, Account.CASH, bet.total_stake)
-    after = post_entry(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now)
+    after = post_entry(player, bet.wallet_id, Kind.STAKE_RETURNED, bet_id, postings, now, by=None)
     taken_back = _uses(after, bet_id, lambda use: [])
     return _with_bet(
         after.changed(uses=taken_back), bet_id, bet, status=BetStatus.REFUSED, refused=refused, ended_at=now
@@ -434,7 +437,7 @@ def cash_out(
     if delay > timedelta(0):
         wish = CashOutWish(min_amount=min_amount, decide_at=now + delay)
         return _with_bet(player, bet_id, bet, cash_out=wish)
-    return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now)
+    return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now, by=None)
 
 
 def decide_cash_out(
@@ -450,7 +453,7 @@ def decide_cash_out(
     value = _worth(player, bet, prices, bet.cash_out.min_amount, now, policy)
     if isinstance(value, Refused):
         return _with_bet(player, bet_id, bet, cash_out=_refused_wish(bet.cash_out, value))
-    return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now)
+    return _end(player, bet_id, _recounted(bet, bet, counts=False), BetStatus.CASHED_OUT, value, now, by=None)
 
 
 def cashed_out(bet_id: str, bet: Bet) -> CashedOut:
@@ -520,8 +523,8 @@ def _apply_outcome(player: Player, bet_id: str, request: ApplyResult) -> tuple[P
     legs = [leg.model_copy(update={"moved": moved}) if _has_outcome(leg, request) else leg for leg in legs]
     bet = bet.model_copy(update={"legs": legs})
     if bet.status is BetStatus.OPEN:
-        return _end(player, bet_id, bet, BetStatus.SETTLED, full, request.now).player, moved
-    return _correct(player, bet_id, bet, full, request.now), moved
+        return _end(player, bet_id, bet, BetStatus.SETTLED, full, request.now, request.by).player, moved
+    return _correct(player, bet_id, bet, full, request), moved
 
 
 def _has_outcome(leg: BetLeg, request: ApplyResult) -> bool:
@@ -535,14 +538,16 @@ def _with_outcome(leg: BetLeg, request: ApplyResult) -> BetLeg:
     return leg.model_copy(update={"result_version": request.version, "outcome": outcome, "moved": 0})
 
 
-def _end(player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, now: datetime) -> Decision[Bet]:
+def _end(
+    player: Player, bet_id: str, bet: Bet, status: BetStatus, full: int, now: datetime, by: Actor | None
+) -> Decision[Bet]:
     """Release the stake and pay the return. `full` is the return before any maximum payout, in minor units."""
     assert bet.status is BetStatus.OPEN, "a stake is released once"
     amount = _capped(player, bet, full, now)
     assert 0 <= amount <= full, f"{amount} of {full} is returned"
     kind = Kind.BET_CASHED_OUT if status is BetStatus.CASHED_OUT else Kind.BET_SETTLED
     postings = total([move(Account.LOCKED, Account.HOUSE, bet.total_stake), move(Account.HOUSE, Account.CASH, amount)])
-    after = post_entry(player, bet.wallet_id, kind, bet_id, postings, now)
+    after = post_entry(player, bet.wallet_id, kind, bet_id, postings, now, by)
     after = _returned(after, bet, amount, now)
     fields = {
         "status": status,
@@ -564,14 +569,15 @@ def _wish_after(bet: Bet, status: BetStatus) -> CashOutWish | None:
     return _refused_wish(bet.cash_out, Refused(reason=Refusal.BET_NOT_OPEN, message=f"this bet is {status.value}"))
 
 
-def _correct(player: Player, bet_id: str, bet: Bet, full: int, now: datetime) -> Player:
+def _correct(player: Player, bet_id: str, bet: Bet, full: int, request: ApplyResult) -> Player:
     assert bet.status is BetStatus.SETTLED, "only what was paid can be corrected"
+    now = request.now
     amount = _capped(player, bet, full, now)
     assert 0 <= amount <= full, f"{amount} of {full} is returned"
     difference = amount - bet.returned
     if difference != 0:
         postings = move(Account.HOUSE, Account.CASH, difference)
-        player = post_entry(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now)
+        player = post_entry(player, bet.wallet_id, Kind.BET_CORRECTED, bet_id, postings, now, request.by)
         player = _returned(player, bet, difference, now)
     return _with_bet(player, bet_id, bet, returned=amount, withheld=full - amount).player
 

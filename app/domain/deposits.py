@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from app.domain.access import PROVIDER
 from app.domain.currency import money
 from app.domain.model import Moment, Wire
 from app.domain.payments import CHARGE_EVENTS, EventStatus
@@ -106,7 +107,7 @@ def credit_deposit(player: Player, request: EndDeposit) -> Decision[Deposit]:
     )
     assert opened.wallets[wallet_id].currency == deposit.currency, "a wallet has one currency"
     postings = move(Account.PROVIDER, Account.CASH, deposit.amount)
-    after = post_entry(opened, wallet_id, Kind.DEPOSIT, request.deposit_id, postings, request.now)
+    after = post_entry(opened, wallet_id, Kind.DEPOSIT, request.deposit_id, postings, request.now, by=None)
     changes = {"status": DepositStatus.CREDITED, "balance": after.wallets[wallet_id].balance}
     credited = deposit.model_copy(
         update=changes | ({"credited_to": wallet_id} if wallet_id != deposit.wallet_id else {})
@@ -179,7 +180,8 @@ def _balanced_with_events(decision: Decision[Deposit], deposit_id: str, now: dat
         kind, postings = Kind.CHARGEBACK_REVERSED, move(Account.PROVIDER, Account.CASH, deposit.amount)
     else:
         kind, postings = _TAKEN_BACK_AS[wanted], move(Account.CASH, Account.PROVIDER, deposit.amount)
-    after = post_entry(player, wallet_id, kind, deposit_id, postings, now)
+    by = None if deposit.refund_due else PROVIDER  # otherwise the house refunds it by its own rule
+    after = post_entry(player, wallet_id, kind, deposit_id, postings, now, by)
     times = deposit.times_taken_back + (wanted is not None)
     changed = deposit.model_copy(update={"taken_back": wanted, "times_taken_back": times})
     after = after.changed(deposits={**after.deposits, deposit_id: changed})

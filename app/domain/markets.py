@@ -16,6 +16,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from app.domain.access import Actor
 from app.domain.archive import HASH_LENGTH, hash_of
 from app.domain.exposure import Shape
 from app.domain.model import (
@@ -28,6 +29,8 @@ from app.domain.model import (
     Moment,
     State,
     Wire,
+    is_empty,
+    is_none,
 )
 from app.domain.odds import Price, PriceChange, price_taken
 from app.domain.refusals import Refusal, Refused, id_reused
@@ -113,6 +116,16 @@ class Holder(StrEnum):
     FEED = "feed"
 
 
+class ChangeKind(StrEnum):
+    """What a change of a market is about."""
+
+    OPENING = "opening"
+    PRICES = "prices"
+    STATUS = "status"
+    WITHDRAWAL = "withdrawal"
+    RESULT = "result"
+
+
 class SettleMarket(Wire):
     """The result of a market. A higher version corrects a lower one."""
 
@@ -178,6 +191,8 @@ class Market(State):
     """The withdrawn selections, in the order of their withdrawal."""
     held_by: list[Holder] = Field(default_factory=list)
     """Who keeps the market suspended; valid only while it is suspended."""
+    made_by: dict[ChangeKind, Actor] = Field(default_factory=dict, exclude_if=is_empty)
+    """Who made the newest change of each kind. A kind is missing if the caller was unknown."""
 
     @property
     def holders(self) -> set[Holder]:
@@ -206,6 +221,11 @@ class Market(State):
     def changed(self, **fields: object) -> "Market":
         """Replace some fields and raise the revision, so that the shards take over the change."""
         return self.model_copy(update={**fields, "revision": self.revision + 1})
+
+    def made(self, kind: ChangeKind, by: Actor | None) -> "Market":
+        """Record who made the newest change of a kind."""
+        others = {known: actor for known, actor in self.made_by.items() if known is not kind}
+        return self.model_copy(update={"made_by": others if by is None else {**others, kind: by}})
 
 
 def open_market(
@@ -661,14 +681,19 @@ def bet_name(user_id: str, bet_id: str) -> str:
 
 
 class MarketView(Wire):
-    """The answer to `get`. `liability` is per selection in minor units; `withdrawn` has deductions in percent."""
+    """The answer to `get`. `withdrawn` has deductions in percent.
+
+    Only operators see the number of `bets`, the `liability` on each selection (in minor units), and `made_by`: who made
+    the newest change of each kind.
+    """
 
     market_id: str
     name: str
     status: MarketStatus
     prices: dict[str, Price]
-    bets: int
-    liability: dict[str, int]
+    bets: int | None = Field(None, exclude_if=is_none)
+    liability: dict[str, int] | None = Field(None, exclude_if=is_none)
+    made_by: dict[ChangeKind, Actor] | None = Field(None, exclude_if=is_none)
     result_version: int
     currency: str
     event_id: str | None
@@ -676,22 +701,30 @@ class MarketView(Wire):
     withdrawn: dict[str, int]
 
 
-def market_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
-    """Build the view of a market from its state and the contents of its shards."""
-    shards = list(extents)
+def market_view(market_id: str, market: Market) -> MarketView:
+    """Build the view of a market that everybody may see."""
     return MarketView(
         market_id=market_id,
         name=market.opened.name,
         status=market.status,
         prices=market.prices,
-        bets=sum(shard.bets for shard in shards),
-        liability={name: sum(shard.used.get(name, 0) for shard in shards) for name in market.prices},
         result_version=market.result_version,
         currency=market.currency,
         event_id=market.opened.event_id,
         closes_at=market.opened.closes_at,
         withdrawn={one.selection_id: one.deduction for one in market.withdrawn},
     )
+
+
+def operators_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
+    """Build the view of a market for operators, from its state and the contents of its shards."""
+    shards = list(extents)
+    more = {
+        "bets": sum(shard.bets for shard in shards),
+        "liability": {name: sum(shard.used.get(name, 0) for shard in shards) for name in market.prices},
+        "made_by": market.made_by or None,
+    }
+    return market_view(market_id, market).model_copy(update=more)
 
 
 def _held(market: Market, holders: set[Holder]) -> Market | Refused:

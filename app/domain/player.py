@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
+from app.domain.access import Actor, Role
 from app.domain.messages import Message
 from app.domain.model import Moment, State, Wire, is_empty, is_none
 from app.domain.odds import Price, PriceChange
@@ -85,10 +86,19 @@ class Review(State):
 
     verdict: Verdict
     operator: str | None = None
+    role: Role | None = Field(None, exclude_if=is_none)
+    """The role in which the operator decided; null where the request did not come from a known caller."""
     reason: str = ""
     """The operator's reason, for internal use only. It is never shown to the customer."""
     message: str | None = None
     """The explanation for the customer."""
+
+    @property
+    def by(self) -> Actor | None:
+        """The operator who decided, if they are known."""
+        if self.operator is None or self.role is None:
+            return None
+        return Actor(user=self.operator, role=self.role)
 
 
 class WithdrawalStatus(StrEnum):
@@ -264,8 +274,13 @@ class Decision(Generic[Outcome]):
     messages: tuple[Message, ...] = ()
 
 
-def post_entry(player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime) -> Player:
-    """Post a movement to the ledger of a wallet and add it to the statement."""
+def post_entry(
+    player: Player, wallet_id: str, kind: Kind, reference: str, postings: Postings, now: datetime, by: Actor | None
+) -> Player:
+    """Post a movement to the ledger of a wallet and add it to the statement.
+
+    `by` is who caused the movement, if it was not the player's own request.
+    """
     wallet = post(player.wallets[wallet_id], postings)
     latest = player.entries[-1].seq if player.entries else player.paged_out
     assert latest == player.paged_out + len(player.entries), "a movement is missing from the statement"
@@ -277,6 +292,7 @@ def post_entry(player: Player, wallet_id: str, kind: Kind, reference: str, posti
         wallet_id=wallet_id,
         postings=dict(postings),
         cash_after=wallet.cash,
+        by=by,
     )
     return player.changed(wallets={**player.wallets, wallet_id: wallet}, entries=[*player.entries, entry])
 
@@ -340,16 +356,17 @@ class AccountView(Wire):
     in_debt: bool
 
 
-def account_view(player: Player, now: datetime) -> AccountView:
+def account_view(player: Player, now: datetime, for_operator: bool = False) -> AccountView:
     """Build the view of a player's wallets, restriction, open bets and debt."""
     restriction = player.restriction
+    blocks = restriction is not None and restriction.blocks(now)
     return AccountView(
         user_id=player.user_id,
         wallets={
             wallet_id: WalletView(currency=wallet.currency, **wallet.balance.model_dump(by_alias=False))
             for wallet_id, wallet in player.wallets.items()
         },
-        restriction=restriction_view(restriction) if restriction is not None and restriction.blocks(now) else None,
+        restriction=restriction_view(restriction, for_operator) if restriction is not None and blocks else None,
         open_bets=open_bets(player),
         in_debt=in_debt(player),
     )

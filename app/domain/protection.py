@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
+from app.domain.access import Actor
 from app.domain.currency import money
 from app.domain.messages import Message
 from app.domain.model import Wire
@@ -98,18 +99,20 @@ def _in_force(player: Player, kind: LimitKind, currency: str, policy: Policy) ->
     return {period: amount for period, amount in limits.items() if amount is not None}
 
 
-def limit_usages(player: Player, now: datetime, policy: Policy) -> list[CurrencyLimitUsage | LimitUsage]:
+def limit_usages(
+    player: Player, now: datetime, policy: Policy, for_operator: bool = False
+) -> list[CurrencyLimitUsage | LimitUsage]:
     """All limits with used and remaining amounts, in minor units. Those in the default currency come first."""
     default, *others = _currencies(player, policy)
     usages: list[CurrencyLimitUsage | LimitUsage] = []
-    usages += _usages_in(default, player, now, policy)
+    usages += _usages_in(default, player, now, policy, for_operator)
     for currency in others:
-        in_currency = _usages_in(currency, player, now, policy)
+        in_currency = _usages_in(currency, player, now, policy, for_operator)
         usages += [CurrencyLimitUsage(currency=currency, **usage.model_dump(by_alias=False)) for usage in in_currency]
     return usages
 
 
-def _usages_in(currency: str, player: Player, now: datetime, policy: Policy) -> list[LimitUsage]:
+def _usages_in(currency: str, player: Player, now: datetime, policy: Policy, for_operator: bool) -> list[LimitUsage]:
     usages = []
     for kind in LimitKind:
         for period in Period:
@@ -121,7 +124,7 @@ def _usages_in(currency: str, player: Player, now: datetime, policy: Policy) -> 
                     period=period,
                     used=spent,
                     remaining=None if limit.amount is None else max(0, limit.amount - spent),
-                    **_view(limit, now).model_dump(by_alias=False),
+                    **_view(limit, now, for_operator).model_dump(by_alias=False),
                 )
             )
     return usages
@@ -137,7 +140,9 @@ def _currencies(player: Player, policy: Policy) -> list[str]:
     return [policy.default_currency, *sorted(named - {policy.default_currency})]
 
 
-def set_limit(player: Player, request: SetLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
+def set_limit(
+    player: Player, request: SetLimit, now: datetime, policy: Policy, by: Actor | None = None
+) -> Decision[LimitView]:
     """Lower a limit at once, or request a raise, which needs a confirmation after the cooling-off time.
 
     Refuses a currency that is not accepted, unless the player already has a wallet, a use or a limit in it.
@@ -147,20 +152,25 @@ def set_limit(player: Player, request: SetLimit, now: datetime, policy: Policy) 
         return Decision(player, refused)
     limit = limit_of(player, request, policy)
     changed = change_limit(limit, request.amount, now, policy.raise_cooling_off, policy.raise_confirm)
-    return _limit_decision(player, request, changed, now, policy)
+    return _limit_decision(player, request, changed, now, policy, by)
 
 
-def confirm_limit(player: Player, request: WhichLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
+def confirm_limit(
+    player: Player, request: WhichLimit, now: datetime, policy: Policy, by: Actor | None = None
+) -> Decision[LimitView]:
     """Put a pending raise into force after its cooling-off time.
 
     Refuses with `no_pending_change`, `cooling_off` if it is too early, or `change_expired` if it is too late.
     """
-    return _limit_decision(player, request, confirm_change(limit_of(player, request, policy), now), now, policy)
+    confirmed = confirm_change(limit_of(player, request, policy), now)
+    return _limit_decision(player, request, confirmed, now, policy, by)
 
 
-def cancel_limit_change(player: Player, request: WhichLimit, now: datetime, policy: Policy) -> Decision[LimitView]:
+def cancel_limit_change(
+    player: Player, request: WhichLimit, now: datetime, policy: Policy, by: Actor | None = None
+) -> Decision[LimitView]:
     """Cancel a pending raise. Refuses with `no_pending_change` if there is none."""
-    return _limit_decision(player, request, cancel_change(limit_of(player, request, policy)), now, policy)
+    return _limit_decision(player, request, cancel_change(limit_of(player, request, policy)), now, policy, by)
 
 
 def refuse_restricted(player: Player, now: datetime) -> Refused | None:
@@ -170,28 +180,29 @@ def refuse_restricted(player: Player, now: datetime) -> Refused | None:
     return restriction_refusal(player.restriction)
 
 
-def take_break(player: Player, days: int, now: datetime) -> Decision[RestrictionView]:
+def take_break(player: Player, days: int, now: datetime, by: Actor | None = None) -> Decision[RestrictionView]:
     """Block the player's deposits and bets for a number of days.
 
     Refuses with `irrevocable` if this would end a restriction earlier or replace a self-exclusion that is in force.
     """
-    return _restrict(player, Restriction(kind=RestrictionKind.BREAK, until=now + timedelta(days=days)), now)
+    return _restrict(player, Restriction(kind=RestrictionKind.BREAK, until=now + timedelta(days=days), by=by), now)
 
 
-def self_exclude(player: Player, months: int, now: datetime) -> Decision[RestrictionView]:
+def self_exclude(player: Player, months: int, now: datetime, by: Actor | None = None) -> Decision[RestrictionView]:
     """Block the player's deposits and bets for a number of calendar months, and then until reinstatement.
 
     Refuses with `irrevocable` if this would end a restriction earlier.
     """
-    return _restrict(player, Restriction(kind=RestrictionKind.SELF_EXCLUSION, until=add_months(now, months)), now)
+    until = add_months(now, months)
+    return _restrict(player, Restriction(kind=RestrictionKind.SELF_EXCLUSION, until=until, by=by), now)
 
 
-def reinstate_player(player: Player, now: datetime, policy: Policy) -> Decision[Reinstated]:
+def reinstate_player(player: Player, now: datetime, policy: Policy, by: Actor | None = None) -> Decision[Reinstated]:
     """Reinstate a player whose self-exclusion has run its term. It takes effect after `policy.reinstate_wait`.
 
     Refuses with `irrevocable` before the end of the restriction.
     """
-    outcome = reinstate(player.restriction, now, policy.reinstate_wait)
+    outcome = reinstate(player.restriction, now, policy.reinstate_wait, by)
     if isinstance(outcome, Refused):
         return Decision(player, outcome)
     view = restriction_view(outcome) if outcome is not None and outcome.blocks(now) else None
@@ -203,14 +214,14 @@ def reinstate_player(player: Player, now: datetime, policy: Policy) -> Decision[
 
 
 def _limit_decision(
-    player: Player, which: WhichLimit, outcome: Limit | Refused, now: datetime, policy: Policy
+    player: Player, which: WhichLimit, outcome: Limit | Refused, now: datetime, policy: Policy, by: Actor | None
 ) -> Decision[LimitView]:
     if isinstance(outcome, Refused):
         return Decision(player, outcome)
     name = _name(which, policy)
-    if outcome == player.limits.get(name):
+    if outcome.same_as(player.limits.get(name)):
         return Decision(player, _view(outcome, now))
-    after = player.changed(limits={**player.limits, name: outcome})
+    after = player.changed(limits={**player.limits, name: outcome.model_copy(update={"by": by})})
     text = _limit_told(which, outcome, _currency(which, policy))
     told = message(after, ("limit", name, _stamp(now)), "Your limits have changed", text)
     return Decision(after, _view(outcome, now), told)
@@ -238,10 +249,12 @@ def _restriction_told(player: Player, view: RestrictionView | None, now: datetim
     return message(player, ("restriction", _stamp(now)), "Your break or self-exclusion", text)
 
 
-def _view(limit: Limit, now: datetime) -> LimitView:
+def _view(limit: Limit, now: datetime, for_operator: bool = False) -> LimitView:
     pending = limit.pending
     return LimitView(
-        in_force=limit.amount, pending=pending if pending is not None and now < pending.expires_at else None
+        in_force=limit.amount,
+        pending=pending if pending is not None and now < pending.expires_at else None,
+        by=limit.by if for_operator else None,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.domain.model import MAX_AMOUNT, Moment, State, Wire
+from app.domain.access import Actor
+from app.domain.model import MAX_AMOUNT, Moment, State, Wire, is_none
 from app.domain.refusals import Refusal, Refused
 
 MAX_USES = 100
@@ -72,6 +73,12 @@ class Limit(State):
 
     amount: int | None
     pending: PendingChange | None = None
+    by: Actor | None = Field(None, exclude_if=is_none)
+    """Who made the newest change; null if they are unknown."""
+
+    def same_as(self, other: "Limit | None") -> bool:
+        """Whether another limit is the same, whoever set it."""
+        return other is not None and (self.amount, self.pending) == (other.amount, other.pending)
 
 
 class RestrictionKind(StrEnum):
@@ -87,6 +94,8 @@ class Restriction(State):
     kind: RestrictionKind
     until: Moment
     reinstated_at: Moment | None = None
+    by: Actor | None = Field(None, exclude_if=is_none)
+    """Who made the newest change: started it, extended it or asked for the reinstatement; null if unknown."""
 
     def blocks(self, now: datetime) -> bool:
         """Whether deposits and bets are blocked at this time."""
@@ -96,17 +105,19 @@ class Restriction(State):
 
 
 class RestrictionView(Wire):
-    """A restriction as the player sees it."""
+    """A restriction. `by` is who made its newest change, which only operators see."""
 
     kind: RestrictionKind
     until: Moment
+    by: Actor | None = Field(None, exclude_if=is_none)
 
 
 class LimitView(Wire):
-    """The limit in force and the pending change."""
+    """The limit in force and the pending change. `by` is who made the newest change, which only operators see."""
 
     in_force: int | None
     pending: PendingChange | None
+    by: Actor | None = Field(None, exclude_if=is_none)
 
 
 class LimitUsage(LimitView):
@@ -227,7 +238,9 @@ def restrict(current: Restriction | None, new: Restriction, now: datetime) -> Re
     return new
 
 
-def reinstate(current: Restriction | None, now: datetime, wait: timedelta) -> Restriction | Refused | None:
+def reinstate(
+    current: Restriction | None, now: datetime, wait: timedelta, by: Actor | None
+) -> Restriction | Refused | None:
     """Schedule the end of a self-exclusion that has run its term. It blocks until `wait` has passed."""
     if current is None or not current.blocks(now):
         return current
@@ -235,7 +248,7 @@ def reinstate(current: Restriction | None, now: datetime, wait: timedelta) -> Re
         return _irrevocable(current)
     if current.reinstated_at is not None:
         return current
-    return current.model_copy(update={"reinstated_at": now + wait})
+    return current.model_copy(update={"reinstated_at": now + wait, "by": by})
 
 
 def restriction_refusal(restriction: Restriction) -> Refused:
@@ -250,9 +263,13 @@ def restriction_refusal(restriction: Restriction) -> Refused:
     )
 
 
-def restriction_view(restriction: Restriction) -> RestrictionView:
-    """The restriction as the player sees it: `until` is when the reinstatement takes effect, if there is one."""
-    return RestrictionView(kind=restriction.kind, until=restriction.reinstated_at or restriction.until)
+def restriction_view(restriction: Restriction, for_operator: bool = False) -> RestrictionView:
+    """Build the view of a restriction. `until` is when the reinstatement takes effect, if there is one."""
+    return RestrictionView(
+        kind=restriction.kind,
+        until=restriction.reinstated_at or restriction.until,
+        by=restriction.by if for_operator else None,
+    )
 
 
 def add_months(moment: datetime, months: int) -> datetime:

@@ -6,11 +6,16 @@ document makes every bet slower.
 
 from collections import defaultdict
 
-from app.domain.model import Moment, State, Wire
+from pydantic import Field
+
+from app.domain.access import Actor, Role
+from app.domain.model import Moment, State, Wire, is_none
 from app.domain.player import Player
 from app.domain.wallet import Account, Entry, Kind, total
 
 PAGE_SIZE = 50
+OTHERS = frozenset({Kind.BET_SETTLED, Kind.BET_CORRECTED})
+"""The movements that the player never causes. Without an actor, nobody knows whose result it was."""
 
 
 class StatementPage(State):
@@ -20,7 +25,7 @@ class StatementPage(State):
 
 
 class EntryView(Wire):
-    """A movement as the player sees it. `amount` is the change of cash, in minor units."""
+    """A movement. `amount` is the change of cash, in minor units. `by` is who caused it, which only operators see."""
 
     seq: int
     at: Moment
@@ -29,6 +34,7 @@ class EntryView(Wire):
     wallet_id: str
     amount: int
     cash_after: int
+    by: Actor | None = Field(None, exclude_if=is_none)
 
 
 class StatementView(Wire):
@@ -57,15 +63,26 @@ def entries_on(player: Player, page: int) -> list[Entry] | None:
     return None if first < 0 else player.entries[first : first + PAGE_SIZE]
 
 
-def statement_view(player: Player, page: int, entries: list[Entry]) -> StatementView:
-    """Build the player's view of a page."""
+def by_whom(player: Player, entry: Entry) -> Actor | None:
+    """Who caused a movement: the actor that is stored with it, or else the player, whose request it carried out.
+
+    None for a result that came from an unknown caller, or was entered before actors were stored.
+    """
+    if entry.by is not None or entry.kind in OTHERS:
+        return entry.by
+    return Actor(user=player.user_id, role=Role.PLAYER)
+
+
+def statement_view(player: Player, page: int, entries: list[Entry], for_operator: bool = False) -> StatementView:
+    """Build the view of a page. Only operators see who caused a movement."""
     return StatementView(
         page=page,
         pages=pages(player),
         entries=[
             EntryView(
                 amount=entry.postings.get(Account.CASH, 0),
-                **entry.model_dump(include=set(EntryView.model_fields), by_alias=False),
+                by=by_whom(player, entry) if for_operator else None,
+                **entry.model_dump(include=set(EntryView.model_fields) - {"by"}, by_alias=False),
             )
             for entry in entries
         ],

@@ -10,7 +10,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from app.domain.model import Moment, State, Wire
+from app.domain.access import Actor
+from app.domain.model import Moment, State, Wire, is_none
 
 
 class Account(StrEnum):
@@ -62,6 +63,8 @@ class Entry(State):
     wallet_id: str
     postings: dict[Account, int]
     cash_after: int
+    by: Actor | None = Field(None, exclude_if=is_none)
+    """Who moved the money, unless it was the player themselves: see `statement.by_whom`."""
 
 
 class Balance(Wire):

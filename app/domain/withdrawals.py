@@ -11,6 +11,7 @@ wallet again. If a paid one is sent back, the money returns to the wallet.
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from app.domain.access import PROVIDER, Actor
 from app.domain.currency import money
 from app.domain.follow_up import Patience
 from app.domain.model import Moment, State, Wire
@@ -238,7 +239,9 @@ def hold_withdrawal(player: Player, request: HoldWithdrawal, policy: Policy) -> 
         in_review=threshold is None or request.amount >= threshold,
     )
     postings = move(Account.CASH, Account.PENDING_OUT, request.amount)
-    after = post_entry(player, request.wallet_id, Kind.WITHDRAWAL_HELD, request.withdrawal_id, postings, request.now)
+    after = post_entry(
+        player, request.wallet_id, Kind.WITHDRAWAL_HELD, request.withdrawal_id, postings, request.now, by=None
+    )
     held = {**after.withdrawals, request.withdrawal_id: withdrawal}
     return Decision(after.changed(withdrawals=held), withdrawal)
 
@@ -320,7 +323,18 @@ def _end(
     held = withdrawal.status is WithdrawalStatus.HELD
     assert held == (source is Account.PENDING_OUT), "what is held leaves from where it is held, and nothing else does"
     postings = move(source, target, withdrawal.amount)
-    after = post_entry(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now)
     review = request.review if withdrawal.review is None else withdrawal.review
+    by = _caused_by(kind, review)
+    after = post_entry(player, withdrawal.wallet_id, kind, request.withdrawal_id, postings, request.now, by)
     ended = withdrawal.model_copy(update={"status": status, "review": review})
     return after.changed(withdrawals={**after.withdrawals, request.withdrawal_id: ended}), ended
+
+
+def _caused_by(kind: Kind, review: Review | None) -> Actor | None:
+    """Who caused a movement of a withdrawal, if not the player: the provider, or the operator who decided."""
+    if kind in {Kind.PAYOUT_SENT_BACK, Kind.WITHDRAWAL_PAID_LATE}:
+        return PROVIDER
+    if review is None:
+        return None
+    declined = kind is Kind.WITHDRAWAL_RETURNED and review.verdict.pays
+    return PROVIDER if declined else review.by

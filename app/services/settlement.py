@@ -15,10 +15,10 @@ import restate
 from pydantic import Field
 from restate import RestateDurableFuture
 
-from app.domain.access import Role, may
+from app.domain.access import Actor, Role, may
 from app.domain.bets import ApplyResult
 from app.domain.markets import BetPage, Extent, Reserved, Withdrawn, outcome_for
-from app.domain.model import Wire, is_id
+from app.domain.model import Wire, is_id, is_none
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
 from app.services.markets import markets
@@ -63,6 +63,8 @@ class SettlePage(Wire):
     book: int
     page: int
     withdrawn: list[Withdrawn] = Field(default_factory=list)
+    by: Actor | None = Field(None, exclude_if=is_none)
+    """Who entered the result; null if they are unknown."""
 
 
 class PageSettled(Wire):
@@ -165,6 +167,7 @@ async def settle_page(ctx: restate.Context, request: SettlePage) -> PageSettled:
                 },
                 bet_ids=[bet.bet_id for bet in bets],
                 now=now,
+                by=request.by,
             ),
         )
         for (user_id, known), bets in _by_player(page).items()
@@ -208,6 +211,7 @@ def _pages(order: SettlementOrder, extents: Iterable[Extent]) -> Iterator[Settle
                 book=shard,
                 page=page,
                 withdrawn=order.withdrawn,
+                by=order.by,
             )
 
 

@@ -54,6 +54,11 @@ def test_the_command_that_mends_can_be_pasted_and_says_all_that_the_repair_takes
     words = shlex.split(leg().command("http://127.0.0.1:8080"))
 
     assert words[:2] == ["curl", "http://127.0.0.1:8080/RepairService/leg"]
+    assert words[2:-2] == [
+        *("-H", "content-type: application/json"),
+        *("-H", "x-betting-user: bookkeeper"),
+        *("-H", "x-betting-roles: bookkeeper"),
+    ]
     assert json.loads(words[-1]) == {"marketId": "m", "book": 1, "page": 0, "userId": "ann", "betId": "b"}
 
 

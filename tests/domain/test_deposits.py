@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.access import PROVIDER
 from app.domain.activity import activity
 from app.domain.currency import CurrencyAmounts
 from app.domain.deposits import (
@@ -352,6 +353,8 @@ def test_what_was_charged_while_the_customer_was_asked_goes_back_to_one_who_is_r
     assert entries(decision.player) == [(Kind.DEPOSIT, 100), *([ENTRIES["refunded"]] if waited else [])]
     told = take_back_deposit(decision.player, taken_back("refunded", "e-1")).player
     assert sum(amount for _, amount in entries(told)) == 0
+    # A refund by our own rule is by nobody else; one that the provider made by itself is by the provider.
+    assert [entry.by for entry in told.entries] == [None, None if waited else PROVIDER]
 
 
 def test_a_void_charge_gives_the_limit_back() -> None:

@@ -29,8 +29,8 @@ from app.domain.markets import (
     join,
     lease,
     lease_wanted,
-    market_view,
     open_market,
+    operators_view,
     outcome_for,
     release,
     reserve,
@@ -564,6 +564,7 @@ def test_books_together_are_never_over_a_limit_and_use_nearly_all_of_it(
 
     regrets = any(regretted for *_, regretted in bets)
     assert regrets or not refused, "refused a bet that fits into 95 % of the limit"
-    view = market_view("m-1", market, map(extent, shards.values()))
+    view = operators_view("m-1", market, map(extent, shards.values()))
+    assert view.liability is not None
     assert view.liability["home"] == sum(one.used.get("home", 0) for one in shards.values())
     assert view.bets == sum(len(one.newest.bets) for one in shards.values())

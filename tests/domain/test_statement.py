@@ -1,8 +1,10 @@
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.access import PROVIDER, Actor, Role
 from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, archive_ended
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.player import Player
@@ -11,15 +13,17 @@ from app.domain.statement import (
     PAGE_SIZE,
     StatementPage,
     audit,
+    by_whom,
     entries_on,
     full_pages,
     pages,
     statement_view,
     without_full_pages,
 )
-from app.domain.wallet import Account
+from app.domain.wallet import Account, Entry, Kind
 from tests.strategies import START, player, reserve
 
+OWN = Actor(user=player().user_id, role=Role.PLAYER)
 POLICY = Policy(default_weekly_deposit_limit=10**9)
 
 
@@ -91,3 +95,32 @@ def test_what_ended_is_archived_oldest_first() -> None:
     assert list(archived.deposits) == [str(number) for number in range(MAX_ENDED + 1 - KEPT_ENDED)]
     assert {**archived.deposits, **kept.deposits} == document.deposits
     assert archived.names == [f"deposits/{number}" for number in range(MAX_ENDED + 1 - KEPT_ENDED)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "by"),
+    [
+        (Kind.DEPOSIT, None, OWN),
+        (Kind.STAKE_RETURNED, None, OWN),
+        (Kind.WITHDRAWAL_PAID, Actor(user="pia", role=Role.PAYMENTS), Actor(user="pia", role=Role.PAYMENTS)),
+        (Kind.DEPOSIT_REFUNDED, PROVIDER, PROVIDER),
+        (Kind.BET_SETTLED, Actor(user="tom", role=Role.TRADER), Actor(user="tom", role=Role.TRADER)),
+        (Kind.BET_SETTLED, None, None),  # an earlier version did not store who entered the result
+        (Kind.BET_CORRECTED, None, None),
+    ],
+)
+def test_a_movement_without_an_actor_is_the_players_unless_players_never_cause_it(
+    kind: Kind, stored: Actor | None, by: Actor | None
+) -> None:
+    entry = Entry(seq=1, at=START, kind=kind, reference="r", wallet_id="w", postings={}, cash_after=0, by=stored)
+
+    assert by_whom(player(), entry) == by
+
+
+def test_only_operators_see_who_caused_a_movement() -> None:
+    document, _ = deposited(1)
+
+    [entry] = json.loads(statement_view(document, 1, document.entries).model_dump_json())["entries"]
+    [seen] = json.loads(statement_view(document, 1, document.entries, for_operator=True).model_dump_json())["entries"]
+    assert "by" not in entry
+    assert seen == {**entry, "by": {"user": document.user_id, "role": "player"}}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.access import Actor, Role
 from app.domain.archive import ArchiveIndex
 from app.domain.archive_pages import ArchivePage
 from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, hold_stake, release_stake
@@ -17,6 +18,7 @@ from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, res
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived
 from app.domain.follow_up import FollowUp, Phase
 from app.domain.markets import (
+    ChangeKind,
     Market,
     OpenMarket,
     ReserveLeg,
@@ -67,7 +69,9 @@ KINDS: dict[str, type[State]] = {
     "market-quarantine": Quarantine,
 }
 POLICY = Policy()
-REVIEW = Review(verdict=Verdict.APPROVED, operator="ann", reason="known for years", message="enjoy")
+SUPPORT = Actor(user="sue", role=Role.SUPPORT)
+TRADER = Actor(user="tom", role=Role.TRADER)
+REVIEW = Review(verdict=Verdict.APPROVED, operator="ann", role=Role.PAYMENTS, reason="known for years", message="enjoy")
 
 
 def busy_player() -> Player:
@@ -82,9 +86,9 @@ def busy_player() -> Player:
     document = pay_withdrawal(document, EndWithdrawal(withdrawal_id="x-paid", now=START, review=REVIEW)).player
     for period, amount in ((Period.DAY, 500), (Period.WEEK, None)):
         wish = SetLimit(kind=LimitKind.DEPOSIT, period=period, amount=amount)
-        document = set_limit(document, wish, START, POLICY).player
+        document = set_limit(document, wish, START, POLICY, SUPPORT).player
     document = with_bets(document)
-    return self_exclude(document, 6, START + timedelta(days=1)).player
+    return self_exclude(document, 6, START + timedelta(days=1), SUPPORT).player
 
 
 def with_bets(document: Player) -> Player:
@@ -100,7 +104,9 @@ def with_bets(document: Player) -> Player:
     document = cash_out(document, "b-cashed-out", prices, None, START, POLICY).player
     shared = outcome("won", deduction=10, dead_heat={"places": 1, "tied": 2})
     for market_id, bets in (("m-1", ["b-settled", "b-open"]), ("m-2", ["b-settled"])):
-        result = ApplyResult(market_id=market_id, version=1, outcomes={"home": shared}, bet_ids=bets, now=START)
+        result = ApplyResult(
+            market_id=market_id, version=1, outcomes={"home": shared}, bet_ids=bets, now=START, by=TRADER
+        )
         document = apply_result(document, result).player
     return document
 
@@ -129,7 +135,7 @@ def market_and_shard() -> tuple[Market, Shard]:
     shard, _ = reserve(with_lease(shard, "home", held), asked)
     settled = settle(market, SettleMarket(version=1, outcomes={"home": outcome("won")}))
     assert isinstance(settled, Market)
-    return settled, shard
+    return settled.made(ChangeKind.RESULT, TRADER), shard
 
 
 def feed_and_quarantine() -> tuple[Feed, Quarantine]:

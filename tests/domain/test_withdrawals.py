@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 
+from app.domain.access import PROVIDER, Actor, Role
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
 from app.domain.follow_up import Patience
 from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus
@@ -326,3 +327,35 @@ def test_a_status_is_what_the_book_and_the_review_say(
     withdrawal = held().withdrawals["x-1"].model_copy(update={"status": status, "in_review": in_review})
 
     assert public_status(withdrawal, None if verdict is None else Review(verdict=verdict)) == public
+
+
+PIA = Actor(user="pia", role=Role.PAYMENTS)
+
+
+def reviewed(verdict: Verdict) -> Review:
+    return Review(verdict=verdict, operator=PIA.user, role=PIA.role)
+
+
+@pytest.mark.parametrize(
+    ("endings", "review", "by"),
+    [
+        ([pay_withdrawal], reviewed(Verdict.APPROVED), [PIA]),
+        ([return_withdrawal], reviewed(Verdict.REJECTED), [PIA]),
+        ([pay_withdrawal], Review(verdict=Verdict.NOT_NEEDED), [None]),
+        ([return_withdrawal], Review(verdict=Verdict.TIMED_OUT), [None]),
+        # The provider declined what an operator, or no operator, had let through.
+        ([return_withdrawal], reviewed(Verdict.APPROVED), [PROVIDER]),
+        ([return_withdrawal], Review(verdict=Verdict.NOT_NEEDED), [PROVIDER]),
+        ([send_back_withdrawal], reviewed(Verdict.APPROVED), [PIA, PROVIDER]),
+        ([return_withdrawal, pay_withdrawal], reviewed(Verdict.REJECTED), [PIA, PROVIDER]),
+        ([pay_withdrawal], Review(verdict=Verdict.APPROVED, operator="stored before roles were"), [None]),
+    ],
+)
+def test_the_end_of_a_withdrawal_is_by_whoever_decided_it(
+    endings: list[Ending], review: Review, by: list[Actor | None]
+) -> None:
+    document = hold_withdrawal(rich(), hold(), POLICY).player
+    for ending in endings:
+        document = ending(document, end().model_copy(update={"review": review})).player
+
+    assert [entry.by for entry in document.entries[2:]] == by

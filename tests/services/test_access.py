@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.composition import SERVICES
-from app.domain.access import GRANTED, Owner, Role
-from app.services.shell.access import ROLES_HEADER, USER_HEADER, PublicHandler, public_handlers
+from app.domain.access import GRANTED, ROLES_HEADER, USER_HEADER, Owner, Role
+from app.services.shell.access import PublicHandler, public_handlers
 from tests.running import FAST, System, running
 
 HANDLERS = list(public_handlers(SERVICES))

@@ -15,14 +15,14 @@ from restate.exceptions import TerminalError
 from restate.serde import BytesSerde
 
 from app.domain import feed as rules
-from app.domain.access import Actor, Role, may
+from app.domain.access import Actor, Role, headers_of, may
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, Requests
 from app.domain.model import PublicRequest, Wire, is_id
 from app.domain.quarantine import NO_MARKET, Parked, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.services.markets import markets
 from app.services.markets.records import FeedRecord
-from app.services.shell.access import headers_of
+from app.services.shell.access import actor
 from app.services.shell.clock import clock_started, moment
 from app.services.shell.observed import observed
 from app.services.shell.requests import ANY, EmptyRequest, requests_checked, takes_bytes
@@ -40,7 +40,7 @@ QUARANTINE = "MarketQuarantine"
 STATE = "feed"
 CANCELLED = "cancelled"
 _FEED_ITSELF = Actor(user="feed", role=Role.FEED)
-"""The actor of every change that a record makes. The sender of the record is known to the feed alone."""
+"""The actor of every change that a record from Kafka makes: who produced it is known to the broker alone."""
 _FEED = Json(Feed)
 _log = logging.getLogger(__name__)
 
@@ -159,8 +159,9 @@ async def _apply(ctx: restate.ObjectContext, feed: Feed, body: bytes, number: in
 
 async def _ask_market(ctx: restate.ObjectContext, record: Record) -> Rejection | None:
     _, handler = _HANDLERS[record.type]
+    by = actor() or _FEED_ITSELF
     try:
-        await ctx.object_call(handler, ctx.key(), record.request, headers=headers_of(_FEED_ITSELF))
+        await ctx.object_call(handler, ctx.key(), record.request, headers=headers_of(by.caller))
     except TerminalError as error:
         return Rejection(reason=(error.metadata or {}).get("reason", CANCELLED), message=error.message)
     return None

@@ -24,10 +24,11 @@ from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 
 from app.domain import markets as rules
-from app.domain.access import Role, may
+from app.domain.access import Actor, Role, may
 from app.domain.markets import (
     Accepted,
     BetPage,
+    ChangeKind,
     CountLeg,
     Delayed,
     ExposeLeg,
@@ -47,12 +48,13 @@ from app.domain.markets import (
     Withdrawn,
     WithdrawSelection,
 )
-from app.domain.model import Id, KnownId, NoControls, PublicRequest, Wire, iso
+from app.domain.model import Id, KnownId, NoControls, PublicRequest, Wire, is_none, iso
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
 from app.services.markets import pages as bet_pages
 from app.services.shell import shield
+from app.services.shell.access import actor, serves_operator
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
@@ -145,6 +147,8 @@ class SettlementOrder(Wire):
     outcomes: dict[str, SelectionOutcome]
     books: list[int]
     withdrawn: list[Withdrawn] = Field(default_factory=list)
+    by: Actor | None = Field(None, exclude_if=is_none)
+    """Who entered the result; null if they are unknown."""
 
 
 class Change(Wire):
@@ -156,6 +160,17 @@ class Change(Wire):
     prices: dict[str, Price] | None = None
     withdrawal: WithdrawSelection | None = None
     result: SettleMarket | None = None
+    actor: Actor | None = Field(None, exclude_if=is_none)
+    """Who makes the change; null if they are unknown."""
+
+    @property
+    def kind(self) -> ChangeKind:
+        """What the change is about."""
+        if self.prices is not None:
+            return ChangeKind.PRICES
+        if self.withdrawal is not None:
+            return ChangeKind.WITHDRAWAL
+        return ChangeKind.STATUS if self.result is None else ChangeKind.RESULT
 
 
 class LeaseFor(Wire):
@@ -213,7 +228,7 @@ async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> Marke
     currency = dependencies().policy.default_currency
     opened = Reply.of(rules.open_market(before, ctx.key(), request, currency)).accepted()
     if opened is not before:
-        ctx.set(STATE, opened, serde=_MARKET)
+        ctx.set(STATE, opened.made(ChangeKind.OPENING, actor()), serde=_MARKET)
     return _summary(ctx.key(), opened)
 
 
@@ -299,12 +314,14 @@ async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Se
 
 @market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE), Refusal.UNKNOWN_MARKET))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
-    """Return the market, with the number of bets and the liability of all its shards."""
+    """Return the market; to operators, with the number of bets and the liability of all its shards."""
     known = await ctx.get(STATE, serde=_MARKET)
     if known is None:
         refuse(_unknown_market(ctx.key()))
+    if not serves_operator():
+        return rules.market_view(ctx.key(), known)
     asked = [ctx.object_call(extent, numbered_shard(ctx.key(), shard), None) for shard in sorted(known.leases)]
-    return rules.market_view(ctx.key(), known, [await answer for answer in asked])
+    return rules.operators_view(ctx.key(), known, [await answer for answer in asked])
 
 
 async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
@@ -313,6 +330,7 @@ async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
     A repeated change sends them as well, because the first attempt may have been cut short. If this attempt is cut
     short, `catchUp` finishes it.
     """
+    change = change.model_copy(update={"actor": actor()})
     try:
         changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
         for _, told in _shards_told(ctx, changed):
@@ -345,6 +363,7 @@ def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
         outcomes=settled.outcomes,
         books=sorted(settled.leases),
         withdrawn=settled.withdrawn,
+        by=settled.made_by.get(ChangeKind.RESULT),
     )
     for component, handler in ((SETTLEMENT, "run"), (SETTLEMENT_RUN, "carryOut")):
         ctx.generic_send(component, handler, order.model_dump_json().encode(), key=settlement_id)
@@ -394,6 +413,8 @@ async def tell_result(ctx: restate.ObjectSharedContext, bet: BetOfPlayer) -> Non
         "betIds": [bet.bet_id],
         "now": iso(await clock(ctx)),
     }
+    if (by := known.made_by.get(ChangeKind.RESULT)) is not None:
+        told["by"] = by.model_dump(mode="json")
     ctx.generic_send(PLAYER, "applyResult", json.dumps(told).encode(), key=bet.user_id)
 
 
@@ -413,6 +434,7 @@ async def change_market(ctx: restate.ObjectContext, change: Change) -> Reply[Mar
     before = await ctx.get(STATE, serde=_MARKET)
     after = _unknown_market(ctx.key()) if before is None else _changed(before, change)
     if after is not before and isinstance(after, Market):
+        after = after.made(change.kind, change.actor)
         ctx.set(STATE, after, serde=_MARKET)
     return Reply.of(after)
 

@@ -6,12 +6,13 @@ import restate
 from pydantic import StringConstraints
 
 from app.domain import quarantine as rules
-from app.domain.access import Role, may
+from app.domain.access import Role, headers_of, may
 from app.domain.model import PublicRequest, Wire
 from app.domain.quarantine import NO_MARKET, Parked, Quarantine, QuarantineView
 from app.domain.refusals import Refusal, Refused
 from app.services.markets import feed as market_feed
 from app.services.markets.feed import QUARANTINE, RecordRetry
+from app.services.shell.access import actor
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, key_is, takes
 from app.services.shell.shield import all_ended, insist
@@ -65,7 +66,9 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
     record = _found(before, record_id)
     rejection = rules.cannot_be_tried(record)
     if rejection is None:
-        asked = ctx.object_call(market_feed.try_again, ctx.key(), _retry(record))
+        by = actor()
+        headers = None if by is None else headers_of(by.caller)
+        asked = ctx.object_call(market_feed.try_again, ctx.key(), _retry(record), headers=headers)
         await all_ended(asked)  # a cancel must not leave an applied record in the quarantine
         rejection = (await asked).rejection
     ctx.set(STATE, rules.tried(before, record_id, rejection), serde=_QUARANTINE)

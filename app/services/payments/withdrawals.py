@@ -1,7 +1,7 @@
 """WithdrawalWorkflow: takes one withdrawal from its hold to its payout, or returns the money to the wallet."""
 
 from datetime import timedelta
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import restate
 from pydantic import StringConstraints
@@ -128,7 +128,7 @@ async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) ->
 )
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalView:
     """Approve the withdrawal, which is then paid out."""
-    return await _decide(ctx, Review(verdict=Verdict.APPROVED, operator=_operator(request)))
+    return await _decide(ctx, Review(verdict=Verdict.APPROVED, **_operator(request)))
 
 
 @withdrawal_workflow.handler(
@@ -144,7 +144,7 @@ async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalView:
     """Reject the withdrawal; the money goes back to the player."""
     words = request.model_dump(by_alias=False, exclude={"operator"})
-    return await _decide(ctx, Review(verdict=Verdict.REJECTED, operator=_operator(request), **words))
+    return await _decide(ctx, Review(verdict=Verdict.REJECTED, **_operator(request), **words))
 
 
 @withdrawal_workflow.handler(
@@ -272,11 +272,11 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
     return WithdrawalView(withdrawal_id=ctx.key(), status=review.verdict)
 
 
-def _operator(request: ApproveRequest | RejectRequest) -> str:
+def _operator(request: ApproveRequest | RejectRequest) -> dict[str, Any]:
     """The operator who decides: the verified caller if there is one, whatever the body says; otherwise the body's."""
     if (by := actor()) is not None:
-        return by.user
-    return request.operator or invalid("operator: Field required")
+        return {"operator": by.user, "role": by.role}
+    return {"operator": request.operator or invalid("operator: Field required")}
 
 
 async def _first_to_decide(ctx: restate.WorkflowContext | restate.WorkflowSharedContext, review: Review) -> bool:

@@ -13,7 +13,8 @@ from app.domain.player import AccountView, account_view
 from app.domain.refusals import Refusal
 from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
 from app.services.player import statements
-from app.services.player.document import OWN, READERS, commit, load, player
+from app.services.player.document import AUDITORS, OWN, READERS, commit, load, player
+from app.services.shell.access import serves_operator
 from app.services.shell.clock import clock, wall_clock
 from app.services.shell.requests import EmptyRequest, takes
 from app.services.shell.wire import invalid
@@ -44,7 +45,7 @@ class CodeRequest(PublicRequest):
 @player.handler(name="getAccount", kind="shared", **takes(EmptyRequest, READERS))
 async def get_account(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AccountView:
     """Return the player's wallets, restriction and standing."""
-    return account_view(await load(ctx), wall_clock())
+    return account_view(await load(ctx), wall_clock(), serves_operator())
 
 
 @player.handler(name="getStatement", kind="shared", **takes(StatementRequest, READERS))
@@ -57,10 +58,10 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
     entries = entries_on(document, page)
     if entries is None:
         entries = (await ctx.object_call(statements.read, statements.page_key(ctx.key(), page), None)).entries
-    return statement_view(document, page, entries)
+    return statement_view(document, page, entries, serves_operator())
 
 
-@player.handler(name="audit", kind="shared", **takes(EmptyRequest, READERS))
+@player.handler(name="audit", kind="shared", **takes(EmptyRequest, AUDITORS))
 async def audit_player(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Audit:
     """Recompute the player's balances from the postings and compare them."""
     return audit(await load(ctx))

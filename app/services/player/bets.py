@@ -16,7 +16,7 @@ from app.domain.player import Bet, Decision, Player
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
 from app.services.player import reservations
-from app.services.player.document import OWN, READERS, commit, load, load_with
+from app.services.player.document import AUDITORS, OWN, READERS, commit, load, load_with
 from app.services.player.document import player as player
 from app.services.shell.clock import clock, clock_started, moment
 from app.services.shell.dependencies import dependencies
@@ -205,7 +205,7 @@ async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
     return held
 
 
-@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, READERS, Refusal.UNKNOWN_BET))
+@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, AUDITORS, Refusal.UNKNOWN_BET))
 async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) -> BetView:
     """Return one bet, however old. Refuses with `unknown_bet` if the player has no such bet."""
     bet = (await load_with(ctx, Operations.BETS, request.bet_id)).bets.get(request.bet_id)

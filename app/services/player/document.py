@@ -28,6 +28,8 @@ OWN = may(owner=Owner.KEY)
 """Handlers that only the player may call."""
 READERS = may(Role.SUPPORT, Role.PAYMENTS, Role.AUDITOR, owner=Owner.KEY)
 """Handlers that show a player's data to the player and to operators."""
+AUDITORS = may(*READERS.roles, Role.BOOKKEEPER, owner=Owner.KEY)
+"""Handlers that show a player's data to the bookkeeper, too."""
 HELPERS = may(Role.SUPPORT, owner=Owner.KEY)
 """Handlers that support may also call at the player's request."""
 

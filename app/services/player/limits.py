@@ -13,6 +13,7 @@ from app.domain.protection import AllLimits, Reinstated
 from app.domain.refusals import Refusal
 from app.domain.responsible_gambling import LimitAmount, LimitKind, LimitView, Period, RestrictionView
 from app.services.player.document import HELPERS, READERS, commit, load, player
+from app.services.shell.access import actor, serves_operator
 from app.services.shell.clock import clock, wall_clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.requests import EmptyRequest, takes
@@ -58,7 +59,8 @@ class SelfExclusionRequest(PublicRequest):
 @player.handler(name="getLimits", kind="shared", **takes(EmptyRequest, READERS))
 async def get_limits(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllLimits:
     """List every limit and how much of it is used."""
-    return AllLimits(limits=protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy))
+    usages = protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy, serves_operator())
+    return AllLimits(limits=usages)
 
 
 @player.handler(name="setLimit", **takes(SetLimitRequest, HELPERS, Refusal.CURRENCY_NOT_ACCEPTED))
@@ -66,7 +68,8 @@ async def set_limit(ctx: restate.ObjectContext, request: SetLimitRequest) -> Lim
     """Lower a limit at once, or request a raise, which takes effect only once it is confirmed after the cooling-off."""
     before, now = await load(ctx), await clock(ctx)
     wanted = protection.SetLimit(**request.model_dump(by_alias=False))
-    return (await commit(ctx, before, protection.set_limit(before, wanted, now, dependencies().policy))).accepted()
+    decision = protection.set_limit(before, wanted, now, dependencies().policy, actor())
+    return (await commit(ctx, before, decision)).accepted()
 
 
 @player.handler(
@@ -77,7 +80,8 @@ async def confirm_limit(ctx: restate.ObjectContext, request: WhichLimitRequest) 
     """Put a requested raise into force after its cooling-off period."""
     before, now = await load(ctx), await clock(ctx)
     which = protection.WhichLimit(**request.model_dump(by_alias=False))
-    return (await commit(ctx, before, protection.confirm_limit(before, which, now, dependencies().policy))).accepted()
+    decision = protection.confirm_limit(before, which, now, dependencies().policy, actor())
+    return (await commit(ctx, before, decision)).accepted()
 
 
 @player.handler(name="cancelLimitChange", **takes(WhichLimitRequest, HELPERS, Refusal.NO_PENDING_CHANGE))
@@ -85,7 +89,7 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
     """Withdraw a requested raise."""
     before, now = await load(ctx), await clock(ctx)
     which = protection.WhichLimit(**request.model_dump(by_alias=False))
-    decision = protection.cancel_limit_change(before, which, now, dependencies().policy)
+    decision = protection.cancel_limit_change(before, which, now, dependencies().policy, actor())
     return (await commit(ctx, before, decision)).accepted()
 
 
@@ -93,21 +97,23 @@ async def cancel_limit_change(ctx: restate.ObjectContext, request: WhichLimitReq
 async def take_break(ctx: restate.ObjectContext, request: BreakRequest) -> RestrictionView:
     """Restrict the player for a number of days."""
     before, now = await load(ctx), await clock(ctx)
-    return _stopped(ctx, before, await commit(ctx, before, protection.take_break(before, request.days, now)))
+    decision = protection.take_break(before, request.days, now, actor())
+    return _stopped(ctx, before, await commit(ctx, before, decision))
 
 
 @player.handler(name="selfExclude", **takes(SelfExclusionRequest, HELPERS, Refusal.IRREVOCABLE))
 async def self_exclude(ctx: restate.ObjectContext, request: SelfExclusionRequest) -> RestrictionView:
     """Exclude the player for a number of months, and after that until they ask to be reinstated."""
     before, now = await load(ctx), await clock(ctx)
-    return _stopped(ctx, before, await commit(ctx, before, protection.self_exclude(before, request.months, now)))
+    decision = protection.self_exclude(before, request.months, now, actor())
+    return _stopped(ctx, before, await commit(ctx, before, decision))
 
 
 @player.handler(name="reinstate", **takes(EmptyRequest, HELPERS, Refusal.IRREVOCABLE))
 async def reinstate(ctx: restate.ObjectContext, request: EmptyRequest) -> Reinstated:
     """Lift a self-exclusion whose period has ended."""
     before, now = await load(ctx), await clock(ctx)
-    decision = protection.reinstate_player(before, now, dependencies().policy)
+    decision = protection.reinstate_player(before, now, dependencies().policy, actor())
     return (await commit(ctx, before, decision)).accepted()
 
 

@@ -8,7 +8,7 @@ are journaled with the request, so a replay sees the same caller.
 """
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -19,15 +19,10 @@ from restate.extensions import current_context
 from restate.handler import Handler
 from restate.server_context import ServerInvocationContext
 
-from app.domain.access import Access, Actor, Caller, Owner, Role, acting, refuse_caller, refuse_stranger
-from app.domain.model import is_id
+from app.domain.access import Access, Actor, Caller, Owner, Role, acting, caller_of, refuse_caller, refuse_stranger
 from app.domain.refusals import Refusal, Refused
 from app.services.shell.dependencies import dependencies
 from app.services.shell.wire import Json, RawBody, SparseBody, refuse
-
-USER_HEADER = "x-betting-user"
-ROLES_HEADER = "x-betting-roles"
-"""The caller's roles, separated by commas. Unknown roles are ignored."""
 
 ROLES = "betting.roles"
 OWNER = "betting.owner"
@@ -107,28 +102,16 @@ def _request_of(handler: Handler[Any, Any]) -> type[BaseModel]:
     return serde.model
 
 
-def caller_of(headers: Mapping[str, str]) -> Caller | None:
-    """Read the caller from the headers of a request; None if there is no valid user id."""
-    user = headers.get(USER_HEADER, "")
-    if not is_id(user):
-        return None
-    named = {word.strip() for word in headers.get(ROLES_HEADER, "").split(",")}
-    return Caller(user=user, roles=tuple(role for role in Role if role.value in named))
-
-
-def headers_of(actor: Actor) -> dict[str, str]:
-    """The headers with which one component calls a public handler of another on behalf of an actor."""
-    return {USER_HEADER: actor.user, ROLES_HEADER: actor.role.value}
-
-
 def check_caller() -> None:
-    """Refuse a caller who may not call this handler, before the body is read. Private handlers are not checked."""
+    """Refuse a caller who may not call this handler, before the body is read.
+
+    Private handlers are not checked: only our own components call them, and may name the caller on whose behalf.
+    """
     context = _context()
-    access = declared_access(context.handler)
-    _caller.set(None)
+    access, caller = declared_access(context.handler), caller_of(context.request().headers)
+    _caller.set(caller if access is None else None)
     if access is None:
         return
-    caller = caller_of(context.request().headers)
     _refuse_if(refuse_caller(access, caller, required=dependencies().require_identity))
     if access.owner is Owner.KEY:
         assert isinstance(context, restate.ObjectContext)
@@ -147,7 +130,13 @@ def check_owner(owner_id: str | None) -> None:
 def actor() -> Actor | None:
     """The actor on whose behalf this handler runs; None for a request without a caller."""
     access, caller = declared_access(_context().handler), _caller.get()
-    return acting(access, caller) if access is not None and caller is not None else None
+    return None if caller is None else acting(access, caller)
+
+
+def serves_operator() -> bool:
+    """Whether the caller may see what only the house should. Where no identity is required, so may one without."""
+    caller = _caller.get()
+    return not dependencies().require_identity if caller is None else caller.is_operator
 
 
 def _refuse_if(refused: Refused | None) -> None:
