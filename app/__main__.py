@@ -111,6 +111,7 @@ def _routes() -> "list[Route]":
     help="Where /ready and /stats/prometheus are.",
 )
 @click.option("--chart", is_flag=True, help="Print the chart's template instead, which Helm fills in.")
+@click.option("--chart-tls", is_flag=True, help="Print the chart's file that names the door's certificate instead.")
 def edge(
     issuer: str | None,
     audience: str,
@@ -122,18 +123,22 @@ def edge(
     port: int,
     metrics_port: int,
     chart: bool,
+    chart_tls: bool,
 ) -> None:
     """Print the configuration of the door: of an Envoy that lets in whom the public handlers are for.
 
     It is made from what the handlers declare, so that it never lets through what they do not.
     """
-    from app.edge.bootstrap import bootstrap
+    from app.edge.bootstrap import bootstrap, certificate
     from app.edge.chart import IN_CHART
     from app.edge.settings import EdgeSettings, KeyServer, either_origin
     from app.edge.template import as_yaml
 
     if chart:
         click.echo(as_yaml(bootstrap(_routes(), IN_CHART)), nl=False)
+        return
+    if chart_tls:
+        click.echo(as_yaml(certificate(IN_CHART)), nl=False)
         return
     if not issuer or bool(jwks_uri) == (jwks is not None):
         raise click.UsageError("--issuer is needed, and one of --jwks-uri and --jwks")
@@ -171,23 +176,32 @@ def edge(
     show_default=".betting",
     help="Folder of the system that it is for.",
 )
-def token(user: str, roles: tuple[str, ...], minutes: int, data: Path) -> None:
-    """Print a token for USER that the door of `betting dev --edge` takes.
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="BETTING_TOKEN_KEY",
+    show_envvar=True,
+    help="File with the key to sign with, in the place of the folder's; the chart's sandbox has one.",
+)
+def token(user: str, roles: tuple[str, ...], minutes: int, data: Path, key: Path | None) -> None:
+    """Print a token for USER that the door of `betting dev --edge` takes, or that of the chart's sandbox.
 
     Everybody is a player of their own; operators have roles besides.
     """
-    from app.dev import identity
     from app.dev.folder import Folder
     from app.domain.access import GRANTED
     from app.domain.model import is_id
+    from app.sandbox import identity
 
     if not is_id(user):
         raise click.BadParameter("must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -", param_hint="USER")
     if unknown := set(roles) - GRANTED:
         known = ", ".join(sorted(GRANTED))
         raise click.BadParameter(f"{min(unknown)} is none of {known}", param_hint="--role")
-    data.mkdir(parents=True, exist_ok=True)
-    click.echo(identity.token(identity.signing_key(Folder(data).identity_key), user, roles, minutes))
+    if key is None:
+        data.mkdir(parents=True, exist_ok=True)
+        key = identity.signing_key(Folder(data).identity_key)
+    click.echo(identity.token(key, user, roles, minutes))
 
 
 @betting.command()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.dev import identity
 from app.dev.certificate import certificate
 from app.dev.children import Child
 from app.dev.folder import Folder
@@ -16,6 +15,7 @@ from app.edge.bootstrap import bootstrap
 from app.edge.routes import Route
 from app.edge.settings import EdgeSettings
 from app.edge.template import as_yaml
+from app.sandbox import identity
 from app.settings import Settings
 
 IMPORTABLE = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def _edge(folder: Folder, ports: Ports, door: Door, lock: int) -> Child:
         issuer=identity.ISSUER,
         audience=identity.AUDIENCE,
         roles_claim=identity.ROLES_CLAIM,
-        jwks=identity.key_set(identity.signing_key(folder.identity_key)),
+        jwks=identity.key_set(identity.signing_key(folder.identity_key).read_bytes()),
         restate_host=HOST,
         restate_port=ports.ingress,
         host=HOST,

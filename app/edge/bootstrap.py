@@ -15,6 +15,7 @@ RESTATE = "restate"
 KEY_SERVER = "key_server"
 ADMIN = "admin"
 NOWHERE = "nowhere"
+CERTIFICATE = "door"
 DOOR = (Path(__file__).parent / "door.lua").read_text()
 
 HTTP = "envoy.extensions.filters.http"
@@ -26,6 +27,10 @@ ADDRESSES = 10_000
 """How many addresses, and users, are counted at once; who has not come for longest is forgotten first."""
 NETWORK: Config = {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}
 """What counts as one address: of IPv6, a whole network is one customer's."""
+CONNECTION_SECONDS = 30
+"""After that, a client is asked to connect again. A door that ends, and is sent no new connection, so has soon none."""
+DRAIN_SECONDS = 5
+"""How long a connection that is to end still takes requests."""
 HEADER_KIB = 16
 HEADERS = 64
 REGEX_SIZE = 50_000
@@ -61,6 +66,7 @@ MESSAGES = {
 def bootstrap(routes: Iterable[Route], settings: EdgeSettings) -> Config:
     """The whole configuration of an Envoy that lets these routes through."""
     return {
+        "node": {"id": "edge", "cluster": "edge"},  # whoever watches a file needs a name
         "admin": {"address": {"pipe": {"path": settings.admin}}},
         "static_resources": {
             "listeners": [_door(routes, settings), _metrics(settings)],
@@ -110,16 +116,27 @@ def _door(routes: Iterable[Route], settings: EdgeSettings) -> Config:
     }
 
 
-def _certificate(settings: EdgeSettings) -> Config:
+def certificate(settings: EdgeSettings) -> Config:
+    """The file that names the door's certificate: apart from the rest, so that Envoy takes a new one while it runs."""
     folder = settings.tls_folder
-    certificate = {
-        "certificate_chain": {"filename": f"{folder}/tls.crt"},
-        "private_key": {"filename": f"{folder}/tls.key"},
+    named = {
+        "@type": _url("envoy.extensions.transport_sockets.tls.v3.Secret"),
+        "name": CERTIFICATE,
+        "tls_certificate": {
+            "certificate_chain": {"filename": f"{folder}/tls.crt"},
+            "private_key": {"filename": f"{folder}/tls.key"},
+            "watched_directory": {"path": folder},
+        },
     }
+    return {"resources": [named]}
+
+
+def _certificate(settings: EdgeSettings) -> Config:
+    named = {"name": CERTIFICATE, "sds_config": {"path_config_source": {"path": settings.tls_file}}}
     return _typed(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
-        common_tls_context={"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]},
+        common_tls_context={"alpn_protocols": ["h2", "http/1.1"], "tls_certificate_sds_secret_configs": [named]},
     )
 
 
@@ -136,10 +153,11 @@ def _connections(routes: Iterable[Route], settings: EdgeSettings) -> Config:
         request_headers_timeout="10s",
         request_timeout="20s",
         stream_idle_timeout="120s",
-        drain_timeout="10s",
+        drain_timeout=f"{DRAIN_SECONDS}s",
         max_request_headers_kb=HEADER_KIB,
         common_http_protocol_options={
             "idle_timeout": "300s",
+            "max_connection_duration": f"{CONNECTION_SECONDS}s",
             "max_headers_count": HEADERS,
             "headers_with_underscores_action": "DROP_HEADER",
         },
@@ -225,7 +243,10 @@ def _issuer(settings: EdgeSettings) -> Config:
         if settings.key_server
         else None
     )
-    local = {"inline_string": settings.jwks} if settings.jwks else None
+    local = {
+        "inline_string": settings.jwks and only(settings.has_jwks, settings.jwks),
+        "filename": settings.jwks_file and only(settings.has_jwks_file, settings.jwks_file),
+    }
     return {
         "issuer": settings.issuer,
         "audiences": [settings.audience],
@@ -236,7 +257,7 @@ def _issuer(settings: EdgeSettings) -> Config:
         "payload_in_metadata": "payload",
         "header_in_metadata": "header",
         "remote_jwks": remote and only(settings.has_key_server, remote),
-        "local_jwks": local and only(settings.has_jwks, local),
+        "local_jwks": only(settings.has_local_keys, local) if any(local.values()) else None,
     }
 
 
@@ -387,6 +408,7 @@ def _metrics(settings: EdgeSettings) -> Config:
     return {
         "name": "metrics",
         "address": _address(settings.host, settings.metrics_port),
+        "ignore_global_conn_limit": True,  # a door that is full is well: to end it would help nobody
         "filter_chains": [{"filters": [manager]}],
     }
 

@@ -8,12 +8,15 @@ _ENCRYPTED = f'(eq {_URI}.scheme "https")'
 _HOST_AND_PORT = f'(splitList ":" {_URI}.host)'
 
 IN_CHART = EdgeSettings(
-    issuer=Given(".Values.edge.issuer"),
+    issuer=Given('include "betting.issuer" .'),
     audience=Given(".Values.edge.audience"),
     restate_host=Given('printf "%s-restate" (include "betting.name" .)'),
     restate_port=8080,
     jwks=Given(".Values.edge.jwks"),
-    has_jwks=Given("not .Values.edge.jwksUri"),
+    has_jwks=Given(".Values.edge.jwks"),
+    jwks_file="/etc/envoy/keys/jwks.json",
+    has_jwks_file=Given("not .Values.edge.jwks"),
+    has_local_keys=Given("not .Values.edge.jwksUri"),
     key_server=KeyServer(
         uri=Given(".Values.edge.jwksUri"),
         host=Given(f"first {_HOST_AND_PORT}"),
@@ -36,4 +39,5 @@ IN_CHART = EdgeSettings(
     openapi="/etc/envoy/openapi.json",
     has_openapi=Given('.Files.Get "files/openapi.json"'),
 )
-"""Its files are the ConfigMap's, in /etc/envoy, and the Secret's with the certificate, in /etc/envoy/tls."""
+"""Its files are the ConfigMap's, in /etc/envoy; in /etc/envoy/tls the certificate's Secret, and in /etc/envoy/keys the
+public key of the sandbox's tokens."""

@@ -47,7 +47,10 @@ def either_origin(origins: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class EdgeSettings:
-    """The door's settings. Of `jwks` and `key_server`, one is given; the chart has both, each under its condition."""
+    """The door's settings.
+
+    Of `jwks`, `jwks_file` and `key_server`, one is given; the chart has all of them, each under its condition.
+    """
 
     issuer: Text
     audience: Text
@@ -56,7 +59,11 @@ class EdgeSettings:
     jwks: Text | None = None
     """The public keys themselves, as a JSON Web Key Set."""
     key_server: KeyServer | None = None
+    jwks_file: Text | None = None
+    """The file with the public keys, in the place of `jwks`."""
     has_jwks: Choice = True
+    has_jwks_file: Choice = True
+    has_local_keys: Choice = True
     has_key_server: Choice = True
     roles_claim: Text = "roles"
     """The claim that names roles: its name, or a path of names with dots between them."""
@@ -67,8 +74,10 @@ class EdgeSettings:
     trusted_proxies: Number = 0
     """How many proxies in front add their client's address to X-Forwarded-For."""
     tls: Choice = False
-    tls_folder: Text = "/etc/envoy/tls"
-    """Where tls.crt and tls.key are."""
+    tls_folder: str = "/etc/envoy/tls"
+    """Where tls.crt and tls.key are; a new certificate that is moved there is taken at once."""
+    tls_file: str = "/etc/envoy/tls.yaml"
+    """The file that says so: what `certificate` returns."""
     key_seconds: Number = 300
     """From fetching the identity provider's keys until fetching them again."""
     ca_file: Text = "/etc/ssl/certs/ca-certificates.crt"

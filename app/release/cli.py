@@ -32,6 +32,7 @@ from app.release.rounds import (
     take_down,
 )
 from app.release.signing import new_signing_key
+from app.sandbox import identity
 
 NOT_A_TERMINAL_COLUMNS = 180
 WEBHOOK_SECRET_BYTES = 32
@@ -113,6 +114,7 @@ def register(release: Release, deadline: float, dry_run: bool, output: str) -> N
     _show(as_if(plan, plan.wanted), output)
     if not dry_run:
         release.cluster.adopt()
+        release.cluster.adopt_secrets()
         _show(bring_live(release, deadline, _tell), output)
 
 
@@ -217,6 +219,7 @@ def watch(release: Release, metrics_port: int) -> None:
 @click.option("--images", required=True, help="The image of each version in the new values, as a JSON object.")
 @click.option("--signing-key/--no-signing-key", default=True, help="Make the key that Restate signs with.")
 @click.option("--make-webhook-secret", is_flag=True, help="Make the secret that the sandbox signs its webhooks with.")
+@click.option("--make-token-key", is_flag=True, help="Make the key that the sandbox signs tokens with.")
 @click.option(
     "--webhook-secret-in",
     "secrets",
@@ -225,7 +228,12 @@ def watch(release: Release, metrics_port: int) -> None:
 )
 @pass_release
 def prepare(
-    release: Release, images: str, signing_key: bool, make_webhook_secret: bool, secrets: tuple[str, ...]
+    release: Release,
+    images: str,
+    signing_key: bool,
+    make_webhook_secret: bool,
+    make_token_key: bool,
+    secrets: tuple[str, ...],
 ) -> None:
     """Before an install or upgrade: make keys once; refuse what cannot work, and another image under an old key."""
     cluster = release.cluster
@@ -240,12 +248,14 @@ def prepare(
             f"no Secret of service.secrets ({', '.join(secrets)}) has the key {WEBHOOK_SECRET}, without which the "
             f"service does not start; kubectl create secret generic {secrets[0]} --from-literal={WEBHOOK_SECRET}=..."
         )
-    if signing_key and not cluster.has_signing_key():
-        cluster.create_signing_key(*new_signing_key())
+    if signing_key and cluster.make_signing_key(*new_signing_key()):
         click.echo("made the key that Restate signs its requests with")
-    if make_webhook_secret and not cluster.has_webhook_secret():
-        cluster.create_webhook_secret(token_hex(WEBHOOK_SECRET_BYTES))
+    if make_webhook_secret and cluster.make_webhook_secret(token_hex(WEBHOOK_SECRET_BYTES)):
         click.echo("made the secret that the sandbox signs its webhooks with")
+    if make_token_key:
+        key = identity.new_key()
+        if cluster.make_token_key(key, identity.key_set(key)):
+            click.echo("made the key that the sandbox signs tokens with")
 
 
 def _choose(release: Release, version: str, deadline: float, dry_run: bool, output: str) -> None:

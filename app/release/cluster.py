@@ -108,8 +108,8 @@ class Cluster:
 
     def scale(self, version: str, replicas: int) -> None:
         """Set the number of pods of a version."""
-        scale = self._apps.patch_namespaced_deployment_scale
-        self._patch(scale, self._named(version), {"spec": {"replicas": replicas}})
+        patch = self._apps.patch_namespaced_deployment  # of its subresource `scale`, an admission policy sees no labels
+        self._patch(patch, self._named(version), {"spec": {"replicas": replicas}})
 
     def protect(self, version: str) -> None:
         """Keep a version when Helm no longer knows it, and let it go with the release: its anchor owns it."""
@@ -144,43 +144,51 @@ class Cluster:
                     raise
 
     def adopt(self) -> None:
-        """Hook Jobs and the Secrets we made are unknown to `helm uninstall`: let them go with the anchor."""
-        mark = {"metadata": {"ownerReferences": [self._owner()]}}
+        """Hook Jobs are unknown to `helm uninstall`: let them go with the anchor."""
         jobs = f"app.kubernetes.io/instance={self._release},betting/left-by=hook"
         for job in self._list(self._batch.list_namespaced_job, label_selector=jobs):
             if not job.metadata.owner_references:
-                self._patch(self._batch.patch_namespaced_job, job.metadata.name, mark)
-        for made in (*self._secrets(self._signing_key), *self._secrets(self._webhook_secret)):
-            if not made.metadata.owner_references:
-                self._patch(self._core.patch_namespaced_secret, made.metadata.name, mark)
+                self._patch(self._batch.patch_namespaced_job, job.metadata.name, self._owned())
 
-    def has_signing_key(self) -> bool:
-        """Return whether Restate already has a key to sign its requests."""
-        return bool(self._secrets(self._signing_key))
+    def adopt_secrets(self) -> None:
+        """The Secrets that `prepare` made are as unknown. Only the registration may do this: what patches, reads."""
+        for name in (self._signing_key, self._webhook_secret, self._token_key):
+            try:
+                self._patch(self._core.patch_namespaced_secret, name, self._owned())
+            except ApiException as error:
+                if error.status != 404:
+                    raise
 
-    def create_signing_key(self, private_pem: bytes, public: str) -> None:
-        """Store the key that Restate signs with, and the one that the service checks with; never changed again."""
-        self._create_secret(self._signing_key, {"private.pem": private_pem, "public": public.encode()})
+    def make_signing_key(self, private_pem: bytes, public: str) -> bool:
+        """Store the key that Restate signs with, and the one that the service checks with; whether there was none."""
+        return self._make_secret(self._signing_key, {"private.pem": private_pem, "public": public.encode()})
 
-    def has_webhook_secret(self) -> bool:
-        """Return whether the service and the sandbox already share a secret."""
-        return bool(self._secrets(self._webhook_secret))
+    def make_webhook_secret(self, secret: str) -> bool:
+        """Store what the sandbox signs its webhooks with; whether there was none."""
+        return self._make_secret(self._webhook_secret, {WEBHOOK_SECRET: secret.encode()})
 
-    def create_webhook_secret(self, secret: str) -> None:
-        """Store what the sandbox signs its webhooks with; never changed again."""
-        self._create_secret(self._webhook_secret, {WEBHOOK_SECRET: secret.encode()})
+    def make_token_key(self, private_pem: bytes, key_set: str) -> bool:
+        """Store the key that the sandbox signs tokens with, and what the door checks with; whether there was none."""
+        return self._make_secret(self._token_key, {"private.pem": private_pem, "jwks.json": key_set.encode()})
 
     def tells(self, secret: str, key: str) -> bool:
         """Whether an operator's Secret is there and says something under a key."""
         return any((found.data or {}).get(key) for found in self._secrets(secret))
 
-    def _create_secret(self, name: str, content: Mapping[str, bytes]) -> None:
+    def _make_secret(self, name: str, content: Mapping[str, bytes]) -> bool:
+        """Make a Secret that is never changed again; False where it is there. So no right to read one is needed."""
         secret = client.V1Secret(
             metadata=client.V1ObjectMeta(name=name, labels={"app.kubernetes.io/instance": self._release}),
             data={key: base64.b64encode(value).decode() for key, value in content.items()},
             immutable=True,
         )
-        self._core.create_namespaced_secret(self._namespace, secret, _request_timeout=TIMEOUT_SECONDS)
+        try:
+            self._core.create_namespaced_secret(self._namespace, secret, _request_timeout=TIMEOUT_SECONDS)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            return False
+        return True
 
     def _secrets(self, name: str) -> list[Any]:
         return self._list(self._core.list_namespaced_secret, field_selector=f"metadata.name={name}")
@@ -192,6 +200,10 @@ class Cluster:
     @property
     def _webhook_secret(self) -> str:
         return f"{self._release}-webhook-secret"
+
+    @property
+    def _token_key(self) -> str:
+        return f"{self._release}-token-key"
 
     def _list(self, method: Callable[..., Any], **selector: str) -> list[Any]:
         found = method(self._namespace, **selector, _request_timeout=TIMEOUT_SECONDS)
@@ -218,6 +230,9 @@ class Cluster:
                 return None
             raise
         return uid
+
+    def _owned(self) -> Mapping[str, object]:
+        return {"metadata": {"ownerReferences": [self._owner()]}}
 
     def _owner(self) -> Mapping[str, str]:
         anchor = self._anchor().metadata

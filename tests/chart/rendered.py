@@ -59,6 +59,12 @@ def one(objects: tuple[Object, ...], kind: str, name: str) -> Object:
     return found
 
 
+def rights(objects: tuple[Object, ...], role: str, verb: str) -> list[str]:
+    """The Secrets of which a role may do something; "*" stands for all."""
+    rules = [rule for rule in one(objects, "Role", role)["rules"] if "secrets" in rule["resources"]]
+    return [name for rule in rules if verb in rule["verbs"] for name in rule.get("resourceNames", ["*"])]
+
+
 def pod_specs(objects: tuple[Object, ...]) -> dict[str, Object]:
     """The pods that come of these objects, each by the name of its object."""
     specs = {}

@@ -9,6 +9,7 @@ JOBS = {
     "betting-versions": "betting-service",
     "betting-release": "betting-release",
     "betting-books": "betting-books",
+    "betting-edge": "betting-edge",
     "betting-restate": "betting-restate",
 }
 PROMETHEUS = '--set-json=monitoring.from=[{"namespaceSelector":{"matchLabels":{"name":"watching"}}}]'
@@ -61,7 +62,11 @@ def test_the_numbers_of_a_version_bear_its_key() -> None:
     assert labels_of(workloads()["betting-v1"])["betting/version"] == "v1"
 
 
-@pytest.mark.parametrize("name", ["betting-versions", "betting-release", "betting-books"])
+PATHS = {"betting-versions": "/metrics", "betting-release": "/metrics", "betting-books": "/metrics",
+         "betting-edge": "/stats/prometheus"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PATHS)
 def test_a_pod_monitor_selects_the_pods_of_one_workload_that_have_its_port(name: str) -> None:
     monitor = monitors()[name]
     selected = [
@@ -71,7 +76,7 @@ def test_a_pod_monitor_selects_the_pods_of_one_workload_that_have_its_port(name:
     [workload] = selected
     [container] = workload["spec"]["template"]["spec"]["containers"]
     assert endpoint(monitor)["port"] in {port["name"] for port in container["ports"]}
-    assert endpoint(monitor)["path"] == "/metrics"
+    assert endpoint(monitor)["path"] == PATHS[name]
 
 
 def test_restate_is_behind_one_monitored_service_so_that_no_pod_is_scraped_twice() -> None:
@@ -83,7 +88,11 @@ def test_restate_is_behind_one_monitored_service_so_that_no_pod_is_scraped_twice
     selector = monitor["spec"]["selector"]["matchLabels"]
     monitored = [found for found in before_its_pods if selects(selector, found["metadata"]["labels"])]
 
-    assert len(before_its_pods) == 2
+    assert [[port["name"] for port in service["spec"]["ports"]] for service in before_its_pods] == [
+        ["ingress"],
+        ["admin"],
+        ["node"],
+    ]
     [service] = monitored
     assert endpoint(monitor)["port"] in {port["name"] for port in service["spec"]["ports"]}
 
@@ -94,6 +103,7 @@ def test_restate_is_behind_one_monitored_service_so_that_no_pod_is_scraped_twice
         ("betting-versions", "metrics"),
         ("betting-release", "metrics"),
         ("betting-books", "metrics"),
+        ("betting-edge", "metrics"),
         ("betting-restate", "node"),
     ],
 )
@@ -116,7 +126,7 @@ def test_the_bookkeeper_reaches_restate_and_needs_no_right_of_kubernetes() -> No
     policy = one(objects, "NetworkPolicy", "betting-restate")
     admin = next(rule for rule in policy["spec"]["ingress"] if rule["ports"] == [{"port": "admin"}])
 
-    assert setting(container, "BETTING_BOOKS_ADMIN") == "http://betting-restate:9070"
+    assert setting(container, "BETTING_BOOKS_ADMIN") == "http://betting-restate-admin:9070"
     assert setting(container, "BETTING_BOOKS_INGRESS") == "http://betting-restate:8080"
     assert any(selects(peer["podSelector"]["matchLabels"], books) for peer in admin["from"])
     assert spec["automountServiceAccountToken"] is False
@@ -136,7 +146,8 @@ def test_the_bookkeeper_runs_the_current_version_and_waits_as_long_as_its_deposi
 def test_the_bookkeeper_asks_the_provider_that_the_versions_have_with_their_secrets_and_repairs() -> None:
     url = "BETTING_PROVIDER_URL"
     arguments = ("--set=sandbox.enabled=false", f"--set=service.settings.{url}=https://psp.example.com",
-                 "--set=service.settings.BETTING_SMTP_HOST=mail", "--set=service.secrets={psp}")  # fmt: skip
+                 "--set=service.settings.BETTING_SMTP_HOST=mail", "--set=service.secrets={psp}",
+                 "--set=edge.issuer=i,edge.jwksUri=https://i/keys")  # fmt: skip
     [usual] = pod_specs(render())["betting-books"]["containers"]
     [real] = pod_specs(render(*arguments, "--set=books.repair=false"))["betting-books"]["containers"]
 
@@ -202,4 +213,4 @@ def test_every_setting_that_the_chart_makes_is_one() -> None:
 def test_production_is_watched() -> None:
     kinds = [found["kind"] for found in environment("prod")]
 
-    assert (kinds.count("ServiceMonitor"), kinds.count("PodMonitor")) == (1, 3)
+    assert (kinds.count("ServiceMonitor"), kinds.count("PodMonitor")) == (1, 4)

@@ -13,6 +13,8 @@ from tests.chart.rendered import CHART, ENVIRONMENTS, ROOT, environment, helm, p
 TWO = ("--set=versions.v1.image.tag=a", "--set=versions.v2.image.tag=b", "--set=current=v2")
 PROD = f"--values={ROOT}/k8s/prod.yaml"
 
+ISSUER = "--set=edge.issuer=i,edge.jwksUri=https://i/keys"
+
 REFUSED = (
     ("an unknown value", ("--set=verisons.v1.image.tag=a",), "'verisons' not allowed"),
     ("versions as a list", ("--set-json=versions=[]",), "at '/versions': got array, want object"),
@@ -27,7 +29,51 @@ REFUSED = (
     ("two Restate nodes", ("--set=restate.replicas=2",), "at '/restate/replicas': value must be one of 1, 3"),
     ("three nodes without snapshots", ("--set=restate.replicas=3",), "needs restate.snapshots.destination"),
     ("a setting that is none of ours", ("--set=service.settings.SMTP_HOST=mail",), "'SMTP_HOST' not allowed"),
-    ("no sandbox and no provider", ("--set=sandbox.enabled=false",), "needs service.settings.BETTING_PROVIDER_URL"),
+    (
+        "no sandbox and no provider",
+        ("--set=sandbox.enabled=false,edge.issuer=i,edge.jwksUri=https://i/keys",),
+        "needs service.settings.BETTING_PROVIDER_URL",
+    ),
+    (
+        "no sandbox and no issuer",
+        (PROD, "--set=edge.issuer=,edge.jwksUri="),
+        "sandbox.enabled: false needs edge.issuer",
+    ),
+    (
+        "no sandbox and no door",
+        (PROD, "--set=edge.enabled=false"),
+        "sandbox.enabled: false needs a door: edge.enabled with edge.issuer, or networkPolicy.ingressFrom",
+    ),
+    ("an issuer without keys", ("--set=edge.issuer=i",), "edge.issuer needs its public keys"),
+    (
+        "an issuer's keys twice",
+        (ISSUER, '--set-json=edge.jwks="{}"'),
+        "edge.jwksUri or edge.jwks, and one of them only",
+    ),
+    (
+        "keys of no issuer",
+        ("--set=edge.jwksUri=https://i/keys",),
+        "say how tokens of edge.issuer look, and there is none",
+    ),
+    (
+        "an audience of no issuer",
+        ("--set=edge.audience=shop",),
+        "say how tokens of edge.issuer look, and there is none",
+    ),
+    (
+        "a private key among the public ones",
+        ("--set=edge.issuer=i", r'--set-json=edge.jwks="{\"keys\": [{\"kty\": \"RSA\", \"d\": \"x\"}]}"'),
+        "edge.jwks has a private or shared key",
+    ),
+    ("keys by no web address", ("--set=edge.issuer=i,edge.jwksUri=ldap://i",), "at '/edge/jwksUri'"),
+    ("an origin with a path", ("--set=edge.origins={https://bet.example.com/}",), "at '/edge/origins/0'"),
+    ("a door that moves", ("--set=edge.image=envoyproxy/envoy:latest",), "at '/edge/image': 'not' failed"),
+    ("a door that ends too soon", ("--set=edge.terminationGracePeriodSeconds=10",), "minimum: got 10, want 40"),
+    (
+        "an egress rule that is a peer",
+        ('--set-json=networkPolicy.egress.restate=[{"ipBlock": {}}]',),
+        "'ipBlock' not allowed",
+    ),
     ("no sandbox and no webhook secret", (PROD, "--set-json=service.secrets=[]"), "has BETTING_WEBHOOK_SECRET"),
     (
         "a secret in the values",

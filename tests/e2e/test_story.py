@@ -59,7 +59,7 @@ def ingress() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def admin() -> Iterator[httpx.Client]:
-    with forward("service/betting-restate", 9070) as http:
+    with forward("service/betting-restate-admin", 9070) as http:
         yield http
 
 
@@ -203,7 +203,7 @@ def test_1c_whoever_looks_sees_the_release(release: Release, look: Path) -> None
 
 
 def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release: Release) -> None:
-    with forward("service/betting-restate", 8080) as ingress, forward("service/betting-restate", 9070) as admin:
+    with forward("service/betting-restate", 8080) as ingress, forward("service/betting-restate-admin", 9070) as admin:
         in_review(ingress, "review-1")
         deposited(ingress, 5_000)
         opened(ingress, "before-the-game")
@@ -236,7 +236,7 @@ def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release
 
 
 def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release) -> None:
-    with forward("service/betting-restate", 8080) as ingress, forward("service/betting-restate", 9070) as admin:
+    with forward("service/betting-restate", 8080) as ingress, forward("service/betting-restate-admin", 9070) as admin:
         v1 = release.status()["v1"]["deployment"]
         assert pods("v1")
 

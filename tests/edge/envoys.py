@@ -16,12 +16,12 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from app.dev.binaries import envoy
-from app.dev.identity import AUDIENCE, ISSUER
 from app.dev.tether import tether
 from app.edge.bootstrap import bootstrap
 from app.edge.routes import Route
 from app.edge.settings import EdgeSettings
 from app.edge.template import as_yaml
+from app.sandbox.identity import AUDIENCE, ISSUER
 from tests.helpers.ports import free_port
 from tests.helpers.waiting import eventually
 

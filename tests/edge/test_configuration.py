@@ -1,40 +1,32 @@
 """The door's configuration: what the chart keeps of it, and whether Envoy takes it."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import helm_python
 import pytest
 import yaml
 
 from app.composition import SERVICES
 from app.dev.binaries import envoy
 from app.dev.certificate import certificate
-from app.dev.identity import key_set, signing_key
 from app.edge.bootstrap import bootstrap
+from app.edge.bootstrap import certificate as named_certificate
 from app.edge.chart import IN_CHART
 from app.edge.routes import Route
 from app.edge.template import as_yaml
+from app.sandbox.identity import key_set, new_key, signing_key
 from app.services.shell.access import public_handlers
-from tests.chart.rendered import CHART
+from tests.chart.rendered import CHART, one, render
 from tests.dev.commands import betting
 
 KEPT = CHART / "files" / "edge.yaml"
-VALUES = {
-    "issuer": "https://id.example",
-    "audience": "betting",
-    "jwksUri": "",
-    "jwks": "",
-    "rolesClaim": "realm_access.roles",
-    "origins": [],
-    "trustedProxies": 1,
-    "keySeconds": 300,
-    "tls": {"secret": ""},
-    "limits": {"bodyBytes": 65_536, "perUser": 50, "perAddress": 200, "answerSeconds": 60},
-}
+OWN = {"issuer": "https://id.example", "rolesClaim": "realm_access.roles", "trustedProxies": 1}
+"""With an issuer of one's own."""
 
 
 def routes() -> list[Route]:
@@ -49,26 +41,23 @@ def test_the_chart_keeps_what_the_handlers_declare() -> None:
     "chosen",
     [
         {},
-        {"jwksUri": "https://id.example/keys"},
-        {"jwksUri": "http://id.example:8443/keys"},
+        {**OWN, "jwks": "PUBLIC KEYS"},
+        {**OWN, "jwksUri": "https://id.example/keys"},
+        {**OWN, "jwksUri": "http://id.example:8443/keys"},
         {"tls": {"secret": "certificate"}, "origins": ["https://bet.example", "https://desk.example:8443"]},
     ],
     ids=str,
 )
 def test_envoy_takes_what_helm_fills_in(tmp_path: Path, chosen: Mapping[str, object]) -> None:
-    keys = {} if "jwksUri" in chosen else {"jwks": key_set(signing_key(tmp_path / "key.pem"))}
+    keys = {"jwks": key_set(new_key())} if "jwks" in chosen else {}
 
-    text = filled_in(tmp_path, {**VALUES, **keys, **chosen})
-
-    validated(tmp_path, text)
+    validated(tmp_path, filled_in({**chosen, **keys}))
 
 
-def test_helm_names_the_key_server_by_host_and_port(tmp_path: Path) -> None:
+def test_helm_names_the_key_server_by_host_and_port() -> None:
     servers = {
-        uri: address(filled_in(tmp_path / str(number), {**VALUES, "jwksUri": uri}))
-        for number, uri in enumerate(
-            ("https://id.example/keys", "http://id.example/keys", "https://id.example:8443/keys"),
-        )
+        uri: address(filled_in({**OWN, "jwksUri": uri}))
+        for uri in ("https://id.example/keys", "http://id.example/keys", "https://id.example:8443/keys")
     }
 
     assert servers == {
@@ -78,9 +67,9 @@ def test_helm_names_the_key_server_by_host_and_port(tmp_path: Path) -> None:
     }
 
 
-def test_no_page_may_call_but_those_of_named_origins(tmp_path: Path) -> None:
-    closed = filled_in(tmp_path / "closed", VALUES)
-    named = filled_in(tmp_path / "named", {**VALUES, "origins": ["https://bet.example", "http://desk.example:81"]})
+def test_no_page_may_call_but_those_of_named_origins() -> None:
+    closed = filled_in({})
+    named = filled_in({"origins": ["https://bet.example", "http://desk.example:81"]})
 
     assert "cors" not in closed
     [host] = door(named)["route_config"]["virtual_hosts"]
@@ -92,7 +81,7 @@ def test_no_page_may_call_but_those_of_named_origins(tmp_path: Path) -> None:
 
 def test_the_command_prints_a_configuration_that_envoy_takes(tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
-    keys.write_text(key_set(signing_key(tmp_path / "key.pem")))
+    keys.write_text(key_set(signing_key(tmp_path / "key.pem").read_bytes()))
 
     printed = betting("edge", "--issuer=https://id.example", f"--jwks={keys}", "--origin=https://bet.example")
 
@@ -116,20 +105,11 @@ def test_a_configuration_that_lacks_something_is_not_printed(arguments: tuple[st
     assert said in printed.stderr
 
 
-def filled_in(folder: Path, values: Mapping[str, object]) -> str:
-    """The chart's template with values, by a chart in which nothing else is."""
-    small = folder / "chart"
-    (small / "files").mkdir(parents=True)
-    (small / "templates").mkdir()
-    shutil.copy(KEPT, small / "files" / "edge.yaml")
-    (small / "Chart.yaml").write_text("apiVersion: v2\nname: small\nversion: 0.0.0\n")
-    (small / "templates" / "_name.tpl").write_text('{{- define "betting.name" -}}{{ .Release.Name }}{{- end -}}')
-    (small / "templates" / "edge.yaml").write_text('{{ tpl (.Files.Get "files/edge.yaml") . }}')
-    with helm_python.Chart.load(small) as chart:
-        [text] = [
-            text for name, text in chart.render({"edge": values}, name="b", namespace="n").items() if text.strip()
-        ]
-    return str(text)
+def filled_in(values: Mapping[str, object]) -> str:
+    """The configuration that the chart has with these values of the door."""
+    objects = render(f"--set-json=edge={json.dumps(values)}")
+    text: str = one(objects, "ConfigMap", "betting-edge")["data"]["envoy.yaml"]
+    return text
 
 
 def validated(folder: Path, text: str) -> None:
@@ -137,8 +117,11 @@ def validated(folder: Path, text: str) -> None:
     certificate(folder / "tls.pem")
     for name in ("tls.crt", "tls.key"):
         shutil.copy(folder / "tls.pem", folder / name)
+    (folder / "keys").mkdir()
+    (folder / "keys" / "jwks.json").write_text(key_set(new_key()))
     file = folder / "envoy.yaml"
-    file.write_text(text.replace("/etc/envoy/tls/", f"{folder}/"))
+    (folder / "tls.yaml").write_text(as_yaml(named_certificate(replace(IN_CHART, tls_folder=str(folder)))))
+    file.write_text(text.replace("/etc/envoy/", f"{folder}/"))
     done = subprocess.run([envoy(), "--mode", "validate", "-c", file], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.dev.folder import Folder
-from app.dev.identity import signing_key
+from app.sandbox.identity import signing_key
 from tests.dev.commands import betting
 from tests.edge.conftest import Door
 from tests.edge.raw import JSON, Answer, ask, bearer, flood

@@ -15,7 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as new_rsa_key
 
 from app.dev.certificate import certificate
+from app.edge.bootstrap import certificate as named_certificate
 from app.edge.settings import EdgeSettings, Limits, either_origin
+from app.edge.template import as_yaml
 from tests.edge.envoys import ACCOUNT, HOST, SLOW, RunningEnvoy, echo, running_envoy, settings_for
 from tests.edge.raw import Answer, ask, bearer
 from tests.edge.tokens import good_claims
@@ -187,13 +189,36 @@ def test_pages_of_named_origins_may_call_and_no_others(upstream: int) -> None:
             assert allowed(origin) == (None, None)
 
 
-def test_it_speaks_tls_with_the_certificate_of_a_folder(upstream: int, tmp_path: Path) -> None:
-    made = certificate(tmp_path / "both.pem")
+def as_kubernetes_mounts(folder: Path, made: Path) -> None:
+    """A Secret with a certificate, put in place of the one before at once, by a link."""
+    content = folder / made.stem
+    content.mkdir()
     for name in ("tls.crt", "tls.key"):
-        (tmp_path / name).write_bytes(made.read_bytes())
-    trusted = ssl.create_default_context(cafile=made)
+        (content / name).write_bytes(made.read_bytes())
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..next").symlink_to(made.stem)
+    (folder / "..next").replace(folder / "..data")
 
-    with running_envoy(settings_for(upstream, published(), tls=True, tls_folder=str(tmp_path))) as envoy:
+
+def presented(port: int) -> str:
+    return ssl.get_server_certificate((HOST, port))
+
+
+def test_it_speaks_tls_with_the_certificate_of_a_folder_and_takes_a_new_one_while_it_runs(
+    upstream: int, tmp_path: Path
+) -> None:
+    made, later = certificate(tmp_path / "first.pem"), certificate(tmp_path / "second.pem")
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    as_kubernetes_mounts(folder, made)
+    trusted = ssl.create_default_context(cafile=made)
+    settings = settings_for(
+        upstream, published(), tls=True, tls_folder=str(folder), tls_file=str(tmp_path / "tls.yaml")
+    )
+    (tmp_path / "tls.yaml").write_text(as_yaml(named_certificate(settings)))
+
+    with running_envoy(settings) as envoy:
         port = int(envoy.url.rpartition(":")[2])
         with socket.create_connection((HOST, port)) as plain, trusted.wrap_socket(plain, server_hostname=HOST) as safe:
             safe.sendall(f"POST {MARKET} HTTP/1.1\r\nhost: door\r\nconnection: close\r\n\r\n".encode())
@@ -202,6 +227,9 @@ def test_it_speaks_tls_with_the_certificate_of_a_folder(upstream: int, tmp_path:
         with unencrypted:
             unencrypted.sendall(b"POST / HTTP/1.1\r\nhost: door\r\n\r\n")
             assert unencrypted.recv(100) == b""
+        assert presented(port) in made.read_text()
+        as_kubernetes_mounts(folder, later)
+        eventually(lambda: presented(port) in later.read_text())
 
     assert answered.startswith(b"HTTP/1.1 200")
 

@@ -12,7 +12,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from app.dev.identity import AUDIENCE, ISSUER, KEY_ID
+from app.sandbox.identity import AUDIENCE, ISSUER, KEY_ID
 
 Claims = dict[str, Any]
 ABSENT = object()

@@ -67,6 +67,17 @@ def pods() -> dict[str, tuple[Labels, list[str]]]:
     return found
 
 
+def selected_pods(monitor: Object) -> Labels:
+    """The labels by which a monitor finds pods; a monitor of Services finds those behind them."""
+    wanted: Labels = monitor["spec"]["selector"]["matchLabels"]
+    if monitor["kind"] == "PodMonitor":
+        return wanted
+    services = [found for found in render(*MONITORED) if found["kind"] == "Service"]
+    [service] = [found for found in services if wanted.items() <= found["metadata"]["labels"].items()]
+    pods: Labels = service["spec"]["selector"]
+    return pods
+
+
 def test_its_targets_have_the_jobs_and_versions_that_the_monitors_give_them() -> None:
     [scraped] = prometheus_config()["scrape_configs"]
     targets = set()
@@ -81,14 +92,14 @@ def test_its_targets_have_the_jobs_and_versions_that_the_monitors_give_them() ->
     monitored = set()
     for monitor in (found for found in render(*MONITORED) if found["kind"].endswith("Monitor")):
         [endpoint] = monitor["spec"].get("podMetricsEndpoints") or monitor["spec"]["endpoints"]
-        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        wanted = selected_pods(monitor).items()
         for labels, ports in pods().values():
             known = {META + re.sub(r"\W", "_", name): value for name, value in wanted}
             if known.items() <= labels.items() and endpoint["port"] in ports:
                 target = relabelled(endpoint["relabelings"], labels) or {}
                 monitored.add((target["job"], target.get("version")))
 
-    jobs = {("betting-service", "v1"), *((f"betting-{name}", None) for name in ("release", "books", "restate"))}
+    jobs = {("betting-service", "v1"), *((f"betting-{name}", None) for name in ("release", "books", "edge", "restate"))}
     assert targets == monitored == jobs
 
 

@@ -1,5 +1,6 @@
 """What is made and what is refused before an install or upgrade changes anything."""
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,13 +9,15 @@ from click.testing import CliRunner, Result
 
 from app.release.cli import main, prepare
 
+MADE_FOR_THE_SANDBOX = ("--make-webhook-secret", "--make-token-key")
+
 
 @dataclass
 class Cluster:
     """A namespace with Secrets, each with the keys under which it says something."""
 
     secrets: dict[str, set[str]] = field(default_factory=dict)
-    made: list[str] = field(default_factory=list)
+    made: dict[str, str] = field(default_factory=dict)
 
     def versions(self, images: dict[str, str]) -> tuple[()]:
         return ()
@@ -22,17 +25,20 @@ class Cluster:
     def tells(self, secret: str, key: str) -> bool:
         return key in self.secrets.get(secret, set())
 
-    def has_signing_key(self) -> bool:
-        return "signing key" in self.made
+    def make_signing_key(self, private_pem: bytes, public: str) -> bool:
+        return self._make("signing key", public)
 
-    def create_signing_key(self, private_pem: bytes, public: str) -> None:
-        self.made.append("signing key")
+    def make_webhook_secret(self, secret: str) -> bool:
+        return self._make("webhook secret", secret)
 
-    def has_webhook_secret(self) -> bool:
-        return any(name != "signing key" for name in self.made)
+    def make_token_key(self, private_pem: bytes, key_set: str) -> bool:
+        assert b"PRIVATE KEY" in private_pem
+        return self._make("token key", key_set)
 
-    def create_webhook_secret(self, secret: str) -> None:
-        self.made.append(secret)
+    def _make(self, name: str, content: str) -> bool:
+        absent = name not in self.made
+        self.made.setdefault(name, content)
+        return absent
 
 
 @dataclass
@@ -47,19 +53,31 @@ def prepared(cluster: Cluster, *arguments: str) -> Result:
 
 def test_keys_are_made_at_the_first_install_and_kept_by_upgrades() -> None:
     cluster, other = Cluster(), Cluster()
-    for _ in range(2):
-        assert prepared(cluster, "--make-webhook-secret").exit_code == 0
-    prepared(other, "--make-webhook-secret")
+    told = [prepared(cluster, *MADE_FOR_THE_SANDBOX) for _ in range(2)]
+    prepared(other, *MADE_FOR_THE_SANDBOX)
 
-    assert len(cluster.made) == 2
-    assert len(cluster.made[1]) >= 64
-    assert cluster.made[1] != other.made[1]
+    assert [said.exit_code for said in told] == [0, 0]
+    assert [len(said.output.splitlines()) for said in told] == [3, 0]
+    assert set(cluster.made) == {"signing key", "webhook secret", "token key"}
+    assert len(cluster.made["webhook secret"]) >= 64
+    assert not set(cluster.made.values()) & set(other.made.values())
 
 
-def test_no_webhook_secret_is_told() -> None:
+def test_the_door_is_given_the_public_part_of_the_key_that_signs_tokens() -> None:
+    cluster = Cluster()
+    prepared(cluster, "--make-token-key")
+
+    [key] = json.loads(cluster.made["token key"])["keys"]
+
+    assert (key["alg"], set(key) & {"d", "p", "q"}) == ("RS256", set())
+
+
+def test_no_secret_is_told() -> None:
     cluster = Cluster()
 
-    assert not any(made in prepared(cluster, "--make-webhook-secret").output for made in cluster.made)
+    told = prepared(cluster, *MADE_FOR_THE_SANDBOX).output
+
+    assert not any(content in told for content in cluster.made.values())
 
 
 @pytest.mark.parametrize("secrets", [{}, {"mine": set()}, {"mine": {"BETTING_PROVIDER_KEY"}}])
@@ -70,14 +88,14 @@ def test_secrets_without_a_webhook_secret_are_refused_and_nothing_is_made(secret
 
     assert refused.exit_code != 0
     assert "no Secret of service.secrets (mine, more) has the key BETTING_WEBHOOK_SECRET" in str(refused.exception)
-    assert cluster.made == []
+    assert cluster.made == {}
 
 
 def test_one_of_several_secrets_may_have_the_webhook_secret() -> None:
     cluster = Cluster({"more": {"BETTING_WEBHOOK_SECRET"}})
 
     assert prepared(cluster, "--webhook-secret-in=mine", "--webhook-secret-in=more").exit_code == 0
-    assert cluster.made == ["signing key"]
+    assert set(cluster.made) == {"signing key"}
 
 
 @pytest.mark.parametrize("command", main.commands)

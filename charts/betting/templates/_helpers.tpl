@@ -94,6 +94,30 @@ app.kubernetes.io/part-of: betting
 {{ include "betting.name" . }}-webhook-secret
 {{- end -}}
 
+{{/* The Secret with the key by which the sandbox signs tokens, where no issuer does, and what the door checks them with. */}}
+{{- define "betting.tokenKey" -}}
+{{- if and .Values.edge.enabled .Values.sandbox.enabled (not .Values.edge.issuer) -}}
+{{ include "betting.name" . }}-token-key
+{{- end -}}
+{{- end -}}
+
+{{/* Who issues the tokens; the sandbox's are those of app/sandbox/identity.py. */}}
+{{- define "betting.issuer" -}}
+{{- .Values.edge.issuer | default "https://identity.example" -}}
+{{- end -}}
+
+{{/* Where users come in: the door, or without one Restate's ingress. */}}
+{{- define "betting.entrance" -}}
+{{- $name := include "betting.name" . -}}
+{{- if not .Values.edge.enabled -}}
+http://{{ $name }}-restate:8080
+{{- else if .Values.edge.tls.secret -}}
+https://{{ $name }}-edge
+{{- else -}}
+http://{{ $name }}-edge:8080
+{{- end -}}
+{{- end -}}
+
 {{/* Where secret settings come from: what the sandbox shares with the service, then the operator's Secrets, which win. */}}
 {{- define "betting.secretSettings" -}}
 {{- $names := .Values.service.secrets -}}
@@ -131,7 +155,7 @@ capabilities: {drop: [ALL]}
 {{- define "betting.releaseEnv" -}}
 - {name: BETTING_RELEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
 - {name: BETTING_RELEASE_NAME, value: {{ include "betting.name" . | quote }}}
-- {name: BETTING_RELEASE_ADMIN, value: "http://{{ include "betting.name" . }}-restate:9070"}
+- {name: BETTING_RELEASE_ADMIN, value: "http://{{ include "betting.name" . }}-restate-admin:9070"}
 {{- end -}}
 
 {{/* A pod that runs a release command. Use: include "betting.releasePod" (list $ account component restartPolicy args) */}}
@@ -172,6 +196,25 @@ containers:
 {{- if hasKey . $secret -}}
 {{- fail (printf "%s is a secret and stands in the values: put it into a Secret, and the Secret's name into service.secrets" $secret) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.edge -}}
+{{- if and .enabled .issuer (eq (empty .jwksUri) (empty .jwks)) -}}
+{{- fail "edge.issuer needs its public keys: edge.jwksUri or edge.jwks, and one of them only" -}}
+{{- end -}}
+{{- if and (not .issuer) (or .jwksUri .jwks (ne .audience "betting") (ne .rolesClaim "roles")) -}}
+{{- fail "edge.jwksUri, edge.jwks, edge.audience and edge.rolesClaim say how tokens of edge.issuer look, and there is none" -}}
+{{- end -}}
+{{- range (.jwks | default "{}" | fromJson).keys -}}
+{{- if or .d .k -}}
+{{- fail "edge.jwks has a private or shared key: it takes the public ones only" -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or $.Values.sandbox.enabled .enabled $.Values.networkPolicy.ingressFrom) -}}
+{{- fail "sandbox.enabled: false needs a door: edge.enabled with edge.issuer, or networkPolicy.ingressFrom, which names the gateway that stands in" -}}
+{{- end -}}
+{{- if not (or $.Values.sandbox.enabled .issuer (not .enabled)) -}}
+{{- fail "sandbox.enabled: false needs edge.issuer, edge.audience, and edge.jwksUri or edge.jwks: who issues the tokens of users; or edge.enabled: false and networkPolicy.ingressFrom, which names the gateway that stands in" -}}
 {{- end -}}
 {{- end -}}
 {{- if not .Values.sandbox.enabled -}}

@@ -1,4 +1,4 @@
-"""An identity provider in small: a key of this folder's own, and tokens signed with it."""
+"""An identity provider in small, for systems in which no real money moves: a key, and tokens signed with it."""
 
 import base64
 import json
@@ -12,9 +12,14 @@ from click import ClickException
 ISSUER = "https://identity.example"
 AUDIENCE = "betting"
 ROLES_CLAIM = "roles"
-KEY_ID = "dev"
+KEY_ID = "sandbox"
 EXPONENT = "AQAB"
 """65537, which is openssl's."""
+
+
+def new_key() -> bytes:
+    """Make a private key (PEM) that signs tokens."""
+    return _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048")
 
 
 def signing_key(file: Path) -> Path:
@@ -23,14 +28,14 @@ def signing_key(file: Path) -> Path:
         draft = file.with_suffix(".draft")
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o600)
-        draft.write_bytes(_openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"))
+        draft.write_bytes(new_key())
         draft.replace(file)  # in one step: half a key would be kept for ever
     return file
 
 
-def key_set(file: Path) -> str:
-    """The public key, as a JSON Web Key Set."""
-    said = _openssl("rsa", "-in", str(file), "-noout", "-modulus").decode().strip()
+def key_set(private_pem: bytes) -> str:
+    """The public key of a private one, as a JSON Web Key Set."""
+    said = _openssl("rsa", "-noout", "-modulus", given=private_pem).decode().strip()
     modulus = bytes.fromhex(said.removeprefix("Modulus="))
     key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": KEY_ID, "n": _base64url(modulus), "e": EXPONENT}
     return json.dumps({"keys": [key]})
@@ -61,5 +66,5 @@ def _openssl(*arguments: str, given: bytes = b"") -> bytes:
     try:
         done = subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=True)  # noqa: S603, S607
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        raise ClickException(f"openssl makes this folder's keys and tokens, and could not: {error}") from None
+        raise ClickException(f"openssl makes the keys and tokens, and could not: {error}") from None
     return done.stdout

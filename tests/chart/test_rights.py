@@ -1,0 +1,75 @@
+"""What our accounts may do in Kubernetes."""
+
+import pytest
+
+from tests.chart.rendered import ENVIRONMENTS, Object, environment, one, pod_specs, render, rights
+
+SECRETS = ["betting-signing-key", "betting-webhook-secret", "betting-token-key"]
+
+
+def roles_of(objects: tuple[Object, ...], account: str) -> set[str]:
+    return {
+        found["roleRef"]["name"]
+        for found in objects
+        if found["kind"] == "RoleBinding" and account in [subject["name"] for subject in found["subjects"]]
+    }
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_release_loop_has_no_right_on_any_secret(name: str) -> None:
+    objects = environment(name)
+    [container] = pod_specs(objects)["betting-release"]["containers"]
+
+    assert pod_specs(objects)["betting-release"]["serviceAccountName"] == "betting-release"
+    assert roles_of(objects, "betting-release") == {"betting-release"}
+    for rule in one(objects, "Role", "betting-release")["rules"]:
+        assert not {"secrets", "*"} & {*rule["resources"], *rule["verbs"], *rule["apiGroups"]}
+    assert "volumeMounts" not in container
+
+
+def test_what_makes_secrets_cannot_read_them_and_only_the_registration_marks_them() -> None:
+    objects = render()
+
+    assert rights(objects, "betting-prepare", "create") == ["*"]
+    for verb in ("get", "list", "watch", "patch", "update"):
+        assert rights(objects, "betting-prepare", verb) == []
+    assert rights(objects, "betting-register", "patch") == SECRETS
+    assert roles_of(objects, "betting-register") == {"betting-release", "betting-register"}
+    assert pod_specs(objects)["betting-register"]["serviceAccountName"] == "betting-register"
+
+
+def test_the_registrations_account_is_that_of_no_pod_that_stays() -> None:
+    accounts = {
+        found["metadata"]["name"]: found["spec"]["template"]["spec"].get("serviceAccountName")
+        for found in render()
+        if found["kind"] in ("Deployment", "StatefulSet")
+    }
+
+    assert "betting-register" not in accounts.values()
+
+
+def test_an_admission_policy_holds_both_accounts_to_this_release() -> None:
+    policy = one(render(), "ValidatingAdmissionPolicy", "shop-betting-release")["spec"]
+    binding = one(render(), "ValidatingAdmissionPolicyBinding", "shop-betting-release")["spec"]
+    [ours] = policy["matchConditions"]
+    [rule] = policy["matchConstraints"]["resourceRules"]
+
+    assert (binding["policyName"], binding["validationActions"]) == ("shop-betting-release", ["Deny"])
+    assert policy["failurePolicy"] == "Fail"
+    for account in ("release", "register"):
+        assert f"'system:serviceaccount:shop:betting-{account}'" in ours["expression"]
+    assert (rule["resources"], rule["operations"]) == (["*/*"], ["UPDATE", "DELETE"])
+    assert "== 'betting'" in policy["validations"][0]["expression"]
+    assert "object.spec.template == oldObject.spec.template" in policy["validations"][2]["expression"]
+
+
+def test_whoever_has_no_rights_in_the_whole_cluster_can_install_without_it() -> None:
+    kinds = {found["kind"] for found in render("--set=release.admissionPolicy=false")}
+
+    assert not {kind for kind in kinds if kind.startswith(("ValidatingAdmission", "Cluster"))}
+
+
+def test_pods_are_scaled_where_the_policy_sees_their_labels() -> None:
+    rules = one(render(), "Role", "betting-release")["rules"]
+
+    assert "deployments/scale" not in [resource for rule in rules for resource in rule["resources"]]
