@@ -42,6 +42,8 @@ dashboards: setup ## the JSON of Grafana's dashboards, from their code
 edge: setup ## the door's configuration, from what the handlers declare
 	$(BIN)/betting edge --chart > charts/betting/files/edge.yaml
 	$(BIN)/betting edge --chart-tls > charts/betting/files/edge-tls.yaml
+	$(BIN)/betting edge --for envoy-gateway --restate betting-restate:8080 \
+		--issuer https://id.example --jwks-uri https://id.example/keys > k8s/envoy-gateway/betting.yaml
 
 pictures: setup ## of the dashboards, from a real system that is watched for a minute
 	$(BIN)/python -m tests.observability.pictures

@@ -112,6 +112,15 @@ def _routes() -> "list[Route]":
 )
 @click.option("--chart", is_flag=True, help="Print the chart's template instead, which Helm fills in.")
 @click.option("--chart-tls", is_flag=True, help="Print the chart's file that names the door's certificate instead.")
+@click.option(
+    "--for",
+    "gateway",
+    type=click.Choice(["envoy", "envoy-gateway"]),
+    default="envoy",
+    show_default=True,
+    help="Who stands at the door: an Envoy, or Envoy Gateway, for whom Kubernetes resources are printed.",
+)
+@click.option("--namespace", default="default", show_default=True, help="Where those resources are, and Restate.")
 def edge(
     issuer: str | None,
     audience: str,
@@ -124,6 +133,8 @@ def edge(
     metrics_port: int,
     chart: bool,
     chart_tls: bool,
+    gateway: str,
+    namespace: str,
 ) -> None:
     """Print the configuration of the door: of an Envoy that lets in whom the public handlers are for.
 
@@ -131,6 +142,7 @@ def edge(
     """
     from app.edge.bootstrap import bootstrap, certificate
     from app.edge.chart import IN_CHART
+    from app.edge.gateway import resources
     from app.edge.settings import EdgeSettings, KeyServer, either_origin
     from app.edge.template import as_yaml
 
@@ -149,6 +161,8 @@ def edge(
         key_server = KeyServer.at(jwks_uri) if jwks_uri else None
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--jwks-uri") from None
+    if gateway == "envoy-gateway" and origins:
+        raise click.UsageError("--origin is not among what is made for Envoy Gateway")
     settings = EdgeSettings(
         issuer=issuer,
         audience=audience,
@@ -162,6 +176,9 @@ def edge(
         port=port,
         metrics_port=metrics_port,
     )
+    if gateway == "envoy-gateway":
+        click.echo(resources(_routes(), settings, namespace), nl=False)
+        return
     click.echo(as_yaml(bootstrap(_routes(), settings)), nl=False)
 
 

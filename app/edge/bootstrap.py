@@ -37,6 +37,15 @@ REGEX_SIZE = 50_000
 CLOCK_SKEW_SECONDS = 30
 ID = r"[A-Za-z0-9._:@-]{1,64}"
 
+UNWANTED_OF_ANSWERS = [
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-expose-headers",
+    "vary",
+    "x-envoy-upstream-service-time",
+]
+"""Headers of answers that end here: Restate lets the pages of any origin read, and we do not."""
+
 REFUSED = {
     400: (400, "invalid_request"),
     401: (401, "unauthenticated"),
@@ -166,8 +175,8 @@ def _connections(routes: Iterable[Route], settings: EdgeSettings) -> Config:
             "initial_stream_window_size": 65_536,
             "initial_connection_window_size": MIB,
         },
-        local_reply_config=_refusals(),
-        access_log=[_access_log()],
+        local_reply_config=refusals(),
+        access_log=[access_log()],
         http_filters=_filters(settings),
         route_config={
             "name": "door",
@@ -184,10 +193,9 @@ def _manager(name: str, **fields: object) -> Config:
 
 def _filters(settings: EdgeSettings) -> list[object]:
     """In the order in which a request meets them: the cheapest refusals first, the body last."""
-    lua = f"local ROLES_CLAIM = {_in_lua(settings.roles_claim)}\n{_roles_in_lua()}\n\n{DOOR}"
     return [
         only(settings.has_origins, _typed("envoy.filters.http.cors", f"{HTTP}.cors.v3.Cors")),
-        _limit("address", {"masked_remote_address": NETWORK}, "masked_remote_address", settings.limits.per_address),
+        limit_of_address(settings),
         _typed(
             "envoy.filters.http.jwt_authn",
             f"{HTTP}.jwt_authn.v3.JwtAuthentication",
@@ -198,17 +206,30 @@ def _filters(settings: EdgeSettings) -> list[object]:
         _typed(
             "envoy.filters.http.lua",
             f"{HTTP}.lua.v3.Lua",
-            default_source_code={"inline_string": lua},
+            default_source_code={"inline_string": script(settings)},
             clear_route_cache=False,  # what was let in is let in by the route that it was checked for
         ),
-        _limit(
-            "user",
-            {"request_headers": {"header_name": "x-betting-user", "descriptor_key": "user"}},
-            "user",
-            settings.limits.per_user,
-        ),
+        limit_of_user(settings),
         _typed("envoy.filters.http.router", f"{HTTP}.router.v3.Router", suppress_envoy_headers=True),
     ]
+
+
+def script(settings: EdgeSettings) -> str:
+    """The script that decides what is passed on, with whom tokens are for and the roles that it knows."""
+    given = {"AUDIENCE": settings.audience, "ROLES_CLAIM": settings.roles_claim}
+    lines = [f"local {name} = {_in_lua(text)}" for name, text in given.items()]
+    return "\n".join([*lines, _roles_in_lua(), "", DOOR])
+
+
+def limit_of_address(settings: EdgeSettings) -> Config:
+    """How much one address may ask, whoever it is."""
+    return _limit("address", {"masked_remote_address": NETWORK}, "masked_remote_address", settings.limits.per_address)
+
+
+def limit_of_user(settings: EdgeSettings) -> Config:
+    """How much one user may ask; it stands behind what adds who that is."""
+    asked: Config = {"request_headers": {"header_name": "x-betting-user", "descriptor_key": "user"}}
+    return _limit("user", asked, "user", settings.limits.per_user)
 
 
 def _limit(name: str, action: Config, key: str, a_second: Number) -> Config:
@@ -278,14 +299,9 @@ def _host(routes: Iterable[Route], settings: EdgeSettings) -> Config:
             *_described(settings),
             *(_route(settings, *group) for group in by_service(routes)),
             {"match": {"prefix": "/"}, **not_found},
+            {"match": {"connect_matcher": {}}, **not_found},
         ],
-        "response_headers_to_remove": [
-            "access-control-allow-origin",
-            "access-control-allow-credentials",
-            "access-control-expose-headers",
-            "vary",
-            "x-envoy-upstream-service-time",
-        ],
+        "response_headers_to_remove": UNWANTED_OF_ANSWERS,
         "response_headers_to_add": [
             _always("cache-control", "no-store"),
             _always("x-content-type-options", "nosniff"),
@@ -355,7 +371,7 @@ def _cors(settings: EdgeSettings) -> Config:
     }
 
 
-def _refusals() -> Config:
+def refusals() -> Config:
     """What Envoy answers by itself, in the shape of every other refusal."""
     own = [_mapper("EQ", status, reason) | {"status_code": told} for status, (told, reason) in REFUSED.items()]
     return {"mappers": [*own, _mapper("GE", 500, "unavailable"), _mapper("GE", 400, "invalid_request")]}
@@ -373,7 +389,7 @@ def _body(reason: str, message: str) -> Config:
     return {"json_format": shape, "content_type": "application/json"}
 
 
-def _access_log() -> Config:
+def access_log() -> Config:
     """A line for each request: no header that a client chose but the user that was verified, and no query."""
     shape = {
         "at": "%START_TIME%",

@@ -77,6 +77,9 @@ local function wrong_content(headers)
   if length == false or kind == false then
     return "content-type and content-length: can be given once"
   end
+  if length and length ~= "0" and not string.match(length, "^[1-9]%d*$") then
+    return "content-length: must be a number" -- others after us may read 010 as eight
+  end
   if length == nil or length == "0" then
     headers:remove("content-type") -- Restate refuses one without a body
     return nil
@@ -86,6 +89,19 @@ local function wrong_content(headers)
     return "content-type: must be application/json"
   end
   headers:replace("content-type", "application/json") -- Restate takes neither capitals nor blanks in it
+end
+
+-- Whether a token is for us: in these very words. Envoy takes "https://betting/" for "betting".
+local function is_for_us(audiences)
+  if type(audiences) ~= "table" then
+    return audiences == AUDIENCE
+  end
+  for _, one in pairs(audiences) do
+    if one == AUDIENCE then
+      return true
+    end
+  end
+  return false
 end
 
 -- Who signed in, as the verified token says; the reason why it is not taken as the second value.
@@ -101,6 +117,12 @@ local function signed_in(handle)
   if not ALGORITHMS[token["alg"]] then
     return nil, "the token must be signed with RS256, ES256 or EdDSA"
   end
+  if token["crit"] ~= nil then
+    return nil, "the token must have no critical extensions"
+  end
+  if not is_for_us(payload["aud"]) then
+    return nil, "the token is for another audience"
+  end
   local subject = payload["sub"]
   if type(subject) ~= "string" or not string.match(subject, "^[%w._:@-]+$") or #subject > 64 or string.match(subject, "^%.%.?$") then
     return nil, "the token's subject must be 1 to 64 of the characters A-Z a-z 0-9 . _ : @ -, and not . or .."
@@ -112,8 +134,8 @@ end
 local function scope_idempotency(headers, subject)
   local key = once(headers, "idempotency-key")
   headers:remove("idempotency-key")
-  if key == false or (key and #key > MAX_IDEMPOTENCY_KEY) then
-    return "idempotency-key: can be given once, with up to " .. MAX_IDEMPOTENCY_KEY .. " characters"
+  if key == false or (key and (#key > MAX_IDEMPOTENCY_KEY or string.find(key, "[^ -~]"))) then
+    return "idempotency-key: can be given once, with up to " .. MAX_IDEMPOTENCY_KEY .. " characters of ASCII"
   end
   if key and key ~= "" and subject then
     headers:add("idempotency-key", subject .. "/" .. key)
@@ -132,7 +154,8 @@ function envoy_on_request(handle)
   if wrong then
     return refuse(handle, "400", wrong)
   end
-  if #(headers:get("traceparent") or "") ~= 55 then
+  local trace = once(headers, "traceparent")
+  if not trace or #trace ~= 55 or not string.match(trace, "^%x%x%-%x+%-%x+%-%x%x$") then
     headers:remove("traceparent")
   end
   if subject then

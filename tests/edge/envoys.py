@@ -57,9 +57,16 @@ class RunningEnvoy:
 @contextmanager
 def running_envoy(settings: EdgeSettings, routes: Iterable[Route] = ROUTES, threads: int = 1) -> Iterator[RunningEnvoy]:
     """Start an Envoy, and end it with the test."""
+    with envoy_with(as_yaml(bootstrap(routes, settings)), settings, threads) as running:
+        yield running
+
+
+@contextmanager
+def envoy_with(configuration: str, settings: EdgeSettings, threads: int = 1) -> Iterator[RunningEnvoy]:
+    """Start an Envoy with a configuration that is where these settings say."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "envoy.yaml"
-        config.write_text(as_yaml(bootstrap(routes, settings)))
+        config.write_text(configuration)
         command = [
             str(envoy()),
             "-c",

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from app.sandbox.identity import AUDIENCE, ISSUER, KEY_ID
@@ -63,6 +65,17 @@ class Signer:
         """A good token's signature on another payload."""
         header, _, signature = self.token().split(".")
         return f"{header}.{_base64url(json.dumps(self._claims(user, {})).encode())}.{signature}"
+
+    def with_header(self, user: str = "ann", **others: Any) -> str:
+        """A good token, but for what its header says besides, or instead."""
+        return jwt.encode(self._claims(user, {}), self.key, "RS256", {"kid": self.key_id, **others})
+
+    def ending_in(self, more: bytes, user: str = "ann") -> str:
+        """A token whose payload is a good one's with more at its end, as it is given."""
+        header = _base64url(json.dumps({"alg": "RS256", "kid": self.key_id}).encode())
+        payload = _base64url(json.dumps(self._claims(user, {})).encode()[:-1] + more)
+        signature = self.key.sign(f"{header}.{payload}".encode(), PKCS1v15(), SHA256())
+        return f"{header}.{payload}.{_base64url(signature)}"
 
     def _claims(self, user: str, others: Claims) -> Claims:
         return good_claims(user, **{"iss": self.issuer, **others})
