@@ -1,11 +1,14 @@
 """Access rules: who may call a public handler, and on whose data."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.domain.model import KnownId, State, is_id
 from app.domain.refusals import Refusal, Refused
+
+_OF_THIS_MACHINE = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?")
 
 
 class Role(StrEnum):
@@ -143,6 +146,19 @@ def refuse_caller(access: Access, caller: Caller | None, *, required: bool) -> R
         roles = " or ".join(access.roles)
         return Refused(reason=Refusal.ROLE_NEEDED, message=f"this needs the role {roles}")
     return None
+
+
+def refuse_page(origin: str | None, site: str | None) -> Refused | None:
+    """Refuse with `unauthenticated` what a browser sends for a page that is not served by this very machine.
+
+    It is asked where no token is needed. There, the reach of the port is all that lets a caller in, and the pages that
+    a developer visits are in reach of it: Restate's ingress lets those of any origin call and read. Takes the headers
+    `Origin` and `Sec-Fetch-Site`, which only a browser sends; a link or a picture has the second alone.
+    """
+    elsewhere = site not in (None, "none") if origin is None else not _OF_THIS_MACHINE.fullmatch(origin)
+    if not elsewhere:
+        return None
+    return Refused(reason=Refusal.UNAUTHENTICATED, message="a web page calls through the door, with a token")
 
 
 def refuse_stranger(access: Access, caller: Caller | None, owner_id: str | None) -> Refused | None:

@@ -15,6 +15,7 @@ from app.domain.access import (
     acting,
     may,
     refuse_caller,
+    refuse_page,
     refuse_stranger,
 )
 from app.domain.refusals import Refusal, Refused
@@ -54,6 +55,34 @@ def test_who_may_call_a_handler_at_all(
     access: Access, caller: Caller | None, required: bool, expected: Refusal | None
 ) -> None:
     assert reason(refuse_caller(access, caller, required=required)) == expected
+
+
+@pytest.mark.parametrize(
+    ("origin", "site", "refused"),
+    [
+        (None, None, False),
+        (None, "none", False),
+        (None, "cross-site", True),
+        (None, "same-origin", True),  # Restate serves no pages: another site's name leads here
+        ("http://localhost", "same-site", False),
+        ("http://localhost:9070", None, False),
+        ("https://127.0.0.1:8443", None, False),
+        ("http://[::1]:3000", None, False),
+        ("http://localhost:9070", "cross-site", False),
+        ("https://evil.example", None, True),
+        ("https://evil.example", "none", True),
+        ("http://localhost.evil.example", None, True),
+        ("http://localhost@evil.example", None, True),
+        ("http://127.0.0.1.evil.example", None, True),
+        ("http://localhost:9070\n", None, True),
+        ("file://localhost", None, True),
+        ("http://[", None, True),
+        ("null", None, True),
+        ("", None, True),
+    ],
+)
+def test_pages_of_this_machine_alone_call_without_a_token(origin: str | None, site: str | None, refused: bool) -> None:
+    assert reason(refuse_page(origin, site)) == (Refusal.UNAUTHENTICATED if refused else None)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,18 @@ from restate.extensions import current_context
 from restate.handler import Handler
 from restate.server_context import ServerInvocationContext
 
-from app.domain.access import Access, Actor, Caller, Owner, Role, acting, caller_of, refuse_caller, refuse_stranger
+from app.domain.access import (
+    Access,
+    Actor,
+    Caller,
+    Owner,
+    Role,
+    acting,
+    caller_of,
+    refuse_caller,
+    refuse_page,
+    refuse_stranger,
+)
 from app.domain.refusals import Refusal, Refused
 from app.services.shell.dependencies import dependencies
 from app.services.shell.wire import Json, RawBody, SparseBody, refuse
@@ -112,7 +123,11 @@ def check_caller() -> None:
     _caller.set(caller if access is None else None)
     if access is None:
         return
-    _refuse_if(refuse_caller(access, caller, required=dependencies().require_identity))
+    required = dependencies().require_identity
+    if access.needs_token and not required:
+        headers = context.request().headers
+        _refuse_if(refuse_page(headers.get("origin"), headers.get("sec-fetch-site")))
+    _refuse_if(refuse_caller(access, caller, required=required))
     if access.owner is Owner.KEY:
         assert isinstance(context, restate.ObjectContext)
         _refuse_if(refuse_stranger(access, caller, context.key()))
