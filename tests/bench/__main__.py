@@ -20,6 +20,7 @@ import httpx
 from rich.console import Console
 
 from tests.bench import bets, payments, settling
+from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
 from tests.bench.measuring import Result, measure, table
 from tests.helpers.ports import free_port_base
@@ -29,8 +30,8 @@ SUITES = ("payments", "bets", "settlement")
 
 
 @contextmanager
-def compared(system: System) -> Iterator[None]:
-    """The services to compare with, served as ours are, by a process of their own."""
+def compared(system: System) -> Iterator[int]:
+    """The services to compare with, served as ours are, by a process of their own, whose id it gives."""
     port = free_port_base() + 1080
     service = subprocess.Popen([sys.executable, "-m", "tests.bench.services", str(port)], env=clean_environment())
     url = f"http://127.0.0.1:{port}"
@@ -38,19 +39,21 @@ def compared(system: System) -> Iterator[None]:
         System.eventually(lambda: httpx.get(f"{url}/health").is_success)
         httpx.post(f"{system.admin}/deployments", json={"uri": url, "force": True}, timeout=30).raise_for_status()
         System.eventually(lambda: system.call("BenchFloor", "nothing", key="warm").is_success)
-        yield
+        yield service.pid
     finally:
         service.terminate()
         service.wait()
 
 
-async def measured(system: System, door: Door, suites: Sequence[str], rounds: int, clients: list[int]) -> list[Result]:
+async def measured(
+    system: System, door: Door, meter: Meter, suites: Sequence[str], rounds: int, clients: list[int]
+) -> list[Result]:
     """Round after round of requests."""
     results = []
     if "payments" in suites:
-        results += await measure(system.ingress, payments.flows(), rounds, clients)
+        results += await measure(system.ingress, payments.flows(), rounds, clients, meter)
     if "bets" in suites:
-        results += await measure(system.ingress, await bets.flows(system.admin, door), rounds, clients)
+        results += await measure(system.ingress, await bets.flows(system.admin, door), rounds, clients, meter)
     return results
 
 
@@ -90,10 +93,11 @@ def main(rounds: int, clients: list[int], settle: list[int], suites: Sequence[st
     with (
         tempfile.TemporaryDirectory() as folder,
         running(Path(folder), environment=unhurried) as system,
-        compared(system),
+        compared(system) as floor,
         opened(system) as door,
     ):
-        results = asyncio.run(measured(system, door, suites, rounds, clients))
+        meter = Meter(system, {"service": [floor], "edge": [door.pid]}).watch_idle()
+        results = asyncio.run(measured(system, door, meter, suites, rounds, clients))
         settlements = asyncio.run(settled(system, settle)) if "settlement" in suites else []
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.machine()}
     output.parent.mkdir(parents=True, exist_ok=True)

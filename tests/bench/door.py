@@ -25,8 +25,9 @@ DAY_SECONDS = 86_400
 class Door:
     """Where it is, and who signs for it."""
 
-    def __init__(self, url: str, key: EllipticCurvePrivateKey) -> None:
+    def __init__(self, url: str, pid: int, key: EllipticCurvePrivateKey) -> None:
         self.url = url
+        self.pid = pid
         self._key = key
 
     @functools.cache  # noqa: B019, it lives as long as the benchmark
@@ -45,4 +46,4 @@ def opened(system: System) -> Iterator[Door]:
     settings = settings_for(urlsplit(system.ingress).port or 0, jwks, limits=UNLIMITED)
     routes = [Route(one.service, one.access.needs_token, one.handler, one.keyed) for one in public_handlers(SERVICES)]
     with running_envoy(settings, routes, THREADS) as envoy:
-        yield Door(envoy.url, key)
+        yield Door(envoy.url, envoy.process.pid, key)

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from tests.bench.costs import Cost, Meter
+
 Body = dict[str, object] | None
 Request = tuple[str, Body] | tuple[str, Body, dict[str, str]]
 """A path, or an address of something else than the ingress; a body; and perhaps headers."""
@@ -23,7 +25,7 @@ FLOOR = "no-op Virtual Object"
 REQUESTS_A_ROUND = {1: 60, 16: 320, 64: 640}
 WARM_UP_ROUNDS = 1
 PAUSE_SECONDS = 1.0
-"""Between rounds, so that what one sent one way does not burden the next."""
+"""Before and after a round: what is sent one way belongs to the round that sent it."""
 
 run_id = uuid4().hex[:8]
 numbers = itertools.count()
@@ -49,11 +51,12 @@ class Prepared(Protocol):
 
 @dataclass(frozen=True)
 class Round:
-    """One round of one flow: latencies in milliseconds, and answers a second."""
+    """One round of one flow: latencies in milliseconds, answers a second, and what a request cost."""
 
     p50: float
     p99: float
     rate: float
+    cost: Cost
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,16 @@ class Result:
     per_second: float
     p50_to_floor: float
     rate_to_floor: float
+    cpu_ms: Mapping[str, float]
+    """CPU milliseconds a request, by process."""
+    invocations: float
+    entries: float
+    """Entries of journals, a request."""
+
+    @property
+    def all_cpu_ms(self) -> float:
+        """CPU milliseconds a request, of all processes together."""
+        return sum(self.cpu_ms.values())
 
 
 async def ask(client: aiohttp.ClientSession, path: str, body: Body, more: Mapping[str, str] | None = None) -> None:
@@ -79,7 +92,9 @@ async def ask(client: aiohttp.ClientSession, path: str, body: Body, more: Mappin
             raise click.ClickException(f"{path} answered {answer.status}: {text}")
 
 
-async def one_round(client: aiohttp.ClientSession, flow: Callable[[], Request], clients: int, count: int) -> Round:
+async def one_round(
+    client: aiohttp.ClientSession, flow: Callable[[], Request], clients: int, count: int, meter: Meter
+) -> Round:
     """So many requests by so many clients, each asking again as soon as it is answered."""
     latencies: list[float] = []
     left = iter(range(count))
@@ -90,14 +105,17 @@ async def one_round(client: aiohttp.ClientSession, flow: Callable[[], Request], 
             await ask(client, *flow())
             latencies.append((time.perf_counter() - started) * 1000)
 
-    started = time.perf_counter()
+    await asyncio.sleep(PAUSE_SECONDS)
+    before, started = meter.read(), time.perf_counter()
     await asyncio.gather(*(customer() for _ in range(clients)))
     rate = count / (time.perf_counter() - started)
-    return Round(statistics.median(latencies), statistics.quantiles(latencies, n=100)[98], rate)
+    await asyncio.sleep(PAUSE_SECONDS)
+    cost = meter.read().since(before).a_request(count, meter.idle, time.perf_counter() - started)
+    return Round(statistics.median(latencies), statistics.quantiles(latencies, n=100)[98], rate, cost)
 
 
 async def measure(
-    ingress: str, flows: Mapping[str, Callable[[], Request]], rounds: int, all_clients: Sequence[int]
+    ingress: str, flows: Mapping[str, Callable[[], Request]], rounds: int, all_clients: Sequence[int], meter: Meter
 ) -> list[Result]:
     """All flows, round by round in turn, so that whatever else the machine does meets all of them."""
     results = []
@@ -112,8 +130,7 @@ async def measure(
                     for name, flow in flows.items():
                         if isinstance(flow, Prepared):
                             await flow.prepare(client, count)
-                        await asyncio.sleep(PAUSE_SECONDS)
-                        result = await one_round(client, flow, clients, count)
+                        result = await one_round(client, flow, clients, count, meter)
                         if number >= WARM_UP_ROUNDS:
                             measured[name].append(result)
                         progress.advance(work)
@@ -123,28 +140,44 @@ async def measure(
 
 def summed_up(measured: dict[str, list[Round]], clients: int) -> list[Result]:
     """The medians over the rounds."""
-    medians = {
-        name: Round(*(statistics.median(values) for values in zip(*map(_tuple, rounds), strict=True)))
-        for name, rounds in measured.items()
-    }
+    medians = {name: _median(rounds) for name, rounds in measured.items()}
     floor = medians[FLOOR]
     return [
-        Result(name, clients, own.p50, own.p99, own.rate, own.p50 / floor.p50, own.rate / floor.rate)
+        Result(
+            name,
+            clients,
+            own.p50,
+            own.p99,
+            own.rate,
+            own.p50 / floor.p50,
+            own.rate / floor.rate,
+            own.cost.cpu,
+            own.cost.invocations,
+            own.cost.entries,
+        )
         for name, own in medians.items()
     ]
 
 
-def _tuple(one: Round) -> tuple[float, float, float]:
-    return one.p50, one.p99, one.rate
+def _median(rounds: Sequence[Round]) -> Round:
+    def of(what: Callable[[Round], float]) -> float:
+        return statistics.median(map(what, rounds))
+
+    cpu = {name: of(lambda one, name=name: one.cost.cpu[name]) for name in rounds[0].cost.cpu}  # type: ignore[misc]
+    cost = Cost(cpu, of(lambda one: one.cost.invocations), of(lambda one: one.cost.entries))
+    return Round(of(lambda one: one.p50), of(lambda one: one.p99), of(lambda one: one.rate), cost)
 
 
 def table(results: list[Result]) -> Table:
     """What was measured, for people."""
     shown = Table("flow")
-    for name in ("clients", "p50 ms", "p99 ms", "a second", "p50 x", "rate x"):
+    for name in ("clients", "p50 ms", "p99 ms", "a second", "p50 x", "rate x", "CPU ms", "calls", "entries"):
         shown.add_column(name, justify="right")
     for result in results:
-        values = (result.p50_ms, result.p99_ms, result.per_second, result.p50_to_floor, result.rate_to_floor)
+        values = (
+            *(result.p50_ms, result.p99_ms, result.per_second, result.p50_to_floor, result.rate_to_floor),
+            *(result.all_cpu_ms, result.invocations, result.entries),
+        )
         shown.add_row(
             result.flow, str(result.clients), *(f"{value:.3g}" if value < 10 else f"{value:.0f}" for value in values)
         )

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from tests.bench.bets import bet, names
+from tests.bench.costs import Meter
 from tests.bench.measuring import ask, fresh, no_op, one_round
 from tests.bench.planting import Planted, market_with_bets, plant, rich_player, with_open_bet
 from tests.running import System
@@ -64,7 +65,7 @@ async def settle(system: System, many: int, kill: bool) -> Settled:
         timeout=aiohttp.ClientTimeout(total=None),
         skip_auto_headers=["Content-Type"],
     ) as client:
-        floor = (await one_round(client, no_op, CLIENTS, FLOOR_REQUESTS)).rate
+        floor = (await one_round(client, no_op, CLIENTS, FLOOR_REQUESTS, Meter(system, {}))).rate
         peaks = {"service": 0, "restate": 0}
         latencies: list[float] = []
         done = asyncio.Event()
