@@ -1,14 +1,16 @@
 """The payment provider, as the services see it."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from types import TracebackType
 from typing import Literal, Protocol, Self, get_args
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import httpx
+import aiohttp
 from pydantic import StrictInt
+from yarl import URL
 
 from app.domain.model import Wire, iso
 from app.domain.payments import (
@@ -66,6 +68,10 @@ class ListingError(Exception):
 
 MAX_CONNECTIONS = 500
 """The most concurrent requests to the provider. A request that gets no connection in time is UNKNOWN."""
+
+KEEP_SECONDS = 4.0
+"""How long an idle connection is kept: less than the 5 s after which most servers close it, so that a charge hardly ever
+goes out on one that is just being closed, and is then UNKNOWN."""
 
 _CONFIRMED = {"reference", "user_id", "wallet_id", "amount", "currency"}
 """The fields that a reply must repeat before we accept that it concerns our payment."""
@@ -132,6 +138,19 @@ def credentials(key: str, header: str = BEARER) -> dict[str, str]:
     return {header: f"Bearer {key}" if header.lower() == BEARER.lower() else key} if key else {}
 
 
+@dataclass(frozen=True)
+class _Response:
+    """A reply that was read whole."""
+
+    status_code: int
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        """The content for people."""
+        return self.content.decode(errors="replace")
+
+
 class HttpPaymentProvider:
     """The provider's HTTP API. Without a clear, matching reply in time, the outcome is UNKNOWN."""
 
@@ -142,27 +161,27 @@ class HttpPaymentProvider:
         credentials: Mapping[str, str] | None = None,
         signatures: Signatures = NOBODY,
     ) -> None:
+        self._base_url = base_url.rstrip("/")
         self._timeout_seconds = timeout_seconds
+        self._credentials = dict(credentials or {})
         self._signatures = signatures
-        self._client = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=timeout_seconds,
-            headers=credentials,
-            limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS),
-            trust_env=False,  # only the composition root reads the environment
-        )
+        self._client: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
+            headers=self._credentials,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,  # only the composition root reads the environment
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the connections to the provider."""
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.close()
 
     async def charge(self, request: ChargeRequest) -> PaymentOutcome:
         """Take money once per reference."""
@@ -182,17 +201,17 @@ class HttpPaymentProvider:
 
     async def void_charge(self, request: ChargeRequest) -> PaymentOutcome:
         """End a charge that waits for its customer."""
-        message = self._client.build_request("POST", f"/charges/{_segment(request.reference)}/void")
-        return await self._ask(message, lambda response: _read_look_up(response, request))
+        path = f"/charges/{_segment(request.reference)}/void"
+        return await self._ask("POST", path, lambda response: _read_look_up(response, request))
 
     async def refund_charge(self, request: ChargeRequest) -> PaymentOutcome:
         """Give the money of a charge back."""
-        message = self._client.build_request(
+        return await self._ask(
             "POST",
             f"/charges/{_segment(request.reference)}/refund",
+            lambda response: _read_refund(response, request),
             headers={"Idempotency-Key": f"refund.{request.reference}"},
         )
-        return await self._ask(message, lambda response: _read_refund(response, request))
 
     def read_event(
         self, headers: Mapping[str, str], body: bytes, now: datetime
@@ -211,11 +230,11 @@ class HttpPaymentProvider:
     async def _list(self, of: str, kinds: Set[MovementKind], moment: datetime, cursor: str | None) -> MovementPage:
         query = {"of": of, "since": iso(moment)} | ({} if cursor is None else {"after": cursor})
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                response = await self._client.get("/movements", params=query)
-            response.raise_for_status()
+            response = await self._send("GET", f"/movements?{urlencode(query)}")
+            if response.status_code != HTTPStatus.OK:
+                raise ValueError(_said(response))
             page = MovementPage.model_validate_json(response.content)
-        except (TimeoutError, httpx.HTTPError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             raise ListingError(f"{type(error).__name__}: {error}"[:500]) from error
         if any(movement.kind not in kinds for movement in page.movements):
             raise ListingError(f"told of something else than {of}")
@@ -224,25 +243,39 @@ class HttpPaymentProvider:
         return page
 
     async def _move(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
-        message = self._client.build_request(
+        return await self._ask(
             "POST",
             path,
-            content=_order(request).model_dump_json(),
+            lambda response: _read_movement(response, request),
+            body=_order(request).model_dump_json().encode(),
             headers={"Content-Type": "application/json", "Idempotency-Key": request.reference},
         )
-        return await self._ask(message, lambda response: _read_movement(response, request))
 
     async def _find(self, path: str, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
-        message = self._client.build_request("GET", f"{path}/{_segment(request.reference)}")
-        return await self._ask(message, lambda response: _read_look_up(response, request))
+        path = f"{path}/{_segment(request.reference)}"
+        return await self._ask("GET", path, lambda response: _read_look_up(response, request))
 
-    async def _ask(self, message: httpx.Request, read: Callable[[httpx.Response], PaymentOutcome]) -> PaymentOutcome:
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[_Response], PaymentOutcome],
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> PaymentOutcome:
         try:
-            async with asyncio.timeout(self._timeout_seconds):  # httpx's own timeouts are for each phase, not the whole
-                response = await self._client.send(message)
-            return read(response)
-        except (TimeoutError, httpx.HTTPError, ValueError) as error:
+            return read(await self._send(method, path, body, headers))
+        except (TimeoutError, aiohttp.ClientError, ValueError) as error:
             return _unknown(f"{type(error).__name__}: {error}")
+
+    async def _send(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> _Response:
+        """Ask the provider once. A redirect is not followed: it could repeat a charge somewhere else."""
+        assert self._client is not None, "asked before it was entered"
+        url = URL(self._base_url + path, encoded=True)
+        async with self._client.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
+            return _Response(response.status, await response.read())
 
 
 def _order(request: ChargeRequest | PayoutRequest) -> _Order:
@@ -256,7 +289,7 @@ def _segment(reference: str) -> str:
     return quote(reference, safe="").replace(".", "%2E")
 
 
-def _read_movement(response: httpx.Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
+def _read_movement(response: _Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
     """What the provider did with a charge or payout; 422 is the only error that says no money ever moves."""
     match response.status_code:
         case 200:
@@ -269,7 +302,7 @@ def _read_movement(response: httpx.Response, request: ChargeRequest | PayoutRequ
             return _unknown(_said(response))
 
 
-def _is_other_content(response: httpx.Response) -> bool:
+def _is_other_content(response: _Response) -> bool:
     """Whether a 409 says that the reference has other content; it may as well mean that our own request still runs."""
     try:
         said = _Conflict.model_validate_json(response.content)
@@ -278,7 +311,7 @@ def _is_other_content(response: httpx.Response) -> bool:
     return said.conflict == "otherContent" or "other content" in said.error
 
 
-def _read_refund(response: httpx.Response, request: ChargeRequest) -> PaymentOutcome:
+def _read_refund(response: _Response, request: ChargeRequest) -> PaymentOutcome:
     """Whether the money of a charge went back."""
     match response.status_code:
         case 200:
@@ -293,7 +326,7 @@ def _read_refund(response: httpx.Response, request: ChargeRequest) -> PaymentOut
             return _unknown(_said(response))
 
 
-def _read_look_up(response: httpx.Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
+def _read_look_up(response: _Response, request: ChargeRequest | PayoutRequest) -> PaymentOutcome:
     """Where a payment stands; a 404 counts only if it names our reference, for a wrong address answers 404 too."""
     match response.status_code:
         case 200:
@@ -316,5 +349,5 @@ def _unknown(detail: str) -> PaymentOutcome:
     return PaymentOutcome(status=PaymentStatus.UNKNOWN, detail=detail[:500])
 
 
-def _said(response: httpx.Response) -> str:
+def _said(response: _Response) -> str:
     return f"{response.status_code}: {response.text[:400]}"
