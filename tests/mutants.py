@@ -890,4 +890,23 @@ MUTANTS = [
 """,
         "tests/services/test_actors.py::test_a_movement_is_by_whoever_caused_it_and_only_operators_see_them[plain]",
     ),
+    Mutant(
+        "anybody says when a request was received",
+        ACCESS,
+        """\
+-    if caller_of(headers) is None or not re.fullmatch(r"[0-9]{13}", told):
++    if not re.fullmatch(r"[0-9]{13}", told):
+""",
+        f"{ACCESS_TESTS}::test_the_door_is_believed_about_the_time_where_it_names_the_caller",
+    ),
+    Mutant(
+        "a statement goes back in time",
+        "app/domain/player.py",
+        """\
+-    return now if last is None else max(now, last)
++    return now
+""",
+        "tests/services/test_actors.py"
+        "::test_the_time_of_a_request_is_when_the_door_received_it_and_movements_never_go_back[plain]",
+    ),
 ]

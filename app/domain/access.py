@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from app.domain.model import KnownId, State, is_id
@@ -37,6 +38,9 @@ class Role(StrEnum):
 USER_HEADER = "x-betting-user"
 ROLES_HEADER = "x-betting-roles"
 """The headers in which the door passes the caller on. Roles are separated by commas; unknown ones are ignored."""
+
+RECEIVED_HEADER = "x-betting-received-at"
+"""When the door received a request, in whole milliseconds since 1970."""
 
 WITHOUT_TOKEN = frozenset({Role.PROVIDER, Role.ANYONE})
 GRANTED = frozenset(Role) - WITHOUT_TOKEN - {Role.PLAYER}
@@ -115,6 +119,17 @@ def caller_of(headers: Mapping[str, str]) -> Caller | None:
         return None
     named = {word.strip() for word in headers.get(ROLES_HEADER, "").split(",")}
     return Caller(user=user, roles=tuple(role for role in Role if role.value in named))
+
+
+def received_at(headers: Mapping[str, str]) -> datetime | None:
+    """When the door received a request, to the millisecond; None for one that did not come through the door.
+
+    Whoever may say who asks may also say when: without a caller, the header is not believed.
+    """
+    told = headers.get(RECEIVED_HEADER, "")
+    if caller_of(headers) is None or not re.fullmatch(r"[0-9]{13}", told):
+        return None
+    return datetime.fromtimestamp(int(told) / 1000, UTC)
 
 
 def headers_of(caller: Caller) -> dict[str, str]:

@@ -255,6 +255,8 @@ class Player(State):
     """The newest movements. Older ones are only on statement pages, outside the document."""
     paged_out: int = 0
     """The number of movements that are only on statement pages."""
+    paged_until: Moment | None = Field(None, exclude_if=is_none)
+    """When the last of them was posted."""
     has_archive: bool = False
     """Whether ended deposits, withdrawals or bets have been moved to archive pages."""
     carried: dict[str, dict[Account, int]] = Field(default_factory=dict)
@@ -281,6 +283,7 @@ def post_entry(
 
     `by` is who caused the movement, if it was not the player's own request.
     """
+    now = not_before_last(player, now)
     wallet = post(player.wallets[wallet_id], postings)
     latest = player.entries[-1].seq if player.entries else player.paged_out
     assert latest == player.paged_out + len(player.entries), "a movement is missing from the statement"
@@ -295,6 +298,15 @@ def post_entry(
         by=by,
     )
     return player.changed(wallets={**player.wallets, wallet_id: wallet}, entries=[*player.entries, entry])
+
+
+def not_before_last(player: Player, now: datetime) -> datetime:
+    """The time of a decision: now, or when the last movement was posted if that is later.
+
+    Two requests can reach the player in another order than the door received them, or from doors whose clocks differ.
+    """
+    last = player.entries[-1].at if player.entries else player.paged_until
+    return now if last is None else max(now, last)
 
 
 def in_debt(player: Player) -> bool:

@@ -101,7 +101,12 @@ def without_full_pages(player: Player) -> Player:
     if full == 0:
         return player
     old, newer = player.entries[:full], player.entries[full:]
-    return player.changed(entries=newer, paged_out=player.paged_out + full, carried=_balances(player.carried, old))
+    return player.changed(
+        entries=newer,
+        paged_out=player.paged_out + full,
+        paged_until=old[-1].at,
+        carried=_balances(player.carried, old),
+    )
 
 
 def audit(player: Player) -> Audit:

@@ -70,8 +70,8 @@ MAX_CONNECTIONS = 500
 """The most concurrent requests to the provider. A request that gets no connection in time is UNKNOWN."""
 
 KEEP_SECONDS = 4.0
-"""How long an idle connection is kept: less than the 5 s after which most servers close it, so that a charge hardly ever
-goes out on one that is just being closed, and is then UNKNOWN."""
+"""How long an idle connection is kept: less than the 5 s after which many servers close it. A charge that goes out on
+one that is just being closed is UNKNOWN."""
 
 _CONFIRMED = {"reference", "user_id", "wallet_id", "amount", "currency"}
 """The fields that a reply must repeat before we accept that it concerns our payment."""

@@ -1,11 +1,15 @@
 """Who may call what."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.access import (
     GRANTED,
+    RECEIVED_HEADER,
+    USER_HEADER,
     WITHOUT_TOKEN,
     Access,
     Actor,
@@ -14,6 +18,7 @@ from app.domain.access import (
     Role,
     acting,
     may,
+    received_at,
     refuse_caller,
     refuse_page,
     refuse_stranger,
@@ -129,3 +134,22 @@ def test_somebody_acts_in_a_role_of_the_handler_that_they_hold_or_as_a_player(ac
 def test_a_token_grants_no_role_that_stands_for_having_none() -> None:
     assert GRANTED | WITHOUT_TOKEN | {Role.PLAYER} == set(Role)
     assert not GRANTED & (WITHOUT_TOKEN | {Role.PLAYER})
+
+
+@pytest.mark.parametrize(
+    ("told", "caller", "at"),
+    [
+        ("1767225600123", {USER_HEADER: "ann"}, datetime(2026, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC)),
+        ("1767225600123", {}, None),
+        ("1767225600123", {USER_HEADER: "a/b"}, None),
+        ("1767225600.123", {USER_HEADER: "ann"}, None),
+        ("17672256001234", {USER_HEADER: "ann"}, None),
+        ("-176722560012", {USER_HEADER: "ann"}, None),
+        ("١٧٦٧٢٢٥٦٠٠١٢٣", {USER_HEADER: "ann"}, None),  # digits, but not those of a header
+        ("", {USER_HEADER: "ann"}, None),
+    ],
+)
+def test_the_door_is_believed_about_the_time_where_it_names_the_caller(
+    told: str, caller: dict[str, str], at: datetime | None
+) -> None:
+    assert received_at({RECEIVED_HEADER: told, **caller}) == at

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,13 +99,16 @@ def test_nothing_is_passed_on_but_what_is_listed(usual: RunningEnvoy) -> None:
         ("baggage", "a=b"),
         ("tracestate", "a=b"),
         ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("x-betting-received-at", "1000000000000"),
         ("content-type", "Application/JSON ; charset=utf-8"),
         ("webhook-signature", "t=1,v1=0"),
         ("idempotency-key", "k"),
     ]
 
-    headers = passed(account(usual, *sent, body=b"{}"))
+    before = time.time()
+    headers = dict(passed(account(usual, *sent, body=b"{}")))
 
+    assert before - 1 < int(headers.pop("x-betting-received-at")) / 1000 < time.time() + 1
     assert headers == {
         "host": "restate",
         "content-length": "2",

@@ -1,12 +1,13 @@
 """Who did it: the actor and the role that every movement, limit, restriction, review and market change carries."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from app.domain.access import ROLES_HEADER, USER_HEADER
+from app.domain.access import RECEIVED_HEADER, ROLES_HEADER, USER_HEADER
 from tests.running import FAST, REPLAYING, System, running
 
 PEOPLE = {
@@ -204,3 +205,24 @@ def test_a_record_is_by_whoever_sent_it_and_a_retried_one_by_whoever_retried_it(
 
     made_by = did(door, "ada", f"MarketService/{market}/get")["madeBy"]
     assert made_by == {"opening": actor("fay"), "prices": actor("tom"), "status": actor("tim")}
+
+
+def test_the_time_of_a_request_is_when_the_door_received_it_and_movements_never_go_back(door: System) -> None:
+    player, market = "tia", "m-tia"
+    deposited(door, player)
+    did(door, "tom", f"MarketService/{market}/open", OFFER)
+
+    def placed_at(bet_id: str, received: str) -> datetime:
+        leg = {"marketId": market, "selectionId": "home", "price": "2.00"}
+        body = {"betId": bet_id, "walletId": "w", "stake": 10, "legs": [leg]}
+        headers = {USER_HEADER: player, RECEIVED_HEADER: received}
+        answer = door.call("PlayerService", "placeBet", body, player, headers)
+        assert answer.status_code == 200, answer.text
+        shown = did(door, player, f"PlayerService/{player}/getBet", {"betId": bet_id})
+        return datetime.fromisoformat(shown["placedAt"])
+
+    assert placed_at("b-future", "4102444800123") == datetime(2100, 1, 1, 0, 0, 0, 123_000, tzinfo=UTC)
+    assert placed_at("b-past", "946684800123") < datetime(2090, 1, 1, tzinfo=UTC)  # not 13 digits: the service's clock
+    moments = [one["at"] for one in did(door, "ada", f"PlayerService/{player}/getStatement")["entries"]]
+    assert moments == sorted(moments)
+    assert moments[-1] == "2100-01-01T00:00:00.123Z"

@@ -23,7 +23,7 @@ from app.domain.refusals import Refusal, Refused
 from app.services.markets import markets
 from app.services.markets.records import FeedRecord
 from app.services.shell.access import actor
-from app.services.shell.clock import clock_started, moment
+from app.services.shell.clock import journaled_clock, moment
 from app.services.shell.observed import observed
 from app.services.shell.requests import ANY, EmptyRequest, requests_checked, takes_bytes
 from app.services.shell.shield import insist
@@ -170,7 +170,7 @@ async def _ask_market(ctx: restate.ObjectContext, record: Record) -> Rejection |
 async def _to_park(
     ctx: restate.ObjectContext, body: bytes, number: int, rejection: Rejection, origin: Origin | None
 ) -> Parked:
-    now = moment(await insist(lambda: clock_started(ctx)))
+    now = moment(await insist(lambda: journaled_clock(ctx)))
     return record_to_park(ctx.key(), body, number, rejection, origin, now)
 
 
