@@ -24,6 +24,7 @@ from app.domain.withdrawals import (
 from app.services.payments import provider_calls, withdrawals
 from app.services.payments.withdrawals import Whose
 from app.services.player import payments as player
+from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import key_is
@@ -74,7 +75,7 @@ async def look_up(ctx: restate.ObjectContext, turn: int) -> None:
             return
         search, step = await withdrawals.look_once(ctx, followed.order, followed.search)
         if step.is_end:
-            await withdrawals.conclude(ctx, followed.order, step, followed.review)
+            await withdrawals.conclude(ctx, followed.order, step, await clock(ctx), followed.review)
             return
     ctx.set(STATE, followed.model_copy(update={"search": search}), serde=_STATE)
     ctx.object_send(look_up, ctx.key(), turn, send_delay=dependencies().patience.pause(search.tries))
@@ -100,7 +101,7 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> None:
             search = Search(window_end=known.held_at)
             _, step = next_payout_step(search, outcome.status, outcome.at, dependencies().patience)
         if step.is_end:
-            await withdrawals.conclude(ctx, order, step)
+            await withdrawals.conclude(ctx, order, step, await clock(ctx))
 
 
 async def _resumed(ctx: restate.ObjectContext, order: WithdrawalOrder) -> bool:

@@ -1,6 +1,6 @@
 """WithdrawalWorkflow: takes one withdrawal from its hold to its payout, or returns the money to the wallet."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn
 
 import restate
@@ -112,7 +112,9 @@ async def owner(ctx: restate.WorkflowSharedContext, nothing: None) -> Reply[With
 @withdrawal_workflow.handler(name="abandon", ingress_private=True)
 async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> Review:
     """Return the outcome of the review. A review that is still open ends as abandoned, because its run has ended."""
-    await _first_to_decide(ctx, _without_review(order) or Review(verdict=Verdict.ABANDONED))
+    if (not_needed := _without_review(order)) is not None:
+        return not_needed
+    await _first_to_decide(ctx, Review(verdict=Verdict.ABANDONED))
     return await ctx.promise("review", serde=_REVIEW).value()
 
 
@@ -158,7 +160,7 @@ async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> W
     order = await ctx.promise("taken", serde=_ORDER).peek()
     check_owner(order.user_id if order else None)
     order = order or _refuse_unknown(ctx.key())
-    review = await ctx.promise("review", serde=_REVIEW).peek()
+    review = _without_review(order) or await ctx.promise("review", serde=_REVIEW).peek()
     known = (await ctx.object_call(player.withdrawal, order.user_id, ctx.key())).value
     return WithdrawalView(withdrawal_id=ctx.key(), status=public_status(known or order.withdrawal, review))
 
@@ -177,10 +179,10 @@ async def give_back(
 
 
 async def conclude(
-    ctx: restate.Context, order: WithdrawalOrder, step: PayoutStep, review: Review | None = None
+    ctx: restate.Context, order: WithdrawalOrder, step: PayoutStep, now: datetime, review: Review | None = None
 ) -> Withdrawal:
-    """Apply the provider's definite answer to the player's money."""
-    end = EndWithdrawal(withdrawal_id=order.withdrawal_id, now=await clock(ctx), review=review)
+    """Apply the provider's definite answer, which came at `now`, to the player's money."""
+    end = EndWithdrawal(withdrawal_id=order.withdrawal_id, now=now, review=review)
     match step:
         case PayoutStep.PAY:
             ended = await ctx.object_call(player.pay_withdrawal, order.user_id, end)
@@ -198,7 +200,8 @@ async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Wi
     review = await _reviewed(ctx, order)
     if review.verdict.pays:
         ctx.set(STATUS, PublicWithdrawalStatus.PAYING_OUT)
-        ended = await conclude(ctx, order, await _paid_out(ctx, order), review)
+        step, answered_at = await _paid_out(ctx, order)
+        ended = await conclude(ctx, order, step, answered_at, review)
     else:
         ended = await give_back(ctx, order, told_of(review), review)
     known = public_status(ended, review)
@@ -207,29 +210,31 @@ async def _carry_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Wi
 
 
 async def _reviewed(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Review:
-    promise = ctx.promise("review", serde=_REVIEW)
     if (not_needed := _without_review(order)) is not None:
-        await _first_to_decide(ctx, not_needed)
-    else:
-        timeout = ctx.sleep(dependencies().review_timeout, name="review timeout")
-        match await restate.select(review=promise.value(), timeout=timeout):
-            case ["timeout", _]:
-                await _first_to_decide(ctx, Review(verdict=Verdict.TIMED_OUT, reason="it was not reviewed in time"))
-            case _:
-                pass
+        return not_needed
+    promise = ctx.promise("review", serde=_REVIEW)
+    timeout = ctx.sleep(dependencies().review_timeout, name="review timeout")
+    match await restate.select(review=promise.value(), timeout=timeout):
+        case ["timeout", _]:
+            await _first_to_decide(ctx, Review(verdict=Verdict.TIMED_OUT, reason="it was not reviewed in time"))
+        case _:
+            pass
     return await promise.value()
 
 
-async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> PayoutStep:
-    """Pay out, and look up an unknown outcome until it is known."""
+async def _paid_out(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> tuple[PayoutStep, datetime]:
+    """Pay out, and look up an unknown outcome until it is known. Returns how it ended, and when that was known."""
     patience, wait, now = dependencies().patience, dependencies().charge_wait, await clock(ctx)
     search = Search(window_end=now + patience.window)
     outcome = await provider_calls.pay_out(ctx, order.payout, search.window_end, wait)
-    search, step = next_payout_step(search, outcome.status, outcome.at or now, patience)
+    answered_at = outcome.at or now
+    search, step = next_payout_step(search, outcome.status, answered_at, patience)
+    if step.is_end:
+        return step, answered_at
     while not step.is_end:
         await ctx.sleep(patience.pause(search.tries), name="before the next look-up")
         search, step = await look_once(ctx, order, search)
-    return step
+    return step, await clock(ctx)
 
 
 async def look_once(ctx: restate.Context, order: WithdrawalOrder, search: Search) -> tuple[Search, PayoutStep]:
@@ -254,7 +259,7 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
     """Decide a review. Refuses if it is decided already, or if the run that would act on the decision has ended."""
     order = await _known_order(ctx)
     promise = ctx.promise("review", serde=_REVIEW)
-    decided = await promise.peek()
+    decided = _without_review(order) or await promise.peek()
     if decided is None and await run_has_ended(ctx, order):
         # The review may have timed out while we asked: then the run has ended with it, and was not interrupted.
         decided = await promise.peek()
@@ -299,7 +304,8 @@ async def _claimed(
     except TerminalError as error:
         if was_stopped(error):
             raise
-    return await promise.value()
+        return await promise.value()
+    return order
 
 
 def _without_review(order: WithdrawalOrder) -> Review | None:
