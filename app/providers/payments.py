@@ -217,7 +217,7 @@ class HttpPaymentProvider:
         self, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> PaymentEvent | UnknownEvent | Refused:
         """What the provider tells by a webhook, signed."""
-        return self._signatures.read(headers, body, now)
+        return self._signatures.read_event(headers, body, now)
 
     async def charges_since(self, moment: datetime, cursor: str | None = None) -> MovementPage:
         """What charges moved since a moment."""

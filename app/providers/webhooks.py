@@ -62,7 +62,9 @@ class Signatures:
     secrets: tuple[str, ...] = ()
     tolerance: timedelta = timedelta(0)
 
-    def read(self, headers: Mapping[str, str], body: bytes, now: datetime) -> PaymentEvent | UnknownEvent | Refused:
+    def read_event(
+        self, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> PaymentEvent | UnknownEvent | Refused:
         """The event in a body that the provider signed. `headers` have names in small letters."""
         if not verify(self.secrets, body, headers.get(HEADER.lower(), ""), now, self.tolerance):
             return Refused(reason=Refusal.BAD_SIGNATURE, message=f"{HEADER}: missing, forged or too old")
