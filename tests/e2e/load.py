@@ -7,26 +7,26 @@ import sys
 
 import httpx
 
-INGRESS, PLAYERS, PAUSE_SECONDS = sys.argv[1], int(sys.argv[2]), 0.1
+DOOR, TOKENS, PAUSE_SECONDS = sys.argv[1], json.loads(sys.argv[2]), 0.1
 
 
-async def player(number: int, http: httpx.AsyncClient, told: dict[str, int], errors: list[str]) -> None:
+async def player(name: str, http: httpx.AsyncClient, told: dict[str, int], errors: list[str]) -> None:
     """One deposit after the other; a lost answer is asked for again with the same id, so that nothing is paid twice."""
-    count = 0
+    count, who = 0, {"authorization": f"Bearer {TOKENS[name]}"}
     while not os.path.exists("/tmp/stop"):  # noqa: ASYNC240
         count += 1
         body = {
-            "walletId": f"load-{number}",
-            "userId": f"load-{number}",
-            "email": f"load-{number}@example.com",
+            "walletId": name,
+            "userId": name,
+            "email": f"{name}@example.com",
             "amount": 1,
             "paymentMethod": "creditCard",
-            "depositId": f"load-{number}-{count}",
+            "depositId": f"{name}-{count}",
         }
         told["sent"] += 1
         while True:
             try:
-                answer = await http.post("/PaymentService/deposit", json=body)
+                answer = await http.post("/PaymentService/deposit", json=body, headers=who)
                 if answer.status_code == 200 and answer.json()["status"] == "credited":
                     told["credited"] += 1
                     break
@@ -40,8 +40,8 @@ async def player(number: int, http: httpx.AsyncClient, told: dict[str, int], err
 
 async def main() -> None:
     told, errors = {"sent": 0, "credited": 0, "failed attempts": 0}, list[str]()
-    async with httpx.AsyncClient(base_url=INGRESS, timeout=60) as http:
-        await asyncio.gather(*(player(number, http, told, errors) for number in range(PLAYERS)))
+    async with httpx.AsyncClient(base_url=DOOR, timeout=60) as http:
+        await asyncio.gather(*(player(name, http, told, errors) for name in TOKENS))
     print(json.dumps({**told, "errors": errors[:5]}))
 
 

@@ -1,12 +1,14 @@
 """A release on a real cluster, as operators and players reach it."""
 
+import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,20 @@ def get(kind: str, *arguments: str) -> list[dict[str, Any]]:
     return items
 
 
+def pods(version: str) -> list[str]:
+    """The pods of a version, by name."""
+    return _named(f"betting/version={version}")
+
+
+def of_the_door() -> list[str]:
+    """The pods of the door, by name."""
+    return _named("app.kubernetes.io/component=edge")
+
+
+def _named(selector: str) -> list[str]:
+    return [found["metadata"]["name"] for found in get("pods", f"--selector={selector}")]
+
+
 def until(look: Callable[[], object], what: str, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not look():
@@ -46,6 +62,7 @@ class Release:
 
     def __init__(self, images: dict[str, str]) -> None:
         self.images = images
+        self.chart = ROOT / "charts" / "betting"
 
     def install(self) -> str:
         repository, tag = self.images["v1"].rsplit(":", 1)
@@ -67,8 +84,14 @@ class Release:
         return f"versions.{version}.image.repository={repository},versions.{version}.image.tag={tag}"
 
     def _helm(self, verb: str, *arguments: str, ok: bool = True) -> str:
-        chart = f"{ROOT}/charts/betting"
-        return run("helm", verb, "betting", chart, f"--namespace={NAMESPACE}", "--timeout=150s", *arguments, ok=ok)
+        where = (f"--namespace={NAMESPACE}", "--timeout=150s")
+        return run("helm", verb, "betting", str(self.chart), *where, *arguments, ok=ok)
+
+    def take_chart_of(self, image: str, folder: Path) -> None:
+        """Go on with the chart of another version: with the routes that its handlers declare."""
+        self.chart = shutil.copytree(self.chart, folder / image)
+        made = said_by("routes", self.images[image], ["-m", "app", "edge", "--chart"])
+        (self.chart / "files" / "edge.yaml").write_text(made)
 
     def command(self, *arguments: str, ok: bool = True) -> str:
         return kubectl("exec", "deploy/betting-release", "--", "betting", "release", *arguments, ok=ok)
@@ -82,34 +105,6 @@ class Release:
         return told
 
 
-def watch(folder: Path) -> None:
-    """Put the Prometheus of k8s/observability beside the release; Grafana's manifests too, without a pod of it."""
-    kustomization: dict[str, Any] = {
-        "namespace": NAMESPACE,
-        "resources": [os.path.relpath(ROOT / "k8s" / "observability", folder)],
-        "replicas": [{"name": "betting-grafana", "count": 0}],
-    }
-    if image := os.environ.get("BETTING_E2E_IMAGE_PROMETHEUS"):
-        name, tag = image.rsplit(":", 1)
-        kustomization["images"] = [{"name": "prom/prometheus", "newName": name, "newTag": tag}]
-    (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
-    kubectl("apply", "--kustomize", str(folder))
-    kubectl("rollout", "status", "deploy/betting-prometheus", "--timeout=90s")
-
-
-def seen(query: str) -> list[dict[str, Any]]:
-    """The series of a query that Prometheus has now, their labels with the value."""
-    with forward("service/betting-prometheus", 9090) as prometheus:
-        answer = prometheus.get("/api/v1/query", params={"query": query}).json()
-    assert answer["status"] == "success", f"{query}: {answer}"
-    return [series["metric"] | {"value": float(series["value"][1])} for series in answer["data"]["result"]]
-
-
-def unwatch(folder: Path) -> None:
-    """Take it away again."""
-    kubectl("delete", "--kustomize", str(folder), "--wait")
-
-
 @contextmanager
 def forward(target: str, port: int) -> Iterator[httpx.Client]:
     """An HTTP client of a port in the cluster."""
@@ -117,9 +112,10 @@ def forward(target: str, port: int) -> Iterator[httpx.Client]:
         probe.bind(("127.0.0.1", 0))
         local = probe.getsockname()[1]
     command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    once = httpx.Limits(max_keepalive_connections=0)  # of a connection that the other end closes, kubectl says nothing
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{local}", timeout=60) as http,
+        httpx.Client(base_url=f"http://127.0.0.1:{local}", timeout=60, limits=once) as http,
     ):
         try:
             until(lambda: _listens(local), f"port-forward to {target}")
@@ -131,6 +127,57 @@ def forward(target: str, port: int) -> Iterator[httpx.Client]:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@functools.cache
+def _token(user: str, *roles: str) -> str:
+    options = [f"--role={role}" for role in roles]
+    return kubectl("exec", "betting-sandbox-0", "--", "betting", "token", user, "--minutes=480", *options).strip()
+
+
+class by(httpx.Auth):  # noqa: N801, it reads as a word
+    """Who asks, for the door: `auth=by("ann")`."""
+
+    def __init__(self, user: str, *roles: str) -> None:
+        self._who = (user, *roles)
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        """Add the token."""
+        request.headers["authorization"] = f"Bearer {_token(*self._who)}"
+        yield request
+
+
+def door() -> AbstractContextManager[httpx.Client]:
+    """Where users come in."""
+    return forward("service/betting-edge", 8080)
+
+
+def back_door() -> AbstractContextManager[httpx.Client]:
+    """Restate's own ingress, for developers."""
+    return forward("service/betting-restate", 8080)
+
+
+def admin_port() -> AbstractContextManager[httpx.Client]:
+    """Restate's admin port."""
+    return forward("service/betting-restate-admin", 9070)
+
+
+def rows(admin: httpx.Client, sql: str) -> list[dict[str, Any]]:
+    """What Restate answers to a query."""
+    answer = admin.post("/query", json={"query": sql}, headers={"accept": "application/json"})
+    assert answer.is_success, answer.text
+    found: list[dict[str, Any]] = answer.json()["rows"]
+    return found
+
+
+def said_by(name: str, image: str, arguments: list[str]) -> str:
+    """What a pod that is nobody's prints."""
+    kubectl("apply", "--filename=-", given=pod(name, image, arguments))
+    try:
+        kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        return kubectl("logs", name)
+    finally:
+        kubectl("delete", "pod", name, "--wait=false")
 
 
 def pod(name: str, image: str, arguments: list[str]) -> str:
@@ -156,7 +203,8 @@ def pod(name: str, image: str, arguments: list[str]) -> str:
 def load(image: str, players: int = 4) -> Iterator[dict[str, Any]]:
     """Constant deposits from inside the cluster; at the end, what became of them."""
     script = (Path(__file__).parent / "load.py").read_text()
-    arguments = ["-c", script, "http://betting-restate:8080", str(players)]
+    tokens = {name: _token(name) for name in (f"load-{number}" for number in range(players))}
+    arguments = ["-c", script, "http://betting-edge:8080", json.dumps(tokens)]
     kubectl("apply", "--filename=-", given=pod("load", image, arguments))
     told: dict[str, Any] = {}
     try:

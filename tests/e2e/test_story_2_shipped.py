@@ -1,0 +1,232 @@
+"""A release on a real cluster, then: versions come and go. The steps build on each other."""
+
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.people import (
+    approve,
+    audited,
+    bet,
+    by_whom,
+    deposited,
+    in_review,
+    opened,
+    placed,
+    players,
+    reason,
+    settled,
+    which,
+)
+from tests.e2e.running import (
+    COMMAND_SECONDS,
+    NAMESPACE,
+    Release,
+    admin_port,
+    back_door,
+    door,
+    forward,
+    get,
+    kubectl,
+    load,
+    of_the_door,
+    pods,
+    rows,
+    run,
+    until,
+)
+from tests.e2e.watching import panel, seen, unwatch
+
+pytestmark = pytest.mark.e2e
+
+OTHERS_KEY = "publickeyv1_Ewt43aaq742w5Ygz7JAADAcnKLyvwsUcU2ZEAkPWQChk"
+
+
+def pinned(admin: httpx.Client, name: str) -> str:
+    """The deployment that a withdrawal runs on."""
+    sql = f"select pinned_deployment_id from sys_invocation where target = 'WithdrawalWorkflow/{name}/run'"
+    return str(rows(admin, sql)[0]["pinned_deployment_id"])
+
+
+def retired(release: Release, version: str) -> bool:
+    return version not in (seen := release.status()) or seen[version]["verdict"] == "retired"
+
+
+def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release: Release, tmp_path: Path) -> None:
+    with door() as users, back_door() as ingress:
+        in_review(users, "review-1")
+        deposited(users, "bettor", 5_000)
+        opened(users, "before-the-game")
+        opened(users, "in-play", betDelaySeconds=60)
+        assert placed(users, "before-the-game") == "accepted"
+        assert placed(users, "in-play") == "delayed"
+        v1, before = release.status()["v1"]["deployment"], of_the_door()
+        assert which(users) == "v1"
+        assert reason(users.post("/MarketService/in-play/exists")) == ("edge", "not_found")
+        release.take_chart_of("v2", tmp_path)
+
+        with load(release.images["v1"]) as told:
+            time.sleep(3)
+            delayed = ingress.post("/WithdrawalWorkflow/nobody/status/send?delay=60s").json()["invocationId"]
+            release.upgrade(release.image("v2", "v2"), "current=v2")
+            assert which(users) == "v2"
+            ended = ingress.get(f"/restate/invocation/{delayed}/attach").json()
+            until(lambda: not set(before) & set(of_the_door()), "the door with the old routes has ended", 90)
+
+    assert told["failed attempts"] == 0, told
+    assert told["sent"] == told["credited"] > 50
+    assert "never was" in ended["message"], "what was only scheduled starts on the new version"
+    with door() as users, admin_port() as admin:
+        assert which(users) == "v2"
+        assert users.post("/MarketService/in-play/exists").json() is True
+        assert pinned(admin, "review-1") == v1 != release.status()["v2"]["deployment"]
+    held = release.why("v1")
+    assert held["verdict"] == "draining"
+    assert [held["handler"] for held in held["invocations"]] == ["WithdrawalWorkflow/review-1/run"]
+    assert "review" in held["invocations"][0]["waiting_on"]
+    until(lambda: [found["version"] for found in seen(panel("Takes new work"))] == ["v2"], "Versions shows v2 live")
+    until(lambda: [found["version"] for found in seen(panel("Drains"))] == ["v1"], "Versions shows v1 draining")
+    [holding] = seen(panel("In flight on versions that drain, by service"))
+    assert (holding["version"], holding["service"], holding["value"]) == ("v1", "WithdrawalWorkflow", 1)
+
+
+def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release, users: httpx.Client) -> None:
+    with admin_port() as admin:
+        v1 = release.status()["v1"]["deployment"]
+        assert pods("v1")
+
+        approve(users, "review-1")
+
+        assert pinned(admin, "review-1") == v1, "it ended where it began"
+        until(lambda: retired(release, "v1"), "v1 is retired", 90)
+        assert v1 not in [known["id"] for known in admin.get("/deployments").json()["deployments"]]
+        until(lambda: not pods("v1"), "v1 has no pods")
+        assert release.why("v1")["invocations"] == []
+        until(lambda: seen(panel("Drains")) == [], "Versions shows no version draining")
+
+
+def test_3a_bets_placed_on_v1_are_decided_and_settled_by_v2(release: Release, users: httpx.Client) -> None:
+    assert "v1" not in release.status() or not pods("v1")
+    assert bet(users, "before-the-game") == "open"
+    until(lambda: bet(users, "in-play") == "open", "the bet in play is accepted after its delay", 90)
+
+    for market in ("before-the-game", "in-play"):
+        assert settled(users, market) == {"bets": 1, "settled": 1, "paid": 2_500, "done": True}
+
+    assert audited(users, "bettor")["bettor"] == {
+        "cash": 8_000,
+        "locked": 0,
+        "pendingOut": 0,
+        "provider": -5_000,
+        "house": -3_000,
+        "adjustment": 0,
+    }
+
+
+def test_3b_an_operators_name_is_on_the_statement(release: Release, users: httpx.Client) -> None:
+    assert by_whom(users, "review-1")[-1] == ("withdrawalPaid", "payments:pat")
+    assert by_whom(users, "bettor")[-1] == ("betSettled", "trader:tom")
+
+
+def test_4_rollback_moves_routing_back_and_promote_forth(release: Release, users: httpx.Client) -> None:
+    assert "plan:" in release.command("rollback", "v1", "--dry-run")
+    assert which(users) == "v2"
+
+    release.command("rollback", "v1")
+
+    assert which(users) == "v1"
+    in_review(users, "review-2")
+    in_review(users, "review-3")
+    only_v2_has = users.post("/MarketService/in-play/exists")
+    assert (only_v2_has.status_code, only_v2_has.json().get("source")) != (404, "edge"), "the door lets it through"
+    assert only_v2_has.status_code == 404, "and v1 does not have it"
+    time.sleep(6)
+    assert which(users) == "v1", "the release loop leaves an operator's choice alone"
+    release.command("promote", "v2")
+    assert which(users) == "v2"
+    assert users.post("/MarketService/in-play/exists").json() is True
+
+
+def test_5_a_forgotten_key_keeps_its_pods_until_it_is_drained(release: Release, users: httpx.Client) -> None:
+    before = pods("v1")
+
+    release.upgrade("versions.v1=null")
+
+    time.sleep(8)
+    assert set(pods("v1")) == set(before) != set()
+    assert release.status()["v1"]["declared_image"] is None
+    for name in ("review-2", "review-3"):
+        approve(users, name)
+    until(lambda: "v1" not in release.status(), "v1 is gone", 90)
+    assert not get("services", "--selector=betting/version=v1")
+
+
+def test_6_a_key_with_another_image_is_refused_before_anything_changes(release: Release, users: httpx.Client) -> None:
+    before = pods("v2")
+
+    said = release.upgrade(release.image("v2", "v1"), ok=False)
+
+    assert "versions are immutable" in said
+    assert (pods("v2"), which(users)) == (before, "v2")
+
+
+@pytest.mark.parametrize(
+    ("key", "setting", "reason"),
+    [
+        ("v3", "versions.v3.settings.BETTING_MAX_OPEN_BETS=none", "BETTING_MAX_OPEN_BETS"),
+        ("v4", f"versions.v4.settings.BETTING_IDENTITY_KEYS={OTHERS_KEY}", "signature"),
+    ],
+    ids=["crashes at start", "cannot be registered"],
+)
+def test_6a_a_bad_version_fails_the_upgrade_with_the_reason(
+    release: Release, users: httpx.Client, key: str, setting: str, reason: str
+) -> None:
+    said = release.upgrade(release.image(key, "v1"), setting, f"current={key}", "release.deadlineSeconds=20", ok=False)
+
+    assert reason in said
+    assert which(users) == "v2"
+    release.upgrade(f"versions.{key}=null", "current=v2", "release.deadlineSeconds=60")
+    until(lambda: key not in release.status(), f"{key} is gone", 90)
+    assert which(users) == "v2"
+
+
+def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:
+    with load(release.images["v1"]) as told:
+        time.sleep(3)
+        for pod in (*pods("v2"), of_the_door()[0]):
+            kubectl("delete", "pod", pod, "--grace-period=1", "--wait=false")
+        time.sleep(10)
+        kubectl("delete", "pod", "betting-restate-0", "--grace-period=1")
+        kubectl("wait", "pod/betting-restate-0", "--for=condition=Ready", "--timeout=90s")
+        time.sleep(10)
+
+    assert told["sent"] == told["credited"] > 50, told
+    with door() as users, forward("service/betting-sandbox", 9090) as sandbox:
+        moved = [
+            *sandbox.get("/charges").json(),
+            *({**p, "amount": -p["amount"]} for p in sandbox.get("/payouts").json()),
+        ]
+        wallets = [wallet for player in players() for wallet in audited(users, player).values()]
+        assert sum(-wallet["provider"] for wallet in wallets) == sum(payment["amount"] for payment in moved)
+
+
+def test_8_an_uninstall_leaves_nothing_but_the_volumes_that_notes_named(release: Release, look: Path) -> None:
+    unwatch(look)
+    named = {
+        line.strip().removeprefix("persistentvolumeclaim/")
+        for line in run("helm", "get", "notes", "betting", f"--namespace={NAMESPACE}").splitlines()
+        if line.strip().startswith("persistentvolumeclaim/")
+    }
+
+    run("helm", "uninstall", "betting", f"--namespace={NAMESPACE}", "--wait", f"--timeout={COMMAND_SECONDS}s")
+
+    kinds = "deploy,sts,job,pod,svc,pdb,secret,cm,sa,role,rolebinding,netpol,pvc"
+    until(lambda: left(kinds) == named, f"only {named} is left of {left(kinds)}")
+    assert f"{NAMESPACE}-betting-release" not in left("validatingadmissionpolicies,validatingadmissionpolicybindings")
+
+
+def left(kinds: str) -> set[str]:
+    everyones = {"default", "kube-root-ca.crt"}
+    return {found["metadata"]["name"] for found in get(kinds)} - everyones
