@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .cache/uv/bin/uv
+PY_SPY := .cache/py-spy/bin/py-spy
+# The flow that is profiled.
+FLOW ?= bet
 COMPILE := $(UV) pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 # What to run of the tests, for example: make test TESTS="tests/domain -x"
@@ -12,7 +15,7 @@ WORKERS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format dashboards edge pictures bench e2e setup lock clean
+.PHONY: help run test lint format dashboards edge pictures bench profile e2e setup lock clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +54,9 @@ pictures: setup ## of the dashboards, from a real system that is watched for a m
 bench: setup ## measure beside a no-op invocation
 	$(BIN)/python -m tests.bench
 
+profile: setup $(PY_SPY) ## where the service's time goes: make profile FLOW=bet, deposit, withdrawal or getAccount
+	PATH="$(CURDIR)/$(dir $(PY_SPY)):$$PATH" $(BIN)/python -m tests.bench.profile $(FLOW)
+
 setup: .cache/binaries ## install what the rest needs
 
 $(VENV)/ready: requirements-dev.lock pyproject.toml
@@ -74,6 +80,10 @@ lock: $(UV) ## choose the newest versions again and pin them by hash
 $(UV):
 	$(PYTHON) -m venv .cache/uv
 	.cache/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(PY_SPY):
+	$(PYTHON) -m venv .cache/py-spy
+	.cache/py-spy/bin/python -m pip install --quiet --disable-pip-version-check py-spy==0.4.3
 
 clean: ## forget what was installed, fetched and kept
 	rm -rf $(VENV) .cache .betting .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

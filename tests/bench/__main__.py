@@ -1,6 +1,7 @@
 """Measure flows side by side in one run: rounds in turn, medians, and ratios to the least that Restate can do.
 
-python -m tests.bench [--rounds 5] [--clients 1,16,64] [--only bets] [--output build/bench.json]
+python -m tests.bench [--rounds 5] [--clients 1,16,64] [--only bets] [--flow deposit] [--set NAME=VALUE]
+                      [--output build/bench.json]
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +23,7 @@ from rich.console import Console
 from tests.bench import bets, payments, settling
 from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
-from tests.bench.measuring import Result, measure, table
+from tests.bench.measuring import FLOOR, Result, measure, table
 from tests.helpers.ports import free_port_base
 from tests.running import System, clean_environment, running
 
@@ -46,14 +47,24 @@ def compared(system: System) -> Iterator[int]:
 
 
 async def measured(
-    system: System, door: Door, meter: Meter, suites: Sequence[str], rounds: int, clients: list[int]
+    system: System,
+    door: Door,
+    meter: Meter,
+    suites: Sequence[str],
+    named: Sequence[str],
+    rounds: int,
+    clients: list[int],
 ) -> list[Result]:
     """Round after round of requests."""
     results = []
-    if "payments" in suites:
-        results += await measure(system.ingress, payments.flows(), rounds, clients, meter)
-    if "bets" in suites:
-        results += await measure(system.ingress, await bets.flows(system.admin, door), rounds, clients, meter)
+    for suite in suites:
+        if suite == "settlement":
+            continue
+        flows = payments.flows() if suite == "payments" else await bets.flows(system.admin, door)
+        if named:
+            flows = {name: flow for name, flow in flows.items() if name in {FLOOR, *named}}
+        if flows.keys() != {FLOOR}:
+            results += await measure(system.ingress, flows, rounds, clients, meter)
     return results
 
 
@@ -71,6 +82,13 @@ def whole_numbers(_context: click.Context, _parameter: click.Parameter, value: s
         raise click.BadParameter("whole numbers, separated by commas") from None
 
 
+def pairs(_context: click.Context, _parameter: click.Parameter, values: Sequence[str]) -> Mapping[str, str]:
+    """Settings as NAME=VALUE."""
+    if any("=" not in value for value in values):
+        raise click.BadParameter("NAME=VALUE")
+    return dict(value.split("=", 1) for value in values)
+
+
 @click.command()
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100), help="Rounds that count.")
 @click.option(
@@ -80,10 +98,22 @@ def whole_numbers(_context: click.Context, _parameter: click.Parameter, value: s
     "--settle", default="10000,100000", show_default=True, callback=whole_numbers, help="Bets to settle, by commas."
 )
 @click.option("--only", "suites", type=click.Choice(SUITES), multiple=True, default=SUITES, help="Measure these alone.")
+@click.option("--flow", "named", multiple=True, metavar="NAME", help="Measure this flow alone, beside the no-op.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", callback=pairs, help="BETTING_... or RESTATE_..."
+)
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), default=Path("build/bench.json"), show_default=True
 )
-def main(rounds: int, clients: list[int], settle: list[int], suites: Sequence[str], output: Path) -> None:
+def main(
+    rounds: int,
+    clients: list[int],
+    settle: list[int],
+    suites: Sequence[str],
+    named: Sequence[str],
+    settings: Mapping[str, str],
+    output: Path,
+) -> None:
     """Measure payments, bets and settlement beside a no-op invocation, on a system of its own."""
     unhurried = {
         "BETTING_CHARGE_WAIT_SECONDS": "25",
@@ -92,18 +122,19 @@ def main(rounds: int, clients: list[int], settle: list[int], suites: Sequence[st
     }
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), environment=unhurried) as system,
+        running(Path(folder), environment={**unhurried, **settings}) as system,
         compared(system) as floor,
         opened(system) as door,
     ):
         meter = Meter(system, {"service": [floor], "edge": [door.pid]}).watch_idle()
-        results = asyncio.run(measured(system, door, meter, suites, rounds, clients))
+        results = asyncio.run(measured(system, door, meter, suites, named, rounds, clients))
         settlements = asyncio.run(settled(system, settle)) if "settlement" in suites else []
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.machine()}
     output.parent.mkdir(parents=True, exist_ok=True)
     report = {
         "machine": machine,
         "rounds": rounds,
+        "settings": settings,
         "results": [asdict(result) for result in results],
         "settlements": [asdict(one) for one in settlements],
     }
