@@ -60,7 +60,7 @@ async def measured(
     for suite in suites:
         if suite == "settlement":
             continue
-        flows = payments.flows() if suite == "payments" else await bets.flows(system.admin, door)
+        flows = payments.flows() if suite == "payments" else await bets.flows(system.admin, door, named)
         if named:
             flows = {name: flow for name, flow in flows.items() if name in {FLOOR, *named}}
         if flows.keys() != {FLOOR}:

@@ -41,8 +41,9 @@ def through(door: Door, flow: Callable[[], Request]) -> Callable[[], Request]:
     return request
 
 
-async def flows(admin: str, door: Door) -> dict[str, Callable[[], Request]]:
-    """Bets beside the floor."""
+async def flows(admin: str, door: Door, named: Sequence[str]) -> dict[str, Callable[[], Request]]:
+    """Bets beside the floor. Only the histories of the named flows are planted, or of all if none is named."""
+    histories = [many for many in HISTORIES if not named or any(f" {many:,} bets" in name for name in named)]
     planted: list[Planted] = []
 
     def by_new_players(markets: Sequence[str]) -> Callable[[], Request]:
@@ -59,12 +60,12 @@ async def flows(admin: str, door: Door) -> dict[str, Callable[[], Request]]:
         "bet through the edge": through(door, by_new_players(markets)),
         "bet on one hot market": by_new_players(hot),
     }
-    for history in HISTORIES:
+    for history in histories:
         [full] = names(f"full-{history}", 1)
         planted += market_with_bets(full, ((f"u-{number}", f"b-{number}") for number in range(history)))
         found[f"bet on a market with {history:,} bets"] = by_new_players([full])
     await plant(admin, planted)
-    for history in HISTORIES:
+    for history in histories:
         players = names("veteran", VETERANS)
         await plant(admin, veterans(players, history))
         found[f"bet of a player with {history:,} bets"] = partial(bet, players, markets)
