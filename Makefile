@@ -42,11 +42,12 @@ format: setup ## put the code in shape
 dashboards: setup ## the JSON of Grafana's dashboards, from their code
 	$(BIN)/python -m k8s.observability.dashboards
 
-edge: setup ## the door's configuration, from what the handlers declare
+edge: setup ## the door's configuration and the description of the API, from what the handlers declare
 	$(BIN)/betting edge --chart > charts/betting/files/edge.yaml
 	$(BIN)/betting edge --chart-tls > charts/betting/files/edge-tls.yaml
 	$(BIN)/betting edge --for envoy-gateway --restate betting-restate:8080 \
 		--issuer https://id.example --jwks-uri https://id.example/keys > k8s/envoy-gateway/betting.yaml
+	$(BIN)/betting openapi > charts/betting/files/openapi.json
 
 pictures: setup ## of the dashboards, from a real system that is watched for a minute
 	$(BIN)/python -m tests.observability.pictures

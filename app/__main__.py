@@ -77,7 +77,7 @@ def dev(data: Path, edge: bool, fresh: bool, port_base: int | None, ready_file: 
         ready_file.unlink(missing_ok=True)
     ports = Ports.plan(port_base)
     ports.require_free(LET_GO_SECONDS, with_edge=edge)
-    door = Door(envoy(), _routes()) if edge else None
+    door = Door(envoy(), _routes(), _openapi()) if edge else None
     with suppress(asyncio.CancelledError):
         asyncio.run(run(Folder(data), fresh, ports, ready_file, restate_server(), door))
 
@@ -88,6 +88,23 @@ def _routes() -> "list[Route]":
     from app.services.shell.access import public_handlers
 
     return [Route(one.service, one.access.needs_token, one.handler, one.keyed) for one in public_handlers(SERVICES)]
+
+
+def _openapi() -> str:
+    from app.composition import SERVICES
+    from app.openapi.document import as_text, document
+    from app.services.shell.access import public_handlers
+
+    return as_text(document(public_handlers(SERVICES), __version__))
+
+
+@betting.command()
+def openapi() -> None:
+    """Print the description of the API, as an OpenAPI 3.1 document: of what the door lets through.
+
+    The door itself answers GET /openapi.json with it, without a token. Clients are generated from it.
+    """
+    click.echo(_openapi(), nl=False)
 
 
 @betting.command()
@@ -101,6 +118,11 @@ def _routes() -> "list[Route]":
 )
 @click.option("--roles-claim", default="roles", show_default=True, help="The claim with roles; dots lead inside.")
 @click.option("--origin", "origins", multiple=True, help="A web page's origin that may call from browsers.")
+@click.option(
+    "--openapi",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path, resolve_path=True),
+    help="File that GET /openapi.json answers with: what `betting openapi` printed.",
+)
 @click.option("--restate", default="127.0.0.1:8080", show_default=True, help="Restate's ingress: host and port.")
 @click.option("--port", default=8081, show_default=True, type=click.IntRange(1, 65_535), help="Where the door is.")
 @click.option(
@@ -128,6 +150,7 @@ def edge(
     jwks: Path | None,
     roles_claim: str,
     origins: tuple[str, ...],
+    openapi: Path | None,
     restate: str,
     port: int,
     metrics_port: int,
@@ -173,6 +196,7 @@ def edge(
         roles_claim=roles_claim,
         origins=either_origin(origins),
         has_origins=bool(origins),
+        openapi=str(openapi) if openapi else None,
         port=port,
         metrics_port=metrics_port,
     )

@@ -477,8 +477,8 @@ MUTANTS = [
         "a market that suspends is exclusive while it waits for its shards",
         SHELL,
         """\
--@market.handler(name="suspend", kind="shared", **takes(EmptyRequest, TRADING))
-+@market.handler(name="suspend", **takes(EmptyRequest, TRADING))
+-    name="suspend", kind="shared", **takes(EmptyRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.MARKET_NOT_OPEN)
++    name="suspend", **takes(EmptyRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.MARKET_NOT_OPEN)
 """,
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),

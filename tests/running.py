@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.dev.ports import Ports
 from app.dev.tether import tether
+from tests.helpers.described import check_answer
 from tests.helpers.ports import free_port_base
 from tests.helpers.waiting import POLL_SECONDS, eventually
 
@@ -69,7 +70,9 @@ class System:
         self.sandbox: str = facts["sandbox"]
         # A connection that is kept may be closed by the ingress just as the next request goes out on it.
         fresh = httpx.Limits(max_keepalive_connections=0)
-        self._http = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False, limits=fresh)
+        self._http = httpx.Client(
+            timeout=ANSWER_SECONDS, trust_env=False, limits=fresh, event_hooks={"response": [self._check]}
+        )
 
     def facts(self) -> dict[str, Any]:
         """What the ready file says now."""
@@ -155,6 +158,11 @@ class System:
     def close(self) -> None:
         """Let go of its connections."""
         self._http.close()
+
+    def _check(self, answer: httpx.Response) -> None:
+        """Whatever a test asks for: an answer has to be one that the description of the API has."""
+        if str(answer.request.url).startswith(f"{self.ingress}/"):
+            check_answer(answer)
 
     def _request(
         self, service: str, handler: str, body: object, key: str | None, headers: Mapping[str, str] | None

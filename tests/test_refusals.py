@@ -33,7 +33,7 @@ NEVER = {
     "MarketService/resume": _OF_CHANGES - {R.MARKET_NOT_OPEN},
     "MarketService/close": _OF_CHANGES - {R.MARKET_NOT_OPEN},
     "MarketService/withdraw": {R.SELECTION_WITHDRAWN},
-    "MarketService/settle": {R.MARKET_NOT_OPEN, R.SELECTION_WITHDRAWN, R.UNKNOWN_SELECTION},
+    "MarketService/settle": {R.MARKET_NOT_OPEN},
     # What a market refuses is no refusal of the feed: it parks the record, and a retry says why it stays.
     "MarketFeed/take": {R.UNKNOWN_MARKET, R.OVERTAKEN, *_OF_CHANGES},
     "MarketQuarantine/retry": {R.UNKNOWN_MARKET, R.OVERTAKEN, *_OF_CHANGES},

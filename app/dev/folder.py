@@ -58,6 +58,11 @@ class Folder:
         """The door's configuration."""
         return self.root / "edge.yaml"
 
+    @property
+    def openapi(self) -> Path:
+        """What the door answers /openapi.json with."""
+        return self.root / "openapi.json"
+
     def webhook_secret(self) -> str:
         """The secret of this folder's system, made once and readable by its owner alone."""
         if not self.secret.exists():

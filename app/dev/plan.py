@@ -64,6 +64,8 @@ class Door:
 
     envoy: Path
     routes: Sequence[Route]
+    openapi: str
+    """The description of the API."""
 
 
 def plan(folder: Folder, ports: Ports, restate_server: Path, door: Door | None, lock: int) -> System:
@@ -126,7 +128,9 @@ def _edge(folder: Folder, ports: Ports, door: Door, lock: int) -> Child:
         port=ports.edge,
         metrics_port=ports.edge_metrics,
         admin=f"@{admin}" if sys.platform == "linux" else f"{tempfile.gettempdir()}/{admin}",
+        openapi=str(folder.openapi),
     )
+    folder.openapi.write_text(door.openapi)
     folder.edge.write_text(as_yaml(bootstrap(door.routes, settings)))
     options = (
         "--disable-hot-restart",

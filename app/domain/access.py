@@ -72,6 +72,14 @@ class Access:
         """Whether the door requires a token."""
         return WITHOUT_TOKEN.isdisjoint(self.roles)
 
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The refusals of every handler with this access, whatever it does."""
+        if not self.needs_token:
+            return (Refusal.INVALID_REQUEST,)
+        stranger = Refusal.NOT_YOURS if self.owner else Refusal.ROLE_NEEDED
+        return (Refusal.INVALID_REQUEST, Refusal.UNAUTHENTICATED, stranger)
+
 
 def may(*roles: Role, owner: Owner | None = None) -> Access:
     """Declare who may call a handler: callers with one of these roles, and the owner if `owner` is given."""

@@ -7,6 +7,7 @@ is never blocked, even if the player is restricted or in debt.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -121,11 +122,18 @@ class LegView(TakenLeg):
     outcome: SelectionOutcome | None
 
 
+class PlacementStatus(StrEnum):
+    """Whether a bet is accepted, or its markets, which are in play, decide after a delay."""
+
+    ACCEPTED = "accepted"
+    DELAYED = "delayed"
+
+
 class Placement(Wire):
-    """The answer to `placeBet`."""
+    """The answer to `placeBet`. Amounts are in minor units."""
 
     bet_id: str
-    status: str
+    status: PlacementStatus
     total_stake: int
     lines: int
     potential_return: int
@@ -469,7 +477,7 @@ def placement(bet_id: str, bet: Bet) -> Placement | Refused:
         return bet.refused
     return Placement(
         bet_id=bet_id,
-        status="delayed" if bet.status is BetStatus.DELAYED else "accepted",
+        status=PlacementStatus.DELAYED if bet.status is BetStatus.DELAYED else PlacementStatus.ACCEPTED,
         total_stake=bet.total_stake,
         lines=bet.lines,
         potential_return=potential(bet),

@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic.alias_generators import to_camel
 
@@ -40,7 +41,12 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-Moment = Annotated[datetime, AfterValidator(_utc), PlainSerializer(iso, return_type=str, when_used="json")]
+Moment = Annotated[
+    datetime,
+    AfterValidator(_utc),
+    PlainSerializer(iso, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 def _written_out(value: object) -> object:
@@ -67,7 +73,11 @@ def _no_dots(text: str) -> str:
 
 KnownId = Annotated[str, StringConstraints(strict=True, pattern=r"^[A-Za-z0-9._:@-]{1,64}$")]
 """An id that may be older than the rule against DOTS."""
-Id = Annotated[KnownId, AfterValidator(_no_dots)]
+Id = Annotated[
+    KnownId,
+    AfterValidator(_no_dots),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!\.{1,2}$)[A-Za-z0-9._:@-]{1,64}$"}),
+]
 Email = Annotated[
     str,
     StringConstraints(strict=True, max_length=254, pattern=r"^[^@\s\x00-\x1f<>,;:\"()]+@[^@\s\x00-\x1f<>,;:\"()]+$"),
@@ -83,7 +93,12 @@ def _no_control_characters(text: str) -> str:
 
 NoControls = AfterValidator(_no_control_characters)
 """For text that people read. Tabs and line feeds are allowed."""
-Currency = Annotated[str, StringConstraints(strict=True), AfterValidator(known_currency)]
+Currency = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(known_currency),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
+]
 """A currency in a request. Stored documents accept any text, because what an earlier version stored must load."""
 
 _ID: TypeAdapter[str] = TypeAdapter(Id)

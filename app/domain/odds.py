@@ -7,12 +7,16 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 LOWEST, HIGHEST = 1_001, 1_000_000
 """The range of prices, in thousandths: 1.001 to 1000."""
 
 _TEXT = re.compile(r"([1-9][0-9]{0,3})(?:\.([0-9]{1,3}))?")
+_TEXT_SCHEMA = {"type": "string", "pattern": rf"^{_TEXT.pattern}$"}
+_NUMBER_SCHEMA = {"type": "number", "minimum": LOWEST / 1000, "maximum": HIGHEST // 1000}
 _PRICE_RULE = "a price is a decimal from 1.001 to 1000 with at most 3 places"
 
 
@@ -45,9 +49,12 @@ class Price:
             lambda value: (
                 value if isinstance(value, cls) else _known(value) if isinstance(value, str) else cls.of(value)
             ),
-            json_schema_input_schema=core_schema.union_schema([core_schema.str_schema(), core_schema.float_schema()]),
             serialization=core_schema.to_string_ser_schema(when_used="json"),
         )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return _TEXT_SCHEMA if handler.mode == "serialization" else {"anyOf": [_TEXT_SCHEMA, _NUMBER_SCHEMA]}
 
 
 class PriceChange(StrEnum):

@@ -12,7 +12,6 @@ from app.domain.player import Decision, Player, message
 from app.domain.policy import Policy
 from app.domain.refusals import Refused
 from app.domain.responsible_gambling import (
-    CurrencyLimitUsage,
     Limit,
     LimitAmount,
     LimitKind,
@@ -59,7 +58,7 @@ class Reinstated(Wire):
 class AllLimits(Wire):
     """Every possible limit, with its used amount."""
 
-    limits: list[CurrencyLimitUsage | LimitUsage] = Field(default_factory=list)
+    limits: list[LimitUsage] = Field(default_factory=list)
 
 
 def limit_of(player: Player, which: WhichLimit, policy: Policy) -> Limit:
@@ -99,16 +98,13 @@ def _in_force(player: Player, kind: LimitKind, currency: str, policy: Policy) ->
     return {period: amount for period, amount in limits.items() if amount is not None}
 
 
-def limit_usages(
-    player: Player, now: datetime, policy: Policy, for_operator: bool = False
-) -> list[CurrencyLimitUsage | LimitUsage]:
+def limit_usages(player: Player, now: datetime, policy: Policy, for_operator: bool = False) -> list[LimitUsage]:
     """All limits with used and remaining amounts, in minor units. Those in the default currency come first."""
     default, *others = _currencies(player, policy)
-    usages: list[CurrencyLimitUsage | LimitUsage] = []
-    usages += _usages_in(default, player, now, policy, for_operator)
+    usages = _usages_in(default, player, now, policy, for_operator)
     for currency in others:
         in_currency = _usages_in(currency, player, now, policy, for_operator)
-        usages += [CurrencyLimitUsage(currency=currency, **usage.model_dump(by_alias=False)) for usage in in_currency]
+        usages += [usage.model_copy(update={"currency": currency}) for usage in in_currency]
     return usages
 
 

@@ -121,18 +121,16 @@ class LimitView(Wire):
 
 
 class LimitUsage(LimitView):
-    """A limit and its used amount in the current window. `remaining` is null if there is no limit."""
+    """A limit and its used amount in the current window. `remaining` is null if there is no limit.
+
+    A limit in the default currency has no `currency`.
+    """
 
     kind: LimitKind
     period: Period
     used: int
     remaining: int | None
-
-
-class CurrencyLimitUsage(LimitUsage):
-    """The usage of a limit in a currency other than the default currency."""
-
-    currency: str
+    currency: str | None = Field(None, exclude_if=is_none)
 
 
 def used(uses: Iterable[Use], period: Period, now: datetime) -> int:

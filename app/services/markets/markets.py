@@ -304,7 +304,16 @@ async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawSelectionR
 
 
 @market.handler(
-    name="settle", kind="shared", **takes(SettleRequest, TRADING, Refusal.UNKNOWN_MARKET, Refusal.ID_REUSED)
+    name="settle",
+    kind="shared",
+    **takes(
+        SettleRequest,
+        TRADING,
+        Refusal.UNKNOWN_MARKET,
+        Refusal.UNKNOWN_SELECTION,
+        Refusal.ID_REUSED,
+        Refusal.SELECTION_WITHDRAWN,
+    ),
 )
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
     """Enter a result and start settling the bets. No bet is accepted after this."""

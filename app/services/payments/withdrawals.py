@@ -1,7 +1,7 @@
 """WithdrawalWorkflow: takes one withdrawal from its hold to its payout, or returns the money to the wallet."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import restate
 from pydantic import StringConstraints
@@ -71,7 +71,14 @@ class WithdrawalView(Wire):
     """The status of a withdrawal."""
 
     withdrawal_id: str
-    status: PublicWithdrawalStatus | Verdict
+    status: PublicWithdrawalStatus
+
+
+class ReviewView(Wire):
+    """An operator's decision on a withdrawal."""
+
+    withdrawal_id: str
+    status: Literal[Verdict.APPROVED, Verdict.REJECTED]
 
 
 _REVIEW = Json(Review)
@@ -128,9 +135,10 @@ async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) ->
         Refusal.WITHDRAWAL_INTERRUPTED,
     ),
 )
-async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> WithdrawalView:
+async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> ReviewView:
     """Approve the withdrawal, which is then paid out."""
-    return await _decide(ctx, Review(verdict=Verdict.APPROVED, **_operator(request)))
+    await _decide(ctx, Review(verdict=Verdict.APPROVED, **_operator(request)))
+    return ReviewView(withdrawal_id=ctx.key(), status=Verdict.APPROVED)
 
 
 @withdrawal_workflow.handler(
@@ -143,10 +151,11 @@ async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -
         Refusal.WITHDRAWAL_INTERRUPTED,
     ),
 )
-async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> WithdrawalView:
+async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> ReviewView:
     """Reject the withdrawal; the money goes back to the player."""
     words = request.model_dump(by_alias=False, exclude={"operator"})
-    return await _decide(ctx, Review(verdict=Verdict.REJECTED, **_operator(request), **words))
+    await _decide(ctx, Review(verdict=Verdict.REJECTED, **_operator(request), **words))
+    return ReviewView(withdrawal_id=ctx.key(), status=Verdict.REJECTED)
 
 
 @withdrawal_workflow.handler(
@@ -255,7 +264,7 @@ async def _known_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
     return order or _refuse_unknown(ctx.key())
 
 
-async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> WithdrawalView:
+async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> None:
     """Decide a review. Refuses if it is decided already, or if the run that would act on the decision has ended."""
     order = await _known_order(ctx)
     promise = ctx.promise("review", serde=_REVIEW)
@@ -274,7 +283,6 @@ async def _decide(ctx: restate.WorkflowSharedContext, review: Review) -> Withdra
         refuse(Refused(reason=Refusal.ALREADY_DECIDED, message=f"withdrawal {ctx.key()} has been decided"))
     # The run may be ending at this moment, so the follow-up checks that the verdict is carried out.
     _send_up(ctx, "resume", Whose(user_id=order.user_id), AFTER_DECISION)
-    return WithdrawalView(withdrawal_id=ctx.key(), status=review.verdict)
 
 
 def _operator(request: ApproveRequest | RejectRequest) -> dict[str, Any]:

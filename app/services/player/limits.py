@@ -53,7 +53,7 @@ class SelfExclusionRequest(PublicRequest):
     """The length of a self-exclusion, in months, and an explicit confirmation."""
 
     months: Annotated[int, Field(strict=True, ge=6, le=1200)]
-    confirm: Annotated[StrictBool, AfterValidator(_meant)]
+    confirm: Annotated[StrictBool, AfterValidator(_meant), Field(json_schema_extra={"const": True})]
 
 
 @player.handler(name="getLimits", kind="shared", **takes(EmptyRequest, READERS))
