@@ -121,6 +121,7 @@ def validated(folder: Path, text: str) -> None:
     (folder / "keys" / "jwks.json").write_text(key_set(new_key()))
     file = folder / "envoy.yaml"
     (folder / "tls.yaml").write_text(as_yaml(named_certificate(replace(IN_CHART, tls_folder=str(folder)))))
+    shutil.copy(CHART / "files" / "openapi.json", folder)
     file.write_text(text.replace("/etc/envoy/", f"{folder}/"))
     done = subprocess.run([envoy(), "--mode", "validate", "-c", file], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
