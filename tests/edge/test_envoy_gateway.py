@@ -84,6 +84,7 @@ def test_it_passes_on_what_our_door_does_and_nothing_else(door: Door, tmp_path: 
         *(("x-envoy-upstream-rq-timeout-ms", "1"), ("x-envoy-retry-on", "5xx"), ("x-envoy-max-retries", "9")),
         *(("x-restate-id", "inv_1"), ("kafka.topic", "t"), ("baggage", "a=b"), ("user-agent", "a"), ("te", "trailers")),
         *(("x-betting-user", "ben"), ("X-Betting-Roles", "auditor"), ("x_betting_user", "ben")),
+        *(("x-betting-received-at", "1"), ("x-betting-received-at", "1000000000000")),
         *(("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("idempotency-key", "k")),
         *(JSON, ("webhook-signature", "t=1,v1=0")),
     ]
@@ -92,7 +93,9 @@ def test_it_passes_on_what_our_door_does_and_nothing_else(door: Door, tmp_path: 
         open_to_all = ask(envoy.url, "/MarketService/m-1/get", ("x-betting-user", "ben"), ("idempotency-key", "k"))
 
     assert (answer.status, open_to_all.status) == (200, 200)
-    assert dict(answer.body["headers"]) == {
+    passed = dict(answer.body["headers"])
+    assert re.fullmatch("[0-9]{13}", passed.pop("x-betting-received-at"))
+    assert passed == {
         "host": "restate",
         "content-length": "2",
         "content-type": "application/json",
