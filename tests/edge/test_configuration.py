@@ -117,6 +117,7 @@ def validated(folder: Path, text: str) -> None:
     certificate(folder / "tls.pem")
     for name in ("tls.crt", "tls.key"):
         shutil.copy(folder / "tls.pem", folder / name)
+    shutil.copy(CHART / "files" / "openapi.json", folder)
     (folder / "keys").mkdir()
     (folder / "keys" / "jwks.json").write_text(key_set(new_key()))
     file = folder / "envoy.yaml"
