@@ -197,39 +197,15 @@ def hold_stake(player: Player, request: PlaceBet, now: datetime, policy: Policy)
     for a different bet. Otherwise the order of the checks is: related legs, restriction, wallet and debt, currency,
     number of open bets, limits, funds.
     """
-    wallet = player.wallets.get(request.wallet_id)
-    currency = policy.default_currency if wallet is None else wallet.currency
-    max_payout = policy.max_payout.of(currency)
-    bet = Bet(
-        wallet_id=request.wallet_id,
-        stake=request.stake,
-        system_size=request.system_size,
-        lines=request.lines,
-        legs=[
-            BetLeg(market_id=leg.market_id, selection_id=leg.selection_id, asked=leg.price, price=leg.price)
-            for leg in request.legs
-        ],
-        price_change=request.price_change,
-        max_payout=0 if max_payout is None else max_payout,
-        max_payout_per_day=policy.max_payout_per_day.of(currency),
-        placed_at=now,
-    )
+    bet = _new_bet(player, request, now, policy)
     if (known := player.bets.get(request.bet_id)) is not None:
         return Decision(player, known if _content(known) == _content(bet) else id_reused("betId", request.bet_id))
-    refused = (
-        _refuse_related_legs(request.legs)
-        or refuse_restricted(player, now)
-        or refuse_debit(player, request.wallet_id)
-        or policy.refuse_currency(currency)
-        or _refuse_too_many_open(player, policy)
-        or _refuse_over_limits(player, bet.total_stake, currency, now, policy)
-        or refuse_short_funds(player.wallets[request.wallet_id], bet.total_stake)
-    )
-    if refused is not None:
+    if (refused := _refuse_new_bet(player, request, bet, policy)) is not None:
         return Decision(player, refused)
     assert bet.total_stake > 0, "a bet has a stake"
     postings = move(Account.CASH, Account.LOCKED, bet.total_stake)
     after = post_entry(player, request.wallet_id, Kind.STAKE_HELD, request.bet_id, postings, now, by=None)
+    currency = player.wallets[request.wallet_id].currency
     use = Use(at=now, amount=bet.total_stake, currency=currency, reference=request.bet_id)
     for kind in COUNTED:
         after = _counted(after, kind, use)
@@ -247,8 +223,8 @@ def sure_to_be_held(player: Player, request: PlaceBet, policy: Policy) -> Bet | 
         return None
     if any(has_own_limit(player, kind, wallet.currency, policy) for kind in COUNTED):
         return None
-    outcome = hold_stake(player, request, ANY_TIME, policy).outcome
-    return outcome if isinstance(outcome, Bet) else None
+    bet = _new_bet(player, request, ANY_TIME, policy)
+    return bet if _refuse_new_bet(player, request, bet, policy) is None else None
 
 
 def legs_to_reserve(player: Player, bet_id: str, bet: Bet) -> dict[str, ReserveLeg]:
@@ -513,6 +489,44 @@ def bet_view(bet_id: str, bet: Bet) -> BetView:
 def potential(bet: Bet) -> int:
     """The potential return of a bet, in minor units: all its legs win at the accepted prices."""
     return potential_return(bet.stake, bet.system_size, [leg.price for leg in bet.legs], bet.max_payout)
+
+
+def _new_bet(player: Player, request: PlaceBet, now: datetime, policy: Policy) -> Bet:
+    currency = _currency(player, request, policy)
+    max_payout = policy.max_payout.of(currency)
+    return Bet(
+        wallet_id=request.wallet_id,
+        stake=request.stake,
+        system_size=request.system_size,
+        lines=request.lines,
+        legs=[
+            BetLeg(market_id=leg.market_id, selection_id=leg.selection_id, asked=leg.price, price=leg.price)
+            for leg in request.legs
+        ],
+        price_change=request.price_change,
+        max_payout=0 if max_payout is None else max_payout,
+        max_payout_per_day=policy.max_payout_per_day.of(currency),
+        placed_at=now,
+    )
+
+
+def _refuse_new_bet(player: Player, request: PlaceBet, bet: Bet, policy: Policy) -> Refused | None:
+    currency, now = _currency(player, request, policy), bet.placed_at
+    return (
+        _refuse_related_legs(request.legs)
+        or refuse_restricted(player, now)
+        or refuse_debit(player, request.wallet_id)
+        or policy.refuse_currency(currency)
+        or _refuse_too_many_open(player, policy)
+        or _refuse_over_limits(player, bet.total_stake, currency, now, policy)
+        or refuse_short_funds(player.wallets[request.wallet_id], bet.total_stake)
+    )
+
+
+def _currency(player: Player, request: PlaceBet, policy: Policy) -> str:
+    """The currency of a bet: that of its wallet or, if there is no such wallet, the house's."""
+    wallet = player.wallets.get(request.wallet_id)
+    return policy.default_currency if wallet is None else wallet.currency
 
 
 def _apply_outcome(player: Player, bet_id: str, request: ApplyResult) -> tuple[Player, int]:

@@ -89,8 +89,8 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
     """Hold the stake and have every market accept its leg. After a refusal, nothing is held and nothing is reserved."""
     started, bet_id, policy = clock_started(ctx), request.bet_id, dependencies().policy
     before = await load_with(ctx, Operations.BETS, bet_id)
-    sure = bets.sure_to_be_held(before, request, policy)
-    if sure is None:
+    bet, held = bets.sure_to_be_held(before, request, policy), None
+    if bet is None:
         now = moment(await started)
         held = bets.hold_stake(before, request, now, policy)
         bet = Reply.of(held.outcome).accepted()
@@ -100,10 +100,10 @@ async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Pla
     # If the stake can be held at any time, the markets are asked while the clock is still being read, which saves a
     # round trip. If the hold were refused after that, the legs would count against the markets' limits for a bet that
     # does not exist. The assertion below therefore checks that the hold succeeded.
-    asked = reservations.ask(ctx, before, bet_id, sure or bet)
+    asked = reservations.ask(ctx, before, bet_id, bet)
     async with reservations.none_left_behind(ctx, asked):
         now = moment(await started)
-        held = bets.hold_stake(before, request, now, policy)
+        held = held or bets.hold_stake(before, request, now, policy)
         assert isinstance(held.outcome, Bet), f"the markets were asked, but the stake was not held: {held.outcome}"
         assert held.player is not before, "the markets are asked early for new bets only"
         answer = await reservations.reserved_or_refused(ctx, asked)
