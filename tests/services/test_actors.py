@@ -21,8 +21,13 @@ PEOPLE = {
 }
 SETTINGS = FAST | {
     "BETTING_REQUIRE_IDENTITY": "true",
-    "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
     "BETTING_REVIEW_THRESHOLD": "5000",
+    # Nothing here is about a slow provider, and a busy machine is no reason to fail.
+    "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
+    "BETTING_CHARGE_WAIT_SECONDS": "25",
+    "BETTING_PROVIDER_TIMEOUT_SECONDS": "10",
+    "BETTING_PROVIDER_WINDOW_SECONDS": "60",
+    "BETTING_UNKNOWN_DEADLINE_SECONDS": "120",
 }
 OFFER = {
     "name": "A game",
