@@ -894,7 +894,7 @@ MUTANTS = [
         "anybody says when a request was received",
         ACCESS,
         """\
--    if caller_of(headers) is None or not re.fullmatch(r"[0-9]{13}", told):
+-    if not re.fullmatch(r"[0-9]{13}", told) or caller_of(headers) is None:
 +    if not re.fullmatch(r"[0-9]{13}", told):
 """,
         f"{ACCESS_TESTS}::test_the_door_is_believed_about_the_time_where_it_names_the_caller",

@@ -135,7 +135,7 @@ def received_at(headers: Mapping[str, str]) -> datetime | None:
     Whoever may say who asks may also say when: without a caller, the header is not believed.
     """
     told = headers.get(RECEIVED_HEADER, "")
-    if caller_of(headers) is None or not re.fullmatch(r"[0-9]{13}", told):
+    if not re.fullmatch(r"[0-9]{13}", told) or caller_of(headers) is None:
         return None
     return datetime.fromtimestamp(int(told) / 1000, UTC)
 

@@ -119,13 +119,13 @@ def check_caller() -> None:
     Private handlers are not checked: only our own components call them, and may name the caller on whose behalf.
     """
     context = _context()
-    access, caller = declared_access(context.handler), caller_of(context.request().headers)
+    headers = context.request().headers
+    access, caller = declared_access(context.handler), caller_of(headers)
     _caller.set(caller if access is None else None)
     if access is None:
         return
     required = dependencies().require_identity
     if access.needs_token and not required:
-        headers = context.request().headers
         _refuse_if(refuse_page(headers.get("origin"), headers.get("sec-fetch-site")))
     _refuse_if(refuse_caller(access, caller, required=required))
     if access.owner is Owner.KEY:
