@@ -10,8 +10,8 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --upgrade --universal --pyth
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 # What to run of the tests, for example: make test TESTS="tests/domain -x"
 TESTS ?=
-# Most of a test's time is waiting for a real system: two at a time.
-WORKERS ?= -n 2 --dist loadfile
+# Most of a test's time is waiting for a real system: two at a time, in the order of tests/conftest.py.
+WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -32,7 +32,7 @@ lint: setup ## style, types and the layers between modules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-e2e: setup ## the story of a release on a cluster: KUBECONFIG, and images BETTING_E2E_IMAGE_V1 and _V2 loaded there
+e2e: setup ## the story of a release on a cluster: KUBECONFIG, and images BETTING_E2E_IMAGE_V1, _V2, _BAD and _BROKEN loaded there
 	$(BIN)/python -m pytest tests/e2e
 
 format: setup ## put the code in shape

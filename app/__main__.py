@@ -265,6 +265,21 @@ def serve() -> None:
 
 
 @betting.command()
+def rehearse() -> None:
+    """Serve this code to the gates of a release, without reaching anything; `betting settings` lists what it reads."""
+    import uvloop
+
+    from app.telemetry.folder import metrics_folder
+
+    settings = _settings()
+    _require_free(settings.host, settings.port, "BETTING_PORT")
+    with metrics_folder(settings.metrics_dir):
+        from app.rehearsal import rehearse
+
+        uvloop.run(rehearse(settings))
+
+
+@betting.command()
 @click.option("--host", default="127.0.0.1", envvar="SANDBOX_HOST", show_default=True, show_envvar=True)
 @click.option(
     "--port", default=9090, type=click.IntRange(1, 65_535), envvar="SANDBOX_PORT", show_default=True, show_envvar=True
@@ -486,6 +501,15 @@ def _played_in(given: "Settings") -> list[tuple[str, int, int]]:
     show_envvar=True,
     help="Send on what is stranded.",
 )
+@click.option(
+    "--forget-after",
+    default=90.0,
+    type=click.FloatRange(min=0, max=36_500),
+    envvar="BETTING_BOOKS_FORGET_AFTER_DAYS",
+    show_default=True,
+    show_envvar=True,
+    help="Days from which on a deposit's status is not kept, where --repair is on. Late events are heard all the same.",
+)
 @click.option("--once", is_flag=True, help="Look now, print what is seen, and end.")
 @click.option("--output", type=click.Choice(["text", "json"]), help="How --once prints it.  [default: text]")
 @click.pass_context
@@ -501,6 +525,7 @@ def books(
     provider: str | None,
     reconcile_after: float,
     repair: bool,
+    forget_after: float,
     once: bool,
     output: str | None,
 ) -> None:
@@ -538,6 +563,7 @@ def books(
         repair,
         partial(provider_of, settings, provider) if provider else None,
         timedelta(seconds=reconcile_after),
+        timedelta(days=forget_after),
     )
     if not once:
         _keep_books(target, host, port, every, sample)

@@ -107,6 +107,8 @@ def build_app(settings: Settings) -> RestateAppT:
     Raises ValueError for a public handler that does not say who may call it.
     """
     list(public_handlers(SERVICES))
+    for component in SERVICES:
+        component.idempotency_retention = timedelta(seconds=settings.idempotency_seconds)
     return restate.app(SERVICES, identity_keys=list(settings.identity_keys))
 
 

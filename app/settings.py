@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     review_timeout_seconds: float = Field(
         86_400, gt=0, description="An undecided review gives the money back after this, seconds"
     )
+    idempotency_seconds: float = Field(
+        7200, gt=0, description="An idempotency key gets the same answer for so long, where no id of ours does, seconds"
+    )
     charge_wait_seconds: float = Field(
         25, gt=0, description="How long deposit waits before it answers pending, seconds"
     )

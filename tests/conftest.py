@@ -14,6 +14,16 @@ settings.register_profile(
 settings.load_profile("unhurried")
 
 
+LONGEST = ("tests/services/test_crashes", "tests/test_mutants", "tests/simulation/")
+"""Files that take minutes each. They go first, or one would be left to a single worker at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A whole system that all tests of a session share; each test has players of its own."""

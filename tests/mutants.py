@@ -18,7 +18,10 @@ MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
 RETURNS = "app/domain/settlement.py"
+MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
+HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
 ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
+KNOWN_TESTS, SETTINGS_TESTS = "tests/release/test_known.py", "tests/release/test_fixed_settings.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
 
 
@@ -281,6 +284,24 @@ MUTANTS = [
 +    taken_back = after.uses
 """,
         f"{BET_TESTS}::test_a_refused_bet_gives_its_stake_back_once_and_counts_no_more",
+    ),
+    Mutant(
+        "a bet that a version without the mark placed passes for new once it is archived",
+        HIGH_WATER,
+        """\
+-    return mark.bet_id if mark is not None and mark.movements == player.movements else None
++    return mark.bet_id if mark is not None else None
+""",
+        f"{HIGH_WATER_TESTS}::test_a_bet_that_an_earlier_version_placed_since_spoils_the_mark",
+    ),
+    Mutant(
+        "an archive that a version without the mark began gets one that knows nothing of it",
+        HIGH_WATER,
+        """\
+-    highest = _highest(before) if before.has_archive else max(before.bets, default="")
++    highest = _highest(before) or max(before.bets, default="")
+""",
+        f"{HIGH_WATER_TESTS}::test_an_archive_of_an_earlier_version_has_no_mark_for_ever",
     ),
     # Returns.
     Mutant(
@@ -737,10 +758,28 @@ MUTANTS = [
         "an address that the mail server cannot take is tried for ever",
         "app/providers/messages.py",
         """\
--        raise UndeliverableError(f"the mail server cannot take this address: {error}") from error
+-        raise UndeliverableError(f"the mail server cannot take this address: {mail.recipient!r}")
 +        pass
 """,
         "tests/providers/test_messages.py::test_an_address_that_the_mail_server_cannot_take_is_given_up_on",
+    ),
+    Mutant(
+        "a mail whose recipient was refused is sent to a server that waits for it",
+        "app/providers/pipelining.py",
+        """\
+-    if received.code not in (_OK, _WILL_FORWARD):
++    if False:
+""",
+        "tests/providers/test_messages.py::test_no_content_is_sent_to_a_server_that_refused_the_recipient_and_waits_for_it",
+    ),
+    Mutant(
+        "a mail ends at a line with a dot",
+        "app/providers/pipelining.py",
+        """\
+-    [taken] = await replies.to(_LEADING_DOT.sub(b"..", content) + b".\\r\\n", 1)
++    [taken] = await replies.to(content + b".\\r\\n", 1)
+""",
+        "tests/providers/test_messages.py::test_a_message_arrives_as_it_was_written",
     ),
     Mutant(
         "two dots are an id",
@@ -759,6 +798,43 @@ MUTANTS = [
 +        if False:
 """,
         "tests/test_settings.py::test_the_service_has_no_default_secret",
+    ),
+    Mutant(
+        "a name may turn the direction of writing",
+        MODEL,
+        """\
+-_NOT_TEXT = re.compile(f"[{_UNSEEN}{_HALVES}]")
++_NOT_TEXT = re.compile(f"[{_HALVES}]")
+""",
+        f"{TEXT_TESTS}::test_no_text_of_any_request_takes_what_does_not_show[MarketService/open]",
+    ),
+    Mutant(
+        "a deposit is forgotten together with the refund that was asked for",
+        FOLLOW_UP,
+        """\
+-        and not deposit.refund_due
++        and True
+""",
+        f"{FOLLOW_UP_TESTS}::test_what_is_forgotten_has_ended_and_is_told_by_its_player",
+    ),
+    Mutant(
+        "late money for a forgotten deposit stays with a player who may not deposit",
+        FOLLOW_UP,
+        """\
+-    return again.model_copy(update={"recalled": True})
++    return again
+""",
+        f"{FOLLOW_UP_TESTS}::test_only_what_is_built_again_after_the_end_may_have_waited_for_its_customer",
+    ),
+    Mutant(
+        "a chargeback is refused where another player has used the forgotten id",
+        "app/services/payments/follow_up.py",
+        """\
+-    if event.status not in CHARGE_EVENTS:
++    if True:
+""",
+        "tests/services/test_forgotten_deposits.py"
+        "::test_a_chargeback_is_heard_though_another_player_has_used_the_forgotten_id[plain]",
     ),
     # The bookkeeper.
     Mutant(
@@ -908,5 +984,124 @@ MUTANTS = [
 """,
         "tests/services/test_actors.py"
         "::test_the_time_of_a_request_is_when_the_door_received_it_and_movements_never_go_back[plain]",
+    ),
+    Mutant(
+        "a candidate is registered without its gates",
+        "app/release/plan.py",
+        """\
+-    elif is_new and not is_first and not gates.passed:
++    elif is_new and not is_first and gates.asked:
+""",
+        "tests/release/test_plan.py::test_each_situation_has_its_verdicts_and_its_actions[v2 ready: its gates first]",
+    ),
+    Mutant(
+        "what could not be checked passes the gates",
+        "app/release/gates/findings.py",
+        """\
+-        return self.outcome in (Outcome.PASSED, Outcome.OFF)
++        return self.outcome is not Outcome.FAILED
+""",
+        "tests/release/test_gatekeeper.py::test_a_note_says_how_the_gates_answered[not told: not again at once]",
+    ),
+    Mutant(
+        "a version is good before the bookkeeper has seen its last bets",
+        "app/release/watching.py",
+        """\
+-    if now >= end and evidence.books is not None and evidence.books.seen_at < end:
++    if now >= end and evidence.books is not None and evidence.books.seen_at <= window.since:
+""",
+        "tests/release/test_watching.py::test_a_version_is_good_when_its_window_is_over_and_everything_is_known",
+    ),
+    Mutant(
+        "a rescue resumes what could not be replayed",
+        "app/release/rescue.py",
+        """\
+-        return f"stays: nothing is known, {replayed.skipped}"
++        return ""
+""",
+        "tests/release/test_rescue.py::test_only_what_the_target_would_go_on_with_is_resumed[no answer]",
+    ),
+    Mutant(
+        "a step that no journal has goes on",
+        "app/release/gates/replay.py",
+        """\
+-    if failure.code == protocol.JOURNAL_MISMATCH:
+-        return Replayed(f"takes other steps: {_expected(failure)}")
++    if failure.code == protocol.JOURNAL_MISMATCH:
++        return Replayed()
+""",
+        "tests/release/test_replay_gate.py::test_an_attempt_ends_as_its_first_message_says[mismatch]",
+    ),
+    Mutant(
+        "a default that is written out counts as a change",
+        "app/release/fixed_settings.py",
+        """\
+-        if before.get(name, default) != wanted.get(name, default):
++        if before.get(name) != wanted.get(name):
+""",
+        f"{SETTINGS_TESTS}::test_what_may_change[a default, written out]",
+    ),
+    Mutant(
+        "a fixed setting that is taken out is no change",
+        "app/release/fixed_settings.py",
+        """\
+-    for name in sorted(FIXED & (before.keys() | wanted.keys())):
++    for name in sorted(FIXED & wanted.keys()):
+""",
+        f"{SETTINGS_TESTS}::test_what_a_rule_reads_stays_and_the_refusal_says_how_to_keep_it[taken out]",
+    ),
+    Mutant(
+        "a version that runs without pods may get other settings",
+        "app/release/cluster.py",
+        """\
+-            if KNOWN_IMAGE in (notes := deployment.metadata.annotations or {})
++            if KNOWN_IMAGE in (notes := deployment.metadata.annotations or {}) and deployment.spec.replicas
+""",
+        f"{KNOWN_TESTS}::test_what_is_noted_stays_whatever_is_changed_later_also_without_pods",
+    ),
+    Mutant(
+        "what a version went live with is noted anew",
+        "app/release/rounds.py",
+        """\
+-        given = version.settings if known is None else known.given
++        given = version.settings
+""",
+        f"{KNOWN_TESTS}::test_its_own_code_adds_the_defaults_and_leaves_what_was_noted",
+    ),
+    Mutant(
+        "the defaults of other code are taken for those of a version",
+        "app/release/rounds.py",
+        """\
+-        defaults = fixed_settings.DEFAULTS if image == self.own_image else {}
++        defaults = fixed_settings.DEFAULTS
+""",
+        f"{KNOWN_TESTS}::test_only_its_own_code_tells_the_defaults_of_a_version",
+    ),
+    Mutant(
+        "a version cannot go back to the image that Restate came to know",
+        "app/release/unchangeable.py",
+        """\
+-    return version.known_image or version.image
++    return version.image
+""",
+        "tests/release/test_other_images.py::test_a_version_may_go_back_to_the_image_that_restate_came_to_know",
+    ),
+    Mutant(
+        "a hook's refusal says nothing of the way back",
+        "app/release/cli.py",
+        """\
+-        raise NotDoneError(_with_way_back(_why(error), way_back)) from error
++        raise NotDoneError(_why(error)) from error
+""",
+        "tests/release/test_prepare.py::test_whatever_is_refused_ends_with_the_way_back[refused]",
+    ),
+    Mutant(
+        "status does not tell what a version does not run as it went live",
+        "app/release/report.py",
+        """\
+-    reasons = "; ".join(filter(None, (reason, strayed(standing.version))))
++    reasons = reason
+""",
+        "tests/release/test_report.py::test_status_and_why_tell_what_a_version_runs_that_it_did_not_go_live_with",
     ),
 ]

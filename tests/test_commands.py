@@ -29,7 +29,9 @@ HELM_OPTIONS = {
     "upgrade": {"--reset-then-reuse-values", "--values", "--set"},
     "uninstall": set(),
     "rollback": set(),
+    "history": set(),
     "test": set(),
+    "template": {"--namespace", "--skip-tests", "--no-hooks", "--show-only", "--values", "--set"},
 }
 """Helm is a library here, without the program's options: these are Helm 4's, and no page uses another."""
 INSTALLED = ("--set=image.repository=REPOSITORY", "--set=versions.v1.image.tag=TAG")
@@ -67,7 +69,7 @@ def known(command: click.Command) -> set[str]:
 def of_kubectl(arguments: str) -> set[str]:
     """What kubectl does not know, by its own help, which needs no cluster."""
     before_options = re.split(r" -", arguments)[0].split()
-    path = before_options[:2] if before_options[0] in ("rollout", "config") else before_options[:1]
+    path = before_options[: {"rollout": 2, "config": 2, "create": 3}.get(before_options[0], 1)]
     program = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or "kubectl"
     asked = subprocess.run([program, *path, "--help"], capture_output=True, text=True, timeout=30, check=False)
     if asked.returncode != 0:
@@ -132,6 +134,7 @@ $ helm upgrade betting charts/betting \\
         ("release", "rescue v1 --to v2 --sometimes", {"--sometimes"}),
         ("betting release", "status --output json", set()),
         ("kubectl", "logs deploy/betting-books --tial=50", {"--tial"}),
+        ("kubectl", "create secret generic mine --from-litral=a=b", {"--from-litral"}),
         ("kubectl", "lags deploy/betting-books", {"lags"}),
         ("helm", "upgrade betting charts/betting --reuse-value", {"--reuse-value"}),
     ],

@@ -173,6 +173,14 @@ _BET_SINCE = f"""coalesce(
 """When a bet, or its cash-out, should have been decided."""
 
 
+OLD_FOLLOW_UPS = """
+select service_key as id from state
+where service_name = 'DepositFollowUp' and key = 'followUp' and service_key > '{after}'
+  and json_get_str(value_utf8, 'reservedAt') < '{before}'
+  and json_get_str(value_utf8, 'phase') <> 'lookingUp' and json_get_bool(value_utf8, 'refunded') = false
+order by 1 limit {most}"""
+"""What is kept to answer about deposits that were reserved long ago, and that nobody looks up any more."""
+
 LEFT_OPERATIONS = f"""{_DOCUMENTS}, refunded as (
   select service_key as refunded_id from state
   where service_name = 'DepositFollowUp' and key = 'followUp' and json_get_bool(value_utf8, 'refunded')

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from app.bookkeeper import queries
 from app.bookkeeper.books import Books, Waiting, balances_of
+from app.bookkeeper.forgetting import Forgetting
 from app.bookkeeper.queries import Row
 from app.bookkeeper.reconcile import Reconciliation
 from app.bookkeeper.reconciling import Reconciler
@@ -24,6 +25,10 @@ from app.domain.statement import Audit
 from app.providers.payments import ListingError
 
 ANSWER_SECONDS = 60.0
+CONNECT_SECONDS = 3.0
+"""For a connection. To an address whose pod has just gone there never is one; the next try may go to another."""
+CONNECT_AGAIN = 2
+"""How often a connection is tried again; nothing was asked then, so nothing is asked twice."""
 AS_BOOKKEEPER = headers_of(BOOKKEEPER)
 AUDITS_AT_ONCE = 8
 STRANDED_AFTER = timedelta(seconds=60)
@@ -46,6 +51,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         place: int,
         stranded_after: timedelta = STRANDED_AFTER,
         reconciler: Reconciler | None = None,
+        forgetting: Forgetting | None = None,
     ) -> None:
         self._admin = admin.rstrip("/")
         self._ingress = ingress.rstrip("/")
@@ -53,9 +59,15 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         self._place = place
         self._search = Search(stranded_after, charge_wait)
         self._reconciler = reconciler
-        limits = httpx.Limits(max_connections=AUDITS_AT_ONCE)
-        headers = {"accept": "application/json"}
-        self._http = httpx.AsyncClient(timeout=ANSWER_SECONDS, limits=limits, headers=headers, trust_env=False)
+        self._forgetting = forgetting
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            headers={"accept": "application/json"},
+            transport=httpx.AsyncHTTPTransport(
+                limits=httpx.Limits(max_connections=AUDITS_AT_ONCE), retries=CONNECT_AGAIN, trust_env=False
+            ),
+            trust_env=False,
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -78,9 +90,15 @@ class Restate(AbstractAsyncContextManager["Restate"]):
     async def repair(self, stranded: Strandings) -> tuple[Stranded, ...]:
         """Ask for all that is named to be sent on, and tell what was."""
         for thing in stranded.first:
-            url = f"{self._ingress}/RepairService/{thing.kind}/send"
-            await self._answered("POST", url, json=thing.body, headers=AS_BOOKKEEPER)
+            await self.send_on(f"RepairService/{thing.kind}/send", thing.body)
         return stranded.first
+
+    async def forget(self) -> int:
+        """Ask for what is kept to answer about old deposits to be cleared, some at a time; tell about how many."""
+        if self._forgetting is None:
+            return 0
+        with _understood():
+            return await self._forgetting.sweep(self, datetime.now(UTC))
 
     async def settled_down(self, sent_on: tuple[Stranded, ...]) -> None:
         """Wait until what was sent on is not stranded any more, for a while at most."""
@@ -189,6 +207,10 @@ class Restate(AbstractAsyncContextManager["Restate"]):
     async def request(self, path: str, body: object) -> httpx.Response:
         """Send a request to the ingress and return its reply, whatever its status."""
         return await self._asked("POST", f"{self._ingress}/{path}", json=body, headers=AS_BOOKKEEPER)
+
+    async def send_on(self, path: str, body: object) -> None:
+        """Send a request to the ingress. Raises UnknownError if it is not taken."""
+        await self._answered("POST", f"{self._ingress}/{path}", json=body, headers=AS_BOOKKEEPER)
 
     async def query(self, sql: str) -> list[Row]:
         """Run an SQL query in Restate and return its rows."""

@@ -14,6 +14,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from app.bookkeeper import queries
 from app.bookkeeper.books import Books, verdict
+from app.bookkeeper.forgetting import Forgetting
 from app.bookkeeper.metrics import Exported
 from app.bookkeeper.reconciling import Listing, Reconciler
 from app.bookkeeper.restate import Restate, UnknownError
@@ -42,6 +43,8 @@ class Target:
     """Connects to the payment provider, if one is configured."""
     reconcile_after: timedelta
     """How old a movement must be before the two sides are compared."""
+    forget_after: timedelta
+    """How old a deposit must be before what is kept to answer about it is cleared, where the bookkeeper repairs."""
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Restate]:
@@ -51,7 +54,15 @@ class Target:
             reconciler = None
             if self.provider is not None:
                 reconciler = Reconciler(await stack.enter_async_context(self.provider()), self.reconcile_after)
-            restate = Restate(self.admin, self.ingress, self.charge_wait, place, self.stranded_after, reconciler)
+            restate = Restate(
+                self.admin,
+                self.ingress,
+                self.charge_wait,
+                place,
+                self.stranded_after,
+                reconciler,
+                Forgetting(self.forget_after),
+            )
             yield await stack.enter_async_context(restate)
 
 
@@ -69,6 +80,8 @@ async def look_once(target: Target, sample: int) -> Books:
                 progress.update(task, description=f"{step} seen")
 
             books = await restate.look(sample, seen, patiently=True)
+            if target.repair:
+                await restate.forget()
             if not (target.repair and books.stranded.count):
                 return books
             repaired = await restate.repair(books.stranded)
@@ -93,6 +106,7 @@ async def keep(target: Target, sample: int, every_seconds: float, exported: Expo
             tell("; ".join([verdict(books), *_told(books, target), *books.wrong]))
             if target.repair:
                 await _repair(restate, books, exported, tell)
+                await _forget(restate, tell)
             await asyncio.sleep(pause_seconds(asyncio.get_running_loop().time() - started, every_seconds))
 
 
@@ -114,6 +128,18 @@ async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell
     exported.count(repaired)
     for thing in repaired:
         tell(f"sent on: {thing}")
+
+
+async def _forget(restate: Restate, tell: Tell) -> None:
+    """Have what is kept of old deposits cleared. If that fails, the next look asks again."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            forgotten = await restate.forget()
+    except (UnknownError, TimeoutError) as error:
+        tell(f"old deposits could not be forgotten: {error or 'it takes too long'}")
+        return
+    if forgotten:
+        tell(f"asked to forget what is kept to answer about {forgotten} old deposits")
 
 
 async def until_signalled(work: Awaitable[None]) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from app.domain.model import Moment, PublicRequest, State, Wire
+from app.domain.model import Moment, PublicRequest, State, Wire, read_json
 from app.domain.refusals import Refusal, Refused, invalid_request
 
 MAX_RECORD_BYTES = 65_536
@@ -106,7 +106,7 @@ def read_record(body: bytes, requests: Requests) -> Record | Refused:
         message = f"body: {len(body)} bytes, of which at most {MAX_RECORD_BYTES} are read"
         return Refused(reason=Refusal.INVALID_REQUEST, message=message)
     try:
-        envelope = Envelope.model_validate_json(body)
+        envelope = read_json(Envelope, body)
     except ValidationError as error:
         return invalid_request(error)
     try:

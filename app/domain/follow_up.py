@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from app.domain.model import Moment, State, Wire
+from app.domain.model import Moment, State, Wire, is_empty
 from app.domain.payments import ChargeRequest, EventStatus, PaymentEvent, PaymentStatus
 from app.domain.player import Deposit, DepositStatus
 
@@ -70,11 +70,19 @@ class FollowUp(State):
     looked up, but not repeated."""
     refunded: bool = False
     """Whether the provider has made the refund that we requested, or has definitely refused to make it."""
+    recalled: bool = Field(False, exclude_if=is_empty)
+    """Whether this was built from the player's document after the deposit had ended, because what was kept was
+    forgotten."""
 
     @property
     def waits_for_customer(self) -> bool:
         """Whether the charge needed the customer (3-D Secure)."""
         return self.redirect_url is not None
+
+    @property
+    def may_have_waited(self) -> bool:
+        """Whether the charge needed the customer, or may have: it may then have been made during a restriction."""
+        return self.waits_for_customer or self.recalled
 
 
 class Watch(Wire):
@@ -90,6 +98,12 @@ class WhoseDeposit(Wire):
     """The player whose document has a deposit."""
 
     user_id: str
+
+
+class Forget(Wire):
+    """A request to forget a deposit, if it was reserved before a moment and has ended."""
+
+    reserved_before: Moment
 
 
 class LookUp(Wire):
@@ -116,6 +130,29 @@ def watching(follow_up: FollowUp, watch: Watch) -> FollowUp | None:
     if follow_up.charge is None:
         return follow_up.model_copy(update={"charge": watch.charge, "reserved_at": watch.reserved_at})
     return follow_up if follow_up.charge == watch.charge else None
+
+
+def recalled(follow_up: FollowUp, watch: Watch, deposit: Deposit) -> FollowUp | None:
+    """Start to follow up a deposit as the player's document has it. Returns None if another charge has the id."""
+    again = watching(follow_up, watch)
+    if again is None or follow_up.charge is not None or deposit.status is DepositStatus.RESERVED:
+        return again
+    return again.model_copy(update={"recalled": True})
+
+
+def may_be_forgotten(follow_up: FollowUp, deposit: Deposit | None, reserved_before: datetime) -> bool:
+    """Whether everything that a late event needs is in the player's document, and nothing is left to be done.
+
+    A refund that the provider was asked for stays on record here: nothing else tells that it was made.
+    """
+    return (
+        follow_up.reserved_at is not None
+        and follow_up.reserved_at < reserved_before
+        and follow_up.phase is not Phase.LOOKING_UP
+        and deposit is not None
+        and deposit.status is not DepositStatus.RESERVED
+        and not deposit.refund_due
+    )
 
 
 def with_early(follow_up: FollowUp, event: PaymentEvent) -> FollowUp:
@@ -170,8 +207,12 @@ def scheduled(follow_up: FollowUp, now: datetime, pause: timedelta) -> tuple[Fol
 
 def about_this_charge(follow_up: FollowUp, event: PaymentEvent) -> bool:
     """Whether reference, player, wallet, amount and currency of a signed event match the charge."""
-    charge = follow_up.charge
-    return charge is not None and (
+    return follow_up.charge is not None and is_about(follow_up.charge, event)
+
+
+def is_about(charge: ChargeRequest, event: PaymentEvent) -> bool:
+    """Whether reference, player, wallet, amount and currency of a signed event match a charge."""
+    return (
         charge.reference,
         charge.user_id,
         charge.wallet_id,

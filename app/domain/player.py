@@ -155,13 +155,13 @@ class BetLeg(State):
     selection_id: str
     asked: Price
     price: Price
-    result_version: int = 0
-    outcome: SelectionOutcome | None = None
-    page: int | None = None
+    result_version: int = Field(0, exclude_if=is_empty)
+    outcome: SelectionOutcome | None = Field(None, exclude_if=is_none)
+    page: int | None = Field(None, exclude_if=is_none)
     """The page of the market's shard that holds the leg; null for a bet of an earlier version."""
-    withdrawals: int = 0
+    withdrawals: int = Field(0, exclude_if=is_empty)
     """How many withdrawals of the market's selections were known when the leg was accepted."""
-    moved: int = 0
+    moved: int = Field(0, exclude_if=is_empty)
     """The net amount that this result version paid to the player, so that a repeated result gets the same answer."""
 
 
@@ -198,19 +198,19 @@ class Bet(State):
     status: BetStatus = BetStatus.PENDING
     balance: Balance | None = None
     """The balance of the wallet right after the stake was held, so that a repeated request gets the same answer."""
-    refused: Refused | None = None
-    returned: int = 0
-    ended_at: Moment | None = None
-    decide_at: Moment | None = None
+    refused: Refused | None = Field(None, exclude_if=is_none)
+    returned: int = Field(0, exclude_if=is_empty)
+    ended_at: Moment | None = Field(None, exclude_if=is_none)
+    decide_at: Moment | None = Field(None, exclude_if=is_none)
     """When the wait of a delayed bet ends."""
-    exposure_changes: int = 0
+    exposure_changes: int = Field(0, exclude_if=is_empty)
     """The number of changes of the bet's exposure that markets without a result are told about."""
-    max_payout_per_day: int | None = None
-    day_returned: int = 0
+    max_payout_per_day: int | None = Field(None, exclude_if=is_none)
+    day_returned: int = Field(0, exclude_if=is_empty)
     """What the player's other bets returned earlier on the day on which this bet ended, if that day has a maximum."""
-    withheld: int = 0
+    withheld: int = Field(0, exclude_if=is_empty)
     """The part of the return that the maximum payouts withheld."""
-    cash_out: CashOutWish | None = None
+    cash_out: CashOutWish | None = Field(None, exclude_if=is_none)
 
     @property
     def waits_for_cash_out(self) -> bool:
@@ -230,6 +230,15 @@ class EmailChange(State):
     code_hash: str
     asked_at: Moment
     wrong_codes: int = 0
+
+
+class HighWaterMark(State):
+    """The highest bet id that the player has used. Ids are compared as text, character by character."""
+
+    bet_id: str
+    movements: int
+    """The number of the player's movements when this was true. Every new bet is a movement, so a larger number means
+    that an earlier version, which keeps no mark, has placed bets since."""
 
 
 class Player(State):
@@ -259,8 +268,15 @@ class Player(State):
     """When the last of them was posted."""
     has_archive: bool = False
     """Whether ended deposits, withdrawals or bets have been moved to archive pages."""
+    high_water: HighWaterMark | None = Field(None, exclude_if=is_none)
+    """Tells new bet ids without a look at the archive; null without an archive, or if an earlier version began it."""
     carried: dict[str, dict[Account, int]] = Field(default_factory=dict)
     """For each wallet, the balances after the movements that are only on statement pages."""
+
+    @property
+    def movements(self) -> int:
+        """The number of all movements that the player has ever had."""
+        return self.paged_out + len(self.entries)
 
     def changed(self, **fields: object) -> "Player":
         """Return the document with some fields replaced."""
@@ -286,9 +302,9 @@ def post_entry(
     now = not_before_last(player, now)
     wallet = post(player.wallets[wallet_id], postings)
     latest = player.entries[-1].seq if player.entries else player.paged_out
-    assert latest == player.paged_out + len(player.entries), "a movement is missing from the statement"
+    assert latest == player.movements, "a movement is missing from the statement"
     entry = Entry(
-        seq=player.paged_out + len(player.entries) + 1,
+        seq=player.movements + 1,
         at=now,
         kind=kind,
         reference=reference,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import Field, ValidationError
 
-from app.domain.model import Wire
+from app.domain.model import Wire, spelled_out
 
 
 class Refusal(StrEnum):
@@ -163,7 +163,7 @@ def invalid_request(error: ValidationError, *within: str) -> Refused:
 
 def _words(location: tuple[int | str, ...], problem: str) -> str:
     field = ".".join(map(str, location)) or "body"
-    return f"{_cut(field)}: {_cut(problem)}"
+    return f"{_cut(spelled_out(field))}: {_cut(spelled_out(problem))}"
 
 
 def _cut(text: str) -> str:

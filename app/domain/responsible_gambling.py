@@ -15,7 +15,7 @@ from app.domain.access import Actor
 from app.domain.model import MAX_AMOUNT, Moment, State, Wire, is_none
 from app.domain.refusals import Refusal, Refused
 
-MAX_USES = 100
+MAX_USES = 50
 """The most uses that are stored separately for each kind of limit. Beyond it, the older half is merged by day."""
 
 
@@ -56,8 +56,8 @@ class Use(State):
 
     at: Moment
     amount: int
-    currency: str | None = None
-    reference: str | None = None
+    currency: str | None = Field(None, exclude_if=is_none)
+    reference: str | None = Field(None, exclude_if=is_none)
 
 
 class PendingChange(State):

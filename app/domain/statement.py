@@ -54,7 +54,7 @@ class Audit(Wire):
 
 def pages(player: Player) -> int:
     """The number of pages of the statement, at least 1."""
-    return max(1, -(-(player.paged_out + len(player.entries)) // PAGE_SIZE))
+    return max(1, -(-player.movements // PAGE_SIZE))
 
 
 def entries_on(player: Player, page: int) -> list[Entry] | None:
@@ -91,7 +91,7 @@ def statement_view(player: Player, page: int, entries: list[Entry], for_operator
 
 def full_pages(before: Player, after: Player) -> dict[int, StatementPage]:
     """The pages that a change has filled, by page number."""
-    filled = range(_movements(before) // PAGE_SIZE + 1, _movements(after) // PAGE_SIZE + 1)
+    filled = range(before.movements // PAGE_SIZE + 1, after.movements // PAGE_SIZE + 1)
     return {page: StatementPage(entries=entries_on(after, page) or []) for page in filled}
 
 
@@ -121,10 +121,6 @@ def audit(player: Player) -> Audit:
     return Audit(
         balanced=balanced, wallets={wallet_id: {**zeros, **accounts} for wallet_id, accounts in wallets.items()}
     )
-
-
-def _movements(player: Player) -> int:
-    return player.paged_out + len(player.entries)
 
 
 def _balances(carried: dict[str, dict[Account, int]], entries: list[Entry]) -> dict[str, dict[Account, int]]:

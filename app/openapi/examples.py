@@ -80,4 +80,5 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RepairService/leg": {"marketId": "m-1", "book": 0, "page": 0, "userId": "ann", "betId": "b-1"},
     "RepairService/settlement": {"marketId": "m-1"},
     "RepairService/terms": {"marketId": "m-1"},
+    "RepairService/forget": {"depositIds": ["d-1"], "reservedBefore": "2026-01-31T12:00:00Z"},
 }

@@ -56,6 +56,7 @@ _OPERATIONS = {
     "RepairService/leg": "repairLeg",
     "RepairService/settlement": "repairSettlement",
     "RepairService/terms": "repairTerms",
+    "RepairService/forget": "forgetDeposits",
 }
 """The operations that are not called as their handler is: its name alone would not tell them from others."""
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints, ValidationError
 
-from app.domain.model import Amount, Id, Wire
+from app.domain.model import Amount, Id, Wire, read_json
 from app.domain.payments import CHARGE_EVENTS, PAYOUT_EVENTS, EventId, EventKind, EventStatus, PaymentEvent
 from app.domain.provider_events import UnknownEvent
 from app.domain.refusals import Refusal, Refused, invalid_request
@@ -96,7 +96,7 @@ def read_event(body: bytes) -> PaymentEvent | UnknownEvent | Refused:
     if len(body) > MAX_EVENT_BYTES:
         return _unreadable(f"the event is longer than {MAX_EVENT_BYTES} bytes")
     try:
-        labels = _Labelled.model_validate_json(body)  # pydantic refuses what is nested too deep, and half characters
+        labels = read_json(_Labelled, body)  # pydantic refuses what is nested too deep, and half characters
         json.loads(body, object_pairs_hook=_once, parse_constant=_no_number)
         if (unknown := _unknown(labels)) is not None:
             return unknown

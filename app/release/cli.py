@@ -3,7 +3,9 @@
 import json
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import update_wrapper
 from secrets import token_hex
@@ -15,9 +17,17 @@ from prometheus_client import start_http_server
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
+from app.release import history as histories
 from app.release import metrics, report
-from app.release.cluster import WEBHOOK_SECRET, Cluster
-from app.release.plan import Plan, Standing
+from app.release.check import check as check_version
+from app.release.cluster import WEBHOOK_SECRET, AnchorGoneError, Cluster
+from app.release.evidence import Collector
+from app.release.gatekeeper import rehearsed
+from app.release.gates.findings import Gate
+from app.release.gates.gates import PATIENCE_SECONDS
+from app.release.notebook import Notebook, Noted
+from app.release.plan import Plan, Standing, Version
+from app.release.rescue import stays
 from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
 from app.release.rounds import (
     PAUSE_SECONDS,
@@ -31,7 +41,11 @@ from app.release.rounds import (
     standing_of,
     take_down,
 )
-from app.release.signing import new_signing_key
+from app.release.signing import as_secret, new_signing_key
+from app.release.trial import NotStartedError, try_image
+from app.release.unchangeable import refuse_other_images, refuse_other_settings, refuse_what_cannot_change
+from app.release.watcher import Watcher, refuse_what_was_taken_back
+from app.release.watching import Outcome
 from app.sandbox import identity
 
 NOT_A_TERMINAL_COLUMNS = 180
@@ -40,6 +54,28 @@ WEBHOOK_SECRET_BYTES = 32
 dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 deadline = click.option("--deadline", default=180.0, show_default=True, help="Seconds until it has to be live.")
 output = click.option("--output", type=click.Choice(["text", "json"]), default="text", help="For humans or machines.")
+
+
+NOT_DONE = (AnchorGoneError, ApiException, HTTPError, NotDoneError, NotStartedError, RefusedError, UnknownError)
+"""Why a command was not done; anything else is a mistake in it."""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ApiException):
+        return f"Kubernetes: {error.status} {error.reason}: {error.body}"
+    return str(error)
+
+
+@contextmanager
+def _telling_the_way_back(cluster: Cluster) -> Iterator[None]:
+    """Whatever a hook refuses, Helm shows the cause and the way back last."""
+    try:
+        yield
+    except NOT_DONE as error:
+        way_back = ""
+        with suppress(*NOT_DONE):  # at the first install there is none
+            way_back = cluster.way_back()
+        raise NotDoneError(_with_way_back(_why(error), way_back)) from error
 
 
 def pass_release(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,22 +94,21 @@ class Commands(click.Group):
         """Run a command."""
         try:
             return super().invoke(ctx)
-        except (NotDoneError, RefusedError, UnknownError, HTTPError) as error:
-            raise click.ClickException(str(error)) from error
+        except NOT_DONE as error:
+            raise click.ClickException(_why(error)) from error
         except ConfigException as error:
             raise click.ClickException(f"no cluster to talk to: {error} Set KUBECONFIG.") from error
-        except ApiException as error:
-            raise click.ClickException(f"Kubernetes: {error.status} {error.reason}: {error.body}") from error
 
 
 @click.group("release", cls=Commands)
 @click.option("--namespace", envvar="BETTING_RELEASE_NAMESPACE", default="default", help="Where the release is.")
 @click.option("--name", envvar="BETTING_RELEASE_NAME", default="betting", help="What `helm install` called it.")
 @click.option("--admin", envvar="BETTING_RELEASE_ADMIN", default="http://127.0.0.1:9070", help="Restate's admin URL.")
+@click.option("--own-image", envvar="BETTING_RELEASE_IMAGE", default="", help="The image that runs this.")
 @click.pass_context
-def main(ctx: click.Context, namespace: str, name: str, admin: str) -> None:
+def main(ctx: click.Context, namespace: str, name: str, admin: str, own_image: str) -> None:
     """Ship versions of the code side by side."""
-    ctx.obj = lambda: Release(Cluster(namespace, name), ctx.with_resource(RestateAdmin(admin)))
+    ctx.obj = lambda: Release(Cluster(namespace, name), ctx.with_resource(RestateAdmin(admin)), own_image)
 
 
 @main.command()
@@ -81,7 +116,9 @@ def main(ctx: click.Context, namespace: str, name: str, admin: str) -> None:
 @pass_release
 def status(release: Release, output: str) -> None:
     """Show where each version stands."""
-    _show(release.plan(), output)
+    way_back = release.cluster.way_back()
+    noted = Notebook(release.cluster).noted()
+    _show(release.plan(), output, way_back, noted)
     if release.silence:
         raise NotDoneError(f"Restate: {release.silence}")
 
@@ -104,18 +141,52 @@ def why(release: Release, version: str, output: str) -> None:
 
 
 @main.command()
+@click.argument("version")
+@click.option(
+    "--gate",
+    "gates",
+    multiple=True,
+    type=click.Choice([gate.value for gate in Gate]),
+    help="Only this one; may be repeated.",
+)
+@click.option(
+    "--patience",
+    default=PATIENCE_SECONDS,
+    show_default=True,
+    help="Seconds for which a gate that cannot tell is asked again.",
+)
+@output
+@pass_release
+def check(release: Release, version: str, gates: tuple[str, ...], patience: float, output: str) -> None:
+    """Ask the gates about a version, as before it takes traffic; nothing changes. Its rehearsal runs meanwhile."""
+    check_version(release, version, tuple(map(Gate, gates)), patience, output)
+
+
+@main.command()
 @deadline
 @dry_run
 @output
 @pass_release
 def register(release: Release, deadline: float, dry_run: bool, output: str) -> None:
     """Send new work to the version that the values name, or an operator chose, once its pods are ready."""
-    plan = release.plan()
-    _show(as_if(plan, plan.wanted), output)
-    if not dry_run:
+    with _telling_the_way_back(release.cluster):
+        plan = release.plan()
+        planned = as_if(plan, plan.wanted)
+        if dry_run or output == "json":
+            _show(planned, output)
+        if dry_run:
+            return
         release.cluster.adopt()
         release.cluster.adopt_secrets()
-        _show(bring_live(release, deadline, _tell), output)
+        made = bring_live(release, deadline, _tell)
+        refuse_what_was_taken_back(release)
+        release.cluster.note_deployed()
+        if output == "json":
+            _show(made, output)
+        else:
+            _tell(
+                f"{made.wanted} takes all new work"
+            )  # no table: Helm shows a hook's lines, and the last one is the reason
 
 
 @main.command()
@@ -159,6 +230,7 @@ def retire(release: Release, version: str, dry_run: bool, output: str) -> None:
 @click.option("--to", "target", help="The version to go on with; without it, the one that takes new work.")
 @click.option("--invocation", "chosen", multiple=True, help="Only this one; may be repeated.")
 @click.option("--retrying", is_flag=True, help="Also those that still retry: they are paused first.")
+@click.option("--unchecked", is_flag=True, help="Resume them without a replay.")
 @dry_run
 @output
 @pass_release
@@ -168,12 +240,18 @@ def rescue(
     target: str | None,
     chosen: tuple[str, ...],
     retrying: bool,
+    unchecked: bool,
     dry_run: bool,
     output: str,
 ) -> None:
-    """Go on with paused work of a version, on this or another one; work that does not fit there stays unharmed."""
+    """Go on with paused work of a version, on this or another one.
+
+    Each is replayed against the target's rehearsal first. What the target would not go on with stays as it is, and is
+    named. At most 100 are taken at a time: repeat it until nothing is left to do.
+    """
     plan = release.plan()
-    onto = standing_of(target or plan.wanted, plan).deployment
+    aim = standing_of(target or plan.wanted, plan)
+    onto = aim.deployment
     if onto is None:
         raise NotDoneError(f"Restate does not know {target or plan.wanted}")
     statuses = {"paused", "backing-off"} if retrying else {"paused"}
@@ -182,7 +260,11 @@ def rescue(
         for held in _holding(release, standing_of(version, plan))
         if held.status in statuses and (not chosen or held.id in chosen)
     ]
-    results = {held.id: "planned" if dry_run else _resumed(release, held, onto.id) for held in rescued}
+    results: Mapping[str, str] = {} if unchecked or not rescued else _stays(release, aim.version, rescued)
+    results = {
+        held.id: results.get(held.id) or ("goes on" if dry_run else _resumed(release, held, onto.id))
+        for held in rescued
+    }
     if output == "json":
         click.echo(json.dumps({"onto": onto.id, "invocations": results}))
         return
@@ -193,20 +275,37 @@ def rescue(
 
 
 @main.command()
-@click.option("--metrics-port", default=9100, show_default=True)
+@output
 @pass_release
-def watch(release: Release, metrics_port: int) -> None:
-    """Repeat for ever: bring the wanted version live, drain the others, take down what is drained."""
+def history(release: Release, output: str) -> None:
+    """Show what took new work when, who or what changed it, and how its gates and its watch ended; newest last."""
+    entries = histories.read(Notebook(release.cluster).history())
+    click.echo(histories.written(entries) if output == "json" else "\n".join(histories.as_lines(entries)))
+
+
+@main.command()
+@click.option("--metrics-port", default=9100, show_default=True)
+@click.option("--watch-seconds", default=120.0, show_default=True, help="How long a new version is watched; 0: not.")
+@click.option("--books/--no-books", default=True, help="Whether there is a bookkeeper to ask.")
+@pass_release
+def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool) -> None:
+    """Repeat for ever: bring the wanted version live, watch it, drain the others, take down what is drained."""
     stop = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     start_http_server(metrics_port)
     tell, drained = _once_each(), frozenset[str]()
+    notebook = Notebook(release.cluster)
+    watcher = Watcher(release, notebook, Collector(notebook, release.restate, books), watch_seconds, _once_each())
     while not stop.is_set():
         try:
-            plan = one_round(release, drained, tell)
+            plan = one_round(release, drained - watcher.kept(), tell)
+            noted = watcher.look(plan)
+            metrics.show_watch(noted, notebook.taken_back(), release.cluster.intent().current)
         except (ApiException, HTTPError) as error:
             tell(f"Kubernetes does not answer: {error}")
+        except AnchorGoneError as error:
+            tell(str(error))
         else:
             metrics.show(plan)
             drained = plan.drained
@@ -217,6 +316,10 @@ def watch(release: Release, metrics_port: int) -> None:
 
 @main.command()
 @click.option("--images", required=True, help="The image of each version in the new values, as a JSON object.")
+@click.option("--foundation", default="{}", help="What the new values want of what cannot change, as a JSON object.")
+@click.option("--settings", default="{}", help="The settings of each version in the new values, as a JSON object.")
+@click.option("--restate-image", help="The image that Restate is to have; another one is started once beforehand.")
+@deadline
 @click.option("--signing-key/--no-signing-key", default=True, help="Make the key that Restate signs with.")
 @click.option("--make-webhook-secret", is_flag=True, help="Make the secret that the sandbox signs its webhooks with.")
 @click.option("--make-token-key", is_flag=True, help="Make the key that the sandbox signs tokens with.")
@@ -230,6 +333,10 @@ def watch(release: Release, metrics_port: int) -> None:
 def prepare(
     release: Release,
     images: str,
+    foundation: str,
+    settings: str,
+    restate_image: str | None,
+    deadline: float,
     signing_key: bool,
     make_webhook_secret: bool,
     make_token_key: bool,
@@ -237,25 +344,38 @@ def prepare(
 ) -> None:
     """Before an install or upgrade: make keys once; refuse what cannot work, and another image under an old key."""
     cluster = release.cluster
-    for version in cluster.versions(json.loads(images)):
-        if version.declared_image not in (None, version.image):
-            raise NotDoneError(
-                f"version {version.name} runs {version.image} and would become {version.declared_image}; "
-                "versions are immutable, add a new key under `versions` instead"
-            )
+    with _telling_the_way_back(cluster):
+        if wanted := json.loads(foundation):
+            refuse_what_cannot_change(cluster, wanted, signing_key)
+        if of_each := json.loads(settings):
+            refuse_other_settings(cluster, of_each)
+        refuse_other_images(release, cluster.versions(json.loads(images)))
+        _refuse_without_webhook_secret(cluster, secrets)
+        if restate_image and try_image(cluster, restate_image, deadline):
+            click.echo(f"{restate_image} was started beside Restate, which may have it")
+        if signing_key and cluster.make_signing_key(*new_signing_key()):
+            click.echo("made the key that Restate signs its requests with")
+        if make_webhook_secret and cluster.make_webhook_secret(token_hex(WEBHOOK_SECRET_BYTES)):
+            click.echo("made the secret that the sandbox signs its webhooks with")
+        if make_token_key:
+            key = identity.new_key()
+            if cluster.make_token_key(key, identity.key_set(key)):
+                click.echo("made the key that the sandbox signs tokens with")
+
+
+def _refuse_without_webhook_secret(cluster: Cluster, secrets: tuple[str, ...]) -> None:
     if secrets and not any(cluster.tells(secret, WEBHOOK_SECRET) for secret in secrets):
         raise NotDoneError(
             f"no Secret of service.secrets ({', '.join(secrets)}) has the key {WEBHOOK_SECRET}, without which the "
             f"service does not start; kubectl create secret generic {secrets[0]} --from-literal={WEBHOOK_SECRET}=..."
         )
-    if signing_key and cluster.make_signing_key(*new_signing_key()):
-        click.echo("made the key that Restate signs its requests with")
-    if make_webhook_secret and cluster.make_webhook_secret(token_hex(WEBHOOK_SECRET_BYTES)):
-        click.echo("made the secret that the sandbox signs its webhooks with")
-    if make_token_key:
-        key = identity.new_key()
-        if cluster.make_token_key(key, identity.key_set(key)):
-            click.echo("made the key that the sandbox signs tokens with")
+
+
+@main.command()
+@click.argument("name")
+def signing_key(name: str) -> None:
+    """Print a Secret with a new key pair, for `kubectl create -f -`; what runs goes on with the key that it has."""
+    click.echo(as_secret(name))
 
 
 def _choose(release: Release, version: str, deadline: float, dry_run: bool, output: str) -> None:
@@ -270,6 +390,16 @@ def _holding(release: Release, standing: Standing) -> tuple[Holding, ...]:
     return release.restate.holding(standing.deployment, standing.routes) if standing.deployment else ()
 
 
+def _stays(release: Release, target: Version, rescued: Sequence[Holding]) -> Mapping[str, str]:
+    """Why each of them does not go on with the target; NotDoneError where that cannot be known."""
+    replayed = rehearsed(release.cluster, release.restate, target, [held.id for held in rescued])
+    if replayed is None:
+        raise NotDoneError(
+            f"{target.name} has no rehearsal, so how it would go on is not known: --unchecked resumes all the same"
+        )
+    return stays(rescued, replayed)
+
+
 def _resumed(release: Release, held: Holding, deployment: str) -> str:
     try:
         if held.status == "backing-off":
@@ -280,12 +410,20 @@ def _resumed(release: Release, held: Holding, deployment: str) -> str:
     return "resumed"
 
 
-def _show(plan: Plan, output: str) -> None:
+def _with_way_back(problem: str, way_back: str) -> str:
+    return f"{problem}; to go back: {way_back}" if way_back else problem
+
+
+def _show(plan: Plan, output: str, way_back: str = "", noted: Noted | None = None) -> None:
     if output == "json":
-        click.echo(report.as_json(plan))
+        click.echo(report.as_json(plan, way_back, asdict(noted) if noted else None))
         return
     _console().print(report.table(plan, datetime.now(UTC)))
     click.echo(report.steps(plan.actions))
+    if noted is not None and noted.outcome is not Outcome.UNWATCHED:
+        click.echo(f"watch of {noted.live}, against {noted.before}: {'; '.join((noted.outcome, *noted.because))}")
+    if way_back:
+        click.echo(f"last deployed, if an upgrade fails or is interrupted: {way_back}")
 
 
 def _console() -> Console:

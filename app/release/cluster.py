@@ -2,22 +2,40 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
+from app.release import fixed_settings, gate_notes
+from app.release.fixed_settings import Known
+from app.release.foundation import HELM_RELEASE, IDENTITY_KEYS, Foundation, running
+from app.release.gates.bounds import Bounds
+from app.release.gates.bounds import read as read_bounds
+from app.release.gates.findings import Gate
 from app.release.plan import Version
 
-TIMEOUT_SECONDS = 15
+STOPPED = (137, 143)
+"""The exit codes of SIGKILL and SIGTERM."""
+TIMEOUT_SECONDS = (3, 15)
+"""For a connection with the API server, and for its answer."""
 MERGE = "application/merge-patch+json"
 KEEP = "helm.sh/resource-policy"
 VERSION = "betting/version"
 FULL_STRENGTH = "betting/full-strength"
 URI = "betting/uri"
 OVERRIDE = "betting/override"
+DEPLOYED = "betting/deployed-revision"
+TAKEN_BACK = "betting/taken-back"
+REFUSED = "betting/refused"
+REFUSED_SECONDS = 300
+"""From a refusal of Restate until it is asked again."""
+KNOWN_IMAGE = "betting/known-image"
+KNOWN_SETTINGS = "betting/known-settings"
 WEBHOOK_SECRET = "BETTING_WEBHOOK_SECRET"  # noqa: S105, its name
 
 
@@ -36,6 +54,14 @@ class Intent:
     current: str
     images: Mapping[str, str]
     override: Override | None = None
+    gates: frozenset[Gate] = frozenset(Gate)
+    """The gates that are on."""
+    bounds: Bounds = field(default_factory=Bounds)
+    """How much they look at."""
+    accepts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each version, the findings of its gates that the values accept, by name."""
+    taken_back: Mapping[str, str] = field(default_factory=dict)
+    """The versions that the watch took back, with its reasons. They are not tried again."""
 
     @property
     def wanted(self) -> str:
@@ -48,8 +74,16 @@ class Intent:
         return replace(self, override=None if version == self.current else Override(version, self.current))
 
 
+class AnchorGoneError(Exception):
+    """Nothing says what the values want."""
+
+
 class Cluster:
-    """One release in one namespace; its anchor is the ConfigMap that all it leaves behind belongs to."""
+    """One release in one namespace.
+
+    All that Helm does not know to be ours belongs to two objects that have pods, Restate's StatefulSet and the release
+    loop's Deployment: it goes with the release, which deletes both, and stays if somebody deletes one of them.
+    """
 
     def __init__(self, namespace: str, release: str) -> None:
         try:
@@ -60,14 +94,39 @@ class Cluster:
         self._core, self._apps, self._policy = client.CoreV1Api(), client.AppsV1Api(), client.PolicyV1Api()
         self._batch = client.BatchV1Api()
 
+    @property
+    def name(self) -> str:
+        """What the names of its objects begin with."""
+        return self._release
+
+    @property
+    def core(self) -> client.CoreV1Api:
+        """Kubernetes' core API, for what the watch reads and notes."""
+        return self._core
+
+    @property
+    def apps(self) -> client.AppsV1Api:
+        """Kubernetes' API of Deployments, for the gates."""
+        return self._apps
+
+    @property
+    def namespace(self) -> str:
+        """Where the release is."""
+        return self._namespace
+
     def intent(self) -> Intent:
         """Read what is wanted from the anchor."""
         anchor = self._anchor()
-        override = (anchor.metadata.annotations or {}).get(OVERRIDE)
+        notes = anchor.metadata.annotations or {}
+        override, taken_back = notes.get(OVERRIDE), json.loads(notes.get(TAKEN_BACK) or "{}")
         return Intent(
             anchor.data["current"],
             json.loads(anchor.data["images"]),
             Override(**json.loads(override)) if override else None,
+            frozenset(gate for gate in Gate if json.loads(anchor.data.get("gates") or "{}").get(gate, True)),
+            read_bounds(anchor.data.get("bounds")),
+            {key: tuple(names) for key, names in json.loads(anchor.data.get("accepts") or "{}").items()},
+            {key: str(told["because"]) for key, told in taken_back.items()},
         )
 
     def decide(self, intent: Intent) -> None:
@@ -77,18 +136,35 @@ class Cluster:
         anchor = f"{self._release}-release"
         self._patch(self._core.patch_namespaced_config_map, anchor, {"metadata": {"annotations": {OVERRIDE: note}}})
 
+    def note_deployed(self) -> None:
+        """Remember Helm's revision, all of which has been applied and is live, as the one to go back to."""
+        anchor = self._anchor()
+        note = {"metadata": {"annotations": {DEPLOYED: anchor.data.get("revision")}}}
+        self._patch(self._core.patch_namespaced_config_map, anchor.metadata.name, note)
+
+    def way_back(self) -> str:
+        """The command that ends a failed or interrupted upgrade; empty where Helm has deployed nothing yet."""
+        anchor = self._anchor().metadata
+        notes = anchor.annotations or {}
+        if DEPLOYED not in notes or HELM_RELEASE not in notes:
+            return ""
+        return f"helm rollback {notes[HELM_RELEASE]} {notes[DEPLOYED]} -n {self._namespace}"
+
     def versions(self, images: Mapping[str, str]) -> tuple[Version, ...]:
         """All versions that have pods, or could have; `images` are those that the values name."""
         found = self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())
-        owner = self._owner_uid()
-        versions = (self._version(deployment, images, owner) for deployment in found)
+        services = {
+            s.metadata.name for s in self._list(self._core.list_namespaced_service, label_selector=self._labelled())
+        }
+        owners = {owner["uid"] for owner in self._owners()}
+        versions = (self._version(deployment, images, owners, services) for deployment in found)
         return tuple(sorted(versions, key=lambda version: version.name))
 
-    def _version(self, deployment: Any, images: Mapping[str, str], owner: str | None) -> Version:
+    def _version(self, deployment: Any, images: Mapping[str, str], owners: set[str], services: set[str]) -> Version:
         meta, spec, status = deployment.metadata, deployment.spec, deployment.status
         name = meta.labels[VERSION]
         available = status.available_replicas or 0
-        owned = any(reference.uid == owner for reference in meta.owner_references or ())
+        owned = {reference.uid for reference in meta.owner_references or ()} == owners
         settled = (status.observed_generation or 0) >= meta.generation and (status.updated_replicas or 0) >= available
         return Version(
             name=name,
@@ -100,19 +176,85 @@ class Cluster:
             available=available if settled else 0,
             protected=meta.annotations.get(KEEP) == "keep" and owned,
             trouble="" if available >= spec.replicas else self._trouble(name),
+            refused=_refusal(meta.annotations.get(REFUSED), time.time()),
+            missing="" if meta.name in services else "Service",
+            gates=gate_notes.read(
+                meta.annotations.get(gate_notes.ANNOTATION), spec.template.spec.containers[0].image, time.time()
+            ),
+            known_image=meta.annotations.get(KNOWN_IMAGE, ""),
+            settings=fixed_settings.given(_settings(deployment)),
+            known_settings=fixed_settings.read(meta.annotations.get(KNOWN_SETTINGS)),
         )
 
     def _trouble(self, version: str) -> str:
-        pods = self._list(self._core.list_namespaced_pod, label_selector=f"{self._labelled()},{VERSION}={version}")
-        return next((trouble for pod in pods if (trouble := _trouble(pod))), "")
+        return first_trouble(self._pods("version", version))
+
+    def foundation(self, release: str, usual_name: str) -> Foundation:
+        """What cannot change of what runs of a Helm release, whatever its objects are called."""
+        found = self._list(self._apps.list_namespaced_stateful_set, label_selector="app.kubernetes.io/name=betting")
+        return running(found, release, usual_name)
+
+    def accepted_keys(self) -> Mapping[str, str]:
+        """The public keys by which each version with pods knows Restate; empty where its pods are being replaced."""
+        return {
+            deployment.metadata.labels[VERSION]: (_settled(deployment) and _identity_keys(deployment)) or ""
+            for deployment in self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())
+            if deployment.spec.replicas
+        }
+
+    def settings_of_known(self) -> Mapping[str, Known]:
+        """The fixed settings of each version when Restate came to know it; of now where that was not noted then."""
+        found = self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())
+        return {
+            deployment.metadata.labels[VERSION]: fixed_settings.read(notes.get(KNOWN_SETTINGS))
+            or Known(fixed_settings.given(_settings(deployment)))
+            for deployment in found
+            if KNOWN_IMAGE in (notes := deployment.metadata.annotations or {})
+        }
+
+    def has_read_signing_key(self) -> bool:
+        """Whether pods check what Restate signs by the Secret's key; without it, none could have started."""
+        found = self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())
+        return any(deployment.status.ready_replicas and not _identity_keys(deployment) for deployment in found)
+
+    def restate_images(self) -> frozenset[str]:
+        """The images of Restate's pods."""
+        return frozenset(pod.spec.containers[0].image for pod in self._pods("restate"))
+
+    def try_restate(self, pods: int) -> None:
+        """Start a pod of the image that Restate is to have, beside Restate; or end it."""
+        patch = self._apps.patch_namespaced_deployment
+        self._patch(patch, f"{self._release}-restate-trial", {"spec": {"replicas": pods}})
+
+    def trial(self, image: str) -> tuple[bool, str]:
+        """Whether the pod of that image has started, and why not."""
+        tried = [pod for pod in self._pods("restate-trial") if pod.spec.containers[0].image == image]
+        started = any(status.started for pod in tried for status in pod.status.container_statuses or ())
+        return started, first_trouble(tried)
+
+    def _pods(self, component: str, version: str = "") -> list[Any]:
+        return self._list(self._core.list_namespaced_pod, label_selector=selector(self._release, component, version))
 
     def scale(self, version: str, replicas: int) -> None:
         """Set the number of pods of a version."""
         patch = self._apps.patch_namespaced_deployment  # of its subresource `scale`, an admission policy sees no labels
         self._patch(patch, self._named(version), {"spec": {"replicas": replicas}})
 
+    def remember(self, version: str, image: str, settings: Known) -> None:
+        """Note on a version as what Restate has come to know it, where upgrades do not change it."""
+        notes = {KNOWN_IMAGE: image, KNOWN_SETTINGS: fixed_settings.note(settings)}
+        note = {"metadata": {"annotations": notes}}
+        self._patch(self._apps.patch_namespaced_deployment, self._named(version), note)
+
+    def note_refusal(self, version: str, because: str) -> None:
+        """Remember why Restate has just refused a version; with no reason, forget it."""
+        note = json.dumps({"at": int(time.time()), "because": because}) if because else None
+        with may_be_gone():
+            change = {"metadata": {"annotations": {REFUSED: note}}}
+            self._patch(self._apps.patch_namespaced_deployment, self._named(version), change)
+
     def protect(self, version: str) -> None:
-        """Keep a version when Helm no longer knows it, and let it go with the release: its anchor owns it."""
+        """Keep a version when Helm no longer knows it, and let it go with the release."""
         self._mark(version, "keep")
 
     def unprotect(self, version: str) -> None:
@@ -120,14 +262,15 @@ class Cluster:
         self._mark(version, None)
 
     def _mark(self, version: str, policy: str | None) -> None:
-        """The Deployment comes last: by it one sees that all are marked."""
-        mark = {"metadata": {"annotations": {KEEP: policy}, "ownerReferences": [self._owner()]}}
+        """The Deployment comes last: by it one sees that all are marked. What is gone is told by `versions`."""
+        mark = {"metadata": {"annotations": {KEEP: policy}, "ownerReferences": self._owners()}}
         for patch in (
             self._policy.patch_namespaced_pod_disruption_budget,
             self._core.patch_namespaced_service,
             self._apps.patch_namespaced_deployment,
         ):
-            self._patch(patch, self._named(version), mark)
+            with may_be_gone():
+                self._patch(patch, self._named(version), mark)
 
     def remove(self, version: str) -> None:
         """Delete what is left of a version; the Deployment last, so that a failure on the way is seen and repeated."""
@@ -136,32 +279,35 @@ class Cluster:
             self._core.delete_namespaced_service,
             self._apps.delete_namespaced_deployment,
         )
-        for delete in deletes:
-            try:
-                delete(self._named(version), self._namespace, _request_timeout=TIMEOUT_SECONDS)
-            except ApiException as error:
-                if error.status != 404:
-                    raise
+        # What a failed upgrade made, Helm does not take away with the key: its rehearsal goes here, too.
+        name = self._named(version)
+        targets = [(delete, f"{name}-rehearsal") for delete in deletes[1:]] + [(delete, name) for delete in deletes]
+        for delete, named in targets:
+            with may_be_gone():
+                delete(named, self._namespace, _request_timeout=TIMEOUT_SECONDS)
 
     def adopt(self) -> None:
-        """Hook Jobs are unknown to `helm uninstall`: let them go with the anchor."""
+        """Hook Jobs are unknown to `helm uninstall`: let them go with the release."""
         jobs = f"app.kubernetes.io/instance={self._release},betting/left-by=hook"
+        owners = self._owners()
         for job in self._list(self._batch.list_namespaced_job, label_selector=jobs):
-            if not job.metadata.owner_references:
-                self._patch(self._batch.patch_namespaced_job, job.metadata.name, self._owned())
+            if {reference.uid for reference in job.metadata.owner_references or ()} != {each["uid"] for each in owners}:
+                self._patch(self._batch.patch_namespaced_job, job.metadata.name, _owned_by(owners))
 
     def adopt_secrets(self) -> None:
         """The Secrets that `prepare` made are as unknown. Only the registration may do this: what patches, reads."""
+        owned = _owned_by(self._owners())
         for name in (self._signing_key, self._webhook_secret, self._token_key):
-            try:
-                self._patch(self._core.patch_namespaced_secret, name, self._owned())
-            except ApiException as error:
-                if error.status != 404:
-                    raise
+            with may_be_gone():
+                self._patch(self._core.patch_namespaced_secret, name, owned)
 
     def make_signing_key(self, private_pem: bytes, public: str) -> bool:
         """Store the key that Restate signs with, and the one that the service checks with; whether there was none."""
         return self._make_secret(self._signing_key, {"private.pem": private_pem, "public": public.encode()})
+
+    def lacks_signing_key(self) -> bool:
+        """Whether there is no key that Restate signs with; asked by what makes it, for it has no right to read."""
+        return self._make_secret(self._signing_key, {}, dry_run="All")
 
     def make_webhook_secret(self, secret: str) -> bool:
         """Store what the sandbox signs its webhooks with; whether there was none."""
@@ -175,15 +321,16 @@ class Cluster:
         """Whether an operator's Secret is there and says something under a key."""
         return any((found.data or {}).get(key) for found in self._secrets(secret))
 
-    def _make_secret(self, name: str, content: Mapping[str, bytes]) -> bool:
+    def _make_secret(self, name: str, content: Mapping[str, bytes], dry_run: str | None = None) -> bool:
         """Make a Secret that is never changed again; False where it is there. So no right to read one is needed."""
         secret = client.V1Secret(
             metadata=client.V1ObjectMeta(name=name, labels={"app.kubernetes.io/instance": self._release}),
             data={key: base64.b64encode(value).decode() for key, value in content.items()},
             immutable=True,
         )
+        create = self._core.create_namespaced_secret
         try:
-            self._core.create_namespaced_secret(self._namespace, secret, _request_timeout=TIMEOUT_SECONDS)
+            create(self._namespace, secret, dry_run=dry_run, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
             if error.status != 409:
                 raise
@@ -216,30 +363,88 @@ class Cluster:
         return f"{self._release}-{version}"
 
     def _labelled(self) -> str:
-        return f"app.kubernetes.io/instance={self._release},app.kubernetes.io/component=version"
+        return selector(self._release, "version")
 
     def _anchor(self) -> Any:
         name = f"{self._release}-release"
-        return self._core.read_namespaced_config_map(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
-
-    def _owner_uid(self) -> str | None:
         try:
-            uid: str = self._anchor().metadata.uid
+            return self._core.read_namespaced_config_map(name, self._namespace, _request_timeout=TIMEOUT_SECONDS)
         except ApiException as error:
-            if error.status == 404:
-                return None
+            if error.status != 404:
+                raise
+            raise AnchorGoneError(
+                f"the ConfigMap {name}, which says what the values want, is gone: what runs goes on, and nothing is "
+                "shipped, drained or protected meanwhile; `helm upgrade` brings it back"
+            ) from error
+
+    def _owners(self) -> list[dict[str, str]]:
+        kinds = (
+            ("StatefulSet", "restate", self._apps.list_namespaced_stateful_set),
+            ("Deployment", "release", self._apps.list_namespaced_deployment),
+        )
+        return [
+            {"apiVersion": "apps/v1", "kind": kind, "name": found.metadata.name, "uid": found.metadata.uid}
+            for kind, part, method in kinds
+            for found in self._list(method, field_selector=f"metadata.name={self._release}-{part}")
+        ]
+
+
+def selector(release: str, component: str, version: str = "") -> str:
+    """Selects what is of a component, and of one version if it is named."""
+    labels = f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}"
+    return f"{labels},{VERSION}={version}" if version else labels
+
+
+@contextmanager
+def may_be_gone() -> Iterator[None]:
+    """Go on if an object that is changed or deleted in here does not exist."""
+    try:
+        yield
+    except ApiException as error:
+        if error.status != 404:
             raise
-        return uid
-
-    def _owned(self) -> Mapping[str, object]:
-        return {"metadata": {"ownerReferences": [self._owner()]}}
-
-    def _owner(self) -> Mapping[str, str]:
-        anchor = self._anchor().metadata
-        return {"apiVersion": "v1", "kind": "ConfigMap", "name": anchor.name, "uid": anchor.uid}
 
 
-def _trouble(pod: Any) -> str:
+def _owned_by(owners: list[dict[str, str]]) -> Mapping[str, object]:
+    return {"metadata": {"ownerReferences": owners}}
+
+
+def _identity_keys(deployment: Any) -> str:
+    """The keys that its settings name; empty if they are those of the Secret."""
+    return _settings(deployment)[IDENTITY_KEYS] or ""
+
+
+def _settings(deployment: Any) -> dict[str, str | None]:
+    """What its pods are set to; None for what is taken from a Secret."""
+    return {setting.name: setting.value for setting in deployment.spec.template.spec.containers[0].env}
+
+
+def _settled(deployment: Any) -> bool:
+    """Whether all its pods are those that it asks for now."""
+    status, wanted = deployment.status, deployment.spec.replicas
+    observed = bool((status.observed_generation or 0) >= deployment.metadata.generation)
+    return observed and bool((status.updated_replicas or 0) == (status.replicas or 0) >= wanted)
+
+
+def _refusal(note: str | None, now: float) -> str:
+    """Why Restate refused a version, as long as it need not be asked again."""
+    told: dict[str, Any] = json.loads(note) if note else {"at": 0, "because": ""}
+    return str(told["because"]) if now < told["at"] + REFUSED_SECONDS else ""
+
+
+def _ending(ended: Any) -> str:
+    """How a container ended; one that Kubernetes had to stop has not crashed."""
+    if ended.reason == "OOMKilled":
+        return "needed more memory than its limit"
+    return "stopped, for it did not answer at its port" if ended.exit_code in STOPPED else "crashed"
+
+
+def first_trouble(pods: Iterable[Any]) -> str:
+    """Why the first of these pods that does not serve does not; empty if all do."""
+    return next((trouble for pod in pods if (trouble := trouble_of(pod))), "")
+
+
+def trouble_of(pod: Any) -> str:
     """Why a pod does not serve, in one line: what Kubernetes waits for, and the last words of a crash."""
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
@@ -250,5 +455,7 @@ def _trouble(pod: Any) -> str:
             lines = (ended.message or "").strip().splitlines() if ended else [waiting.message or ""]
             return ": ".join([waiting.reason, *lines[-1:]])
         if ended and not container.ready:
-            return ": ".join(["crashed", *(ended.message or "").strip().splitlines()[-1:]])
+            return ": ".join([_ending(ended), *(ended.message or "").strip().splitlines()[-1:]])
+        if container.state.running and container.started is False:
+            return "runs, and does not answer at its port yet"
     return ""

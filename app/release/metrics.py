@@ -1,10 +1,12 @@
 """Prometheus metrics of the release loop's last observation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import Gauge
 
+from app.release.notebook import Noted, TakenBack
 from app.release.plan import Plan, Standing, Verdict
+from app.release.watching import Outcome
 
 ROUND = Gauge("betting_release_round_timestamp_seconds", "Time of the last complete round, in Unix seconds")
 VERDICT = Gauge("betting_release_verdict", "1 for the verdict on a version", ["version", "verdict"])
@@ -26,6 +28,13 @@ OLDEST = Gauge(
 )
 ROUTED = Gauge("betting_release_routed", "Services whose new work is routed to a version", ["version"])
 ORPHANS = Gauge("betting_release_orphans", "Unfinished invocations that began on a version that is not there")
+WATCHING = Gauge("betting_release_watching", "1 while a version that has just gone live is watched", ["version"])
+TAKEN_BACK = Gauge(
+    "betting_release_taken_back", "Versions taken back: 1 if the values still name it current, else 0", ["version"]
+)
+TAKEN_BACK_AT = Gauge(
+    "betting_release_taken_back_timestamp_seconds", "When a version was taken back, in Unix seconds", ["version"]
+)
 
 _PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, BY_SERVICE, PAUSED, BACKING_OFF, OLDEST, ROUTED)
 
@@ -44,6 +53,17 @@ def show(made: Plan) -> None:
     if all(standing.verdict is not Verdict.UNKNOWN for standing in made.standings):
         ORPHANS.set(made.orphans)
         ROUND.set_to_current_time()
+
+
+def show_watch(noted: Noted, taken_back: Mapping[str, TakenBack], current: str) -> None:
+    """Replace what was shown of the watch."""
+    for gauge in (WATCHING, TAKEN_BACK, TAKEN_BACK_AT):
+        gauge.clear()
+    if noted.live:
+        WATCHING.labels(noted.live).set(noted.outcome is Outcome.WATCHING)
+    for key, taken in taken_back.items():
+        TAKEN_BACK.labels(key).set(key == current)
+        TAKEN_BACK_AT.labels(key).set(taken.at)
 
 
 def _show_work(name: str, standing: Standing) -> None:

@@ -1,10 +1,29 @@
 """What to do next so that each version serves, finishes its work or goes: pure, from one observation to actions."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from app.release import fixed_settings
+from app.release.fixed_settings import Known
+
+TAKEN_BACK = "was taken back by the watch; ship it again under a new key"
+NOT_PASSED = "did not pass its gates"
+RESTORED_BY = "`helm upgrade` brings it back, if the values name the version; else ship it again, same key and image"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What the gates said of a version that Restate does not know yet."""
+
+    passed: bool = False
+    failed: str = ""
+    """Their findings; or why they could not tell, for some minutes. They are asked again by who ships it again."""
+    asked: bool = False
+    """Whether they are being asked now."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,28 @@ class Version:
     """Whether upgrades keep the version. Uninstalling the release still deletes it."""
     trouble: str = ""
     """Why its pods do not start: the message of Kubernetes or of the crash."""
+    refused: str = ""
+    """Why Restate refused it minutes ago. It is asked again only then: what it refuses, it refuses again."""
+    missing: str = ""
+    """The object without which it cannot serve and that is gone: Deployment or Service."""
+    taken_back: str = ""
+    """Why the watch took it back. It is not tried again."""
+    gates: Gates = Gates()
+    """How its gates answered."""
+    known_image: str = ""
+    """The image that it ran when Restate came to know it, and runs from then on; empty if that is not noted."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings of its pods that cannot change once Restate knows it."""
+    known_settings: Known | None = None
+    """Those that it had when Restate came to know it; None if that is not noted."""
+
+    @property
+    def strayed(self) -> tuple[str, ...]:
+        """What it runs that is not what Restate came to know."""
+        changes = fixed_settings.changed(self.name, self.known_settings, self.settings) if self.known_settings else ()
+        settings = (_told(change.name, change.before, change.wanted) for change in changes)
+        same = self.known_image in ("", self.image)
+        return (*(() if same else (_told("image", self.known_image, self.image),)), *settings)
 
 
 @dataclass(frozen=True)
@@ -69,6 +110,10 @@ class Observed:
     """The version that should take new work."""
     restate: Restate | None
     """None if any query to Restate failed or was truncated. The plan then removes nothing that may be needed."""
+    release: str = "betting"
+    """What the names of its objects begin with; a version's key follows."""
+    own_image: str = ""
+    """The image that runs this: of its own code alone it knows the defaults."""
 
 
 class Verdict(StrEnum):
@@ -80,6 +125,7 @@ class Verdict(StrEnum):
     STUCK = "stuck"  # the same, and paused work waits for a human
     DRAINED = "drained"  # nothing needs it any more
     RETIRED = "retired"  # drained, without pods, unknown to Restate
+    MISSING = "missing"  # needed, and its Deployment or Service is gone
     CHANGED = "changed"  # runs another image than declared: versions are immutable
     UNKNOWN = "unknown"  # Restate did not answer completely
 
@@ -88,9 +134,12 @@ class Step(StrEnum):
     """The steps of a plan."""
 
     REFUSE = "refuse"
+    RESTORE = "restore"  # by whoever may: the release loop makes nothing that serves
     PROTECT = "protect"
     UNPROTECT = "unprotect"
+    REMEMBER = "remember"
     SCALE = "scale"
+    CHECK = "check"  # the gates have to let it pass
     REGISTER = "register"
     DEREGISTER = "deregister"
     REMOVE = "remove"
@@ -161,13 +210,24 @@ class Plan:
 
 def plan(observed: Observed, drained_before: frozenset[str] = frozenset()) -> Plan:
     """Decide the next steps; `drained_before` are the versions that were drained in an observation some seconds ago."""
-    standings = tuple(_standing(version, observed) for version in observed.versions)
-    actions = (
-        action
-        for standing in standings
-        for action in _actions(standing, standing.version.name == observed.wanted, drained_before)
-    )
+    standings = tuple(_standing(version, observed) for version in (*observed.versions, *_gone(observed)))
+    actions = (action for standing in standings for action in _actions(standing, observed, drained_before))
     return Plan(observed.wanted, standings, tuple(actions), _orphans(standings, observed.restate))
+
+
+def _gone(observed: Observed) -> Iterable[Version]:
+    """The versions that Restate knows and that have no Deployment."""
+    there = {version.uri for version in observed.versions}
+    known = observed.restate.deployments if observed.restate else ()
+    gone = {_key(known.uri, observed.release): known.uri for known in known if known.uri not in there}
+    for name, uri in sorted(gone.items()):
+        yield Version(name, uri, "", None, 0, 0, 0, protected=True, missing="Deployment")
+
+
+def _key(uri: str, release: str) -> str:
+    """The key of a version, from the address of its Service."""
+    host = uri.partition("://")[2]
+    return re.split("[.:/]", host)[0].removeprefix(f"{release}-")
 
 
 def _standing(version: Version, observed: Observed) -> Standing:
@@ -185,7 +245,7 @@ def _standing(version: Version, observed: Observed) -> Standing:
 
 
 def _orphans(standings: Iterable[Standing], restate: Restate | None) -> int:
-    there = {standing.deployment.id for standing in standings if standing.deployment}
+    there = {s.deployment.id for s in standings if s.deployment and s.version.missing != "Deployment"}
     return sum(w.count for w in restate.work if w.deployment and w.deployment not in there) if restate else 0
 
 
@@ -197,11 +257,23 @@ def _changed(version: Version) -> bool:
     return version.declared_image is not None and version.declared_image != version.image
 
 
+def _unremembered(version: Version, own_image: str) -> bool:
+    """Whether something is not noted yet of what it was when Restate came to know it."""
+    known = version.known_settings
+    return not version.known_image or known is None or (not known.defaults and version.known_image == own_image)
+
+
+def _told(what: str, before: str, now: str) -> str:
+    return f"{what} was {before or 'empty'} and is {now or 'empty'}"
+
+
 def _verdict(
     version: Version, deployment: Deployment | None, routes: frozenset[str], work: Iterable[Work], wanted: bool
 ) -> Verdict:
     if _changed(version):
         return Verdict.CHANGED
+    if version.missing and (wanted or routes or any(work)):
+        return Verdict.MISSING
     if deployment and routes and routes >= deployment.services:
         return Verdict.LIVE
     if wanted:
@@ -213,16 +285,23 @@ def _verdict(
     return Verdict.DRAINED if deployment or version.replicas else Verdict.RETIRED
 
 
-def _actions(standing: Standing, wanted: bool, drained_before: frozenset[str]) -> Iterable[Action]:
+def _actions(standing: Standing, observed: Observed, drained_before: frozenset[str]) -> Iterable[Action]:
     version, verdict = standing.version, standing.verdict
+    wanted = version.name == observed.wanted
     if verdict is Verdict.CHANGED:
         yield Action(Step.REFUSE, version.name, f"runs {version.image}; {version.declared_image} needs a new key")
+    if verdict is Verdict.MISSING:
+        yield Action(Step.RESTORE, version.name, f"its {version.missing} is gone; {RESTORED_BY}")
+    if version.missing == "Deployment" and verdict is not Verdict.DRAINED:
+        return
+    if standing.deployment and _unremembered(version, observed.own_image) and version.missing != "Deployment":
+        yield Action(Step.REMEMBER, version.name, f"Restate knows it: it stays {version.known_image or version.image}")
     needed = wanted or verdict not in (Verdict.DRAINED, Verdict.RETIRED)
     if needed and not version.protected:
         yield Action(Step.PROTECT, version.name, "a forgotten key must not take its work away")
     if wanted and verdict is not Verdict.CHANGED:
-        yield from _serve(standing)
-    elif verdict in (Verdict.LIVE, Verdict.DRAINING, Verdict.STUCK) and version.replicas == 0:
+        yield from _serve(standing, is_first=not (observed.restate and observed.restate.routes))
+    elif verdict in (Verdict.LIVE, Verdict.DRAINING, Verdict.STUCK, Verdict.MISSING) and version.replicas == 0:
         yield Action(Step.SCALE, version.name, "has work and no pods", replicas=1)
     elif verdict is Verdict.DRAINED and version.name in drained_before:
         yield from _take_down(standing)
@@ -232,11 +311,27 @@ def _actions(standing: Standing, wanted: bool, drained_before: frozenset[str]) -
         yield Action(Step.UNPROTECT, version.name, "retired: its key may go")
 
 
-def _serve(standing: Standing) -> Iterable[Action]:
-    version = standing.version
-    if version.replicas != version.full_strength:
+def _serve(standing: Standing, is_first: bool) -> Iterable[Action]:
+    """Bring a version live. The first one of a release has nothing to be compared with, and passes no gates."""
+    version, gates = standing.version, standing.version.gates
+    # One that has served before, and was taken down since, comes back at once: a rollback waits for nobody.
+    is_new = standing.deployment is None and not version.known_image and standing.verdict is Verdict.STARTING
+    if version.taken_back and standing.verdict is Verdict.STARTING:
+        yield Action(Step.REFUSE, version.name, f"{TAKEN_BACK}: {version.taken_back}")
+    elif is_new and gates.failed:
+        yield Action(Step.REFUSE, version.name, f"{NOT_PASSED}: {gates.failed}")
+        if version.replicas:
+            yield Action(Step.SCALE, version.name, "did not pass its gates", replicas=0)
+    elif version.replicas != version.full_strength:
         yield Action(Step.SCALE, version.name, "takes all new work", replicas=version.full_strength)
-    elif standing.verdict is Verdict.STARTING and version.available >= version.full_strength:
+    elif standing.verdict is Verdict.STARTING and version.refused:
+        yield Action(Step.REFUSE, version.name, f"is refused by Restate: {version.refused}")
+    elif standing.verdict is not Verdict.STARTING or version.available < version.full_strength:
+        return
+    elif is_new and not is_first and not gates.passed:
+        if not gates.asked:
+            yield Action(Step.CHECK, version.name, "its pods are ready, and its gates have not let it pass yet")
+    else:
         known = standing.deployment.id if standing.deployment else ""
         yield Action(Step.REGISTER, version.name, "its pods are ready", deployment=known)
 

@@ -1,13 +1,13 @@
 """What an operator reads: one table for all versions, and what holds one of them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 
 from rich.table import Table
 
-from app.release.plan import Action, Plan, Standing, Verdict
+from app.release.plan import NOT_PASSED, Action, Plan, Standing, Verdict, Version
 from app.release.restate_admin import Holding
 
 
@@ -23,9 +23,25 @@ def table(made: Plan, now: datetime) -> Table:
             ", ".join(f"{count} {status}" for status, count in sorted(in_flight.items())) or "-",
             age(standing.oldest, now),
             str(in_flight["paused"]),
-            f"{standing.verdict}" + (f": {version.trouble}" if version.trouble else ""),
+            _verdict(standing),
         )
     return shown
+
+
+def _verdict(standing: Standing) -> str:
+    gone = f"its {standing.version.missing} is gone" if standing.verdict is Verdict.MISSING else ""
+    failed = not standing.deployment and not standing.version.known_image and standing.version.gates.failed
+    not_passed = f"{NOT_PASSED}: {failed}" if failed else ""
+    refused = not_passed or (standing.version.refused and f"Restate refuses it: {standing.version.refused}")
+    taken_back = standing.version.taken_back and f"taken back: {standing.version.taken_back}"
+    reason = gone or taken_back or standing.version.trouble or refused
+    reasons = "; ".join(filter(None, (reason, strayed(standing.version))))
+    return f"{standing.verdict}: {reasons}" if reasons else str(standing.verdict)
+
+
+def strayed(version: Version) -> str:
+    """How a version runs otherwise than when Restate came to know it; empty if it does not."""
+    return f"not what it went live with: {', '.join(version.strayed)}" if version.strayed else ""
 
 
 def routed(standing: Standing) -> str:
@@ -43,7 +59,9 @@ def held_by(standing: Standing) -> tuple[str, ...]:
         return ("Restate did not answer completely, and what is unknown is kept",)
     if standing.verdict is Verdict.CHANGED:
         return (f"it runs {standing.version.image}, the values say {standing.version.declared_image}",)
-    reasons = []
+    reasons = list(filter(None, (strayed(standing.version),)))
+    if standing.version.taken_back:
+        reasons.append(f"the watch took it back: {standing.version.taken_back}")
     if standing.routes:
         reasons.append(f"new work of {', '.join(sorted(standing.routes))} starts on it")
     if standing.work:
@@ -82,11 +100,12 @@ def age(since: datetime | None, now: datetime) -> str:
     return " ".join(parts[:2])
 
 
-def as_json(made: Plan) -> str:
-    """Return the status of all versions as JSON."""
+def as_json(made: Plan, way_back: str = "", watch: Mapping[str, object] | None = None) -> str:
+    """Return the status of all versions as JSON, and the command that goes back to what Helm deployed last."""
     versions = [
         {
             **asdict(standing.version),
+            "strayed": standing.version.strayed,
             "verdict": standing.verdict,
             "routed": routed(standing),
             "deployment": standing.deployment and standing.deployment.id,
@@ -96,7 +115,8 @@ def as_json(made: Plan) -> str:
         }
         for standing in made.standings
     ]
-    return json.dumps({"wanted": made.wanted, "live": made.live, "versions": versions, "plan": _listed(made.actions)})
+    told = {"wanted": made.wanted, "live": made.live, "versions": versions, "plan": _listed(made.actions)}
+    return json.dumps(told | {"way_back": way_back, "watch": watch})
 
 
 def why_json(standing: Standing, holding: Iterable[Holding]) -> str:

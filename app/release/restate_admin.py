@@ -7,16 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
 from app.release.plan import Deployment, Restate, Work
+from app.release.watching import Troubled
 
 LISTED = 100
 """The most invocations that one list names."""
 
 Row = Mapping[str, Any]
+
+CONNECT_SECONDS = 3.0
+"""For a connection. To an address whose pod has just gone there never is one; the next try may go to another."""
+CONNECT_AGAIN = 2
+"""How often a connection is tried again; nothing was asked then, so nothing is asked twice."""
 
 PAUSE_LOOKS = 20
 PAUSE_LOOK_SECONDS = 0.5
@@ -47,6 +53,22 @@ select id, entry_type, name, sleep_wakeup_at, invoked_target, entry_lite_json
 from sys_journal where id in ({ids})"""
 
 
+_TROUBLED = """
+select i.target_service_name as service, i.target_handler_name as handler, i.status as status,
+  i.last_failure_error_code as code, i.created_at >= d.created_at as own,
+  count(*) as n, sum(i.retry_count) as attempts
+from sys_invocation i join sys_deployment d on d.id = i.pinned_deployment_id
+where d.id = '{id}' and i.status != 'completed' and (i.status in ('paused', 'backing-off') or i.retry_count > 1)
+group by 1, 2, 3, 4, 5"""
+
+
+class Queries(Protocol):
+    """Restate's SQL."""
+
+    def query(self, sql: str) -> list[Row]:
+        """Give the rows. UnknownError or an HTTPStatusError if that is not the whole answer."""
+
+
 class UnknownError(Exception):
     """Restate gave no complete reply, so no conclusion may be drawn."""
 
@@ -72,7 +94,12 @@ class RestateAdmin:
     """The admin API of one Restate."""
 
     def __init__(self, url: str, timeout_seconds: float = 15) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_seconds, headers={"accept": "application/json"})
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(timeout_seconds, connect=CONNECT_SECONDS),
+            headers={"accept": "application/json"},
+            transport=httpx.HTTPTransport(retries=CONNECT_AGAIN),
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -107,9 +134,30 @@ class RestateAdmin:
         except httpx.HTTPStatusError as error:
             raise RefusedError(_said(error.response)) from error
 
+    def manifest(self, uri: str) -> list[dict[str, Any]]:
+        """What the code at an address would serve; nothing is registered."""
+        try:
+            told = self._ask("POST", "/deployments", json={"uri": uri, "dry_run": True})
+        except httpx.HTTPStatusError as error:
+            raise RefusedError(_said(error.response)) from error
+        return list(told["services"])
+
+    def contracts(self) -> tuple[tuple[list[dict[str, Any]], ...], bool]:
+        """What is served: by the newest versions, and by each that has unfinished work; and whether there is any."""
+        work = self._query(_WORK)
+        pinned = {row["pinned_deployment_id"] for row in work if row.get("pinned_deployment_id")}
+        served = [self._ask("GET", "/services")["services"]]
+        known = {deployment["id"] for deployment in self._ask("GET", "/deployments")["deployments"]}
+        served += [self._ask("GET", f"/deployments/{id}")["services"] for id in sorted(pinned & known)]
+        return tuple(served), bool(work)
+
     def deregister(self, deployment: str) -> None:
-        """Remove a version from Restate without checking its work. The plan has already checked it."""
-        self._ask("DELETE", f"/deployments/{deployment}", params={"force": "true"})
+        """Remove a version from Restate without checking its work, which the plan has done. It may be gone already."""
+        try:
+            self._ask("DELETE", f"/deployments/{deployment}", params={"force": "true"})
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
 
     def pause(self, invocation: str) -> None:
         """Stop the retries of an invocation, and wait until they have stopped."""
@@ -139,12 +187,23 @@ class RestateAdmin:
         failures = self._of_each(_FAILURES, [row["id"] for row in rows if row["status"] == "paused"])
         return tuple(_holding(row, steps[row["id"]], failures[row["id"]]) for row in rows)
 
+    def troubled(self, deployment: str) -> tuple[Troubled, ...]:
+        """The unfinished work of a deployment that has failed or is paused."""
+        try:
+            return tuple(map(_troubled, self._query(_TROUBLED.format(id=deployment))))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
+
     def _of_each(self, sql: str, ids: list[str]) -> Mapping[str, list[dict[str, Any]]]:
         """The rows of each of these invocations."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in self._query(sql.format(ids=", ".join(f"'{id}'" for id in ids))) if ids else ():
             found[row["id"]].append(row)
         return found
+
+    def query(self, sql: str) -> list[Row]:
+        """Ask Restate's SQL. A refused query is an HTTPStatusError; UnknownError is an answer that is not whole."""
+        return list(self._query(sql))
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self._ask("POST", "/query", json={"query": sql})["rows"]
@@ -180,6 +239,17 @@ def _work(row: Row) -> Work:
         row["status"],
         row["n"],
         datetime.fromisoformat(row["oldest"]),
+    )
+
+
+def _troubled(row: Row) -> Troubled:
+    return Troubled(
+        handler=f"{row['service']}/{row['handler']}",
+        status=row["status"],
+        count=row["n"],
+        attempts=row.get("attempts") or 0,
+        code=row.get("code") or "",
+        own=row["own"],
     )
 
 

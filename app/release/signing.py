@@ -1,5 +1,7 @@
 """The key by which our Restate signs its requests, so that the service answers no one else."""
 
+import base64
+import json
 import subprocess
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -11,6 +13,20 @@ def new_signing_key() -> tuple[bytes, str]:
     private = _openssl("genpkey", "-algorithm", "ed25519")
     public = _openssl("pkey", "-pubout", "-outform", "DER", given=private)[-_RAW_KEY_BYTES:]
     return private, f"publickeyv1_{_base58(public)}"
+
+
+def as_secret(name: str) -> str:
+    """Make a Secret with a new key pair, as `kubectl create -f -` takes it."""
+    private, public = new_signing_key()
+    content = {"private.pem": private, "public": public.encode()}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "immutable": True,
+        "data": {key: base64.b64encode(value).decode() for key, value in content.items()},
+    }
+    return json.dumps(secret)
 
 
 def _openssl(*arguments: str, given: bytes = b"") -> bytes:

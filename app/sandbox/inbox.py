@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
+from email.header import decode_header, make_header
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -22,15 +22,24 @@ from app.sandbox.store import Mail, Store
 class Inbox:
     """Keeps each mail once a recipient and Message-ID, as Dovecot's duplicate suppression (RFC 7352) does."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pipelining: bool = True) -> None:
         self._store = store
+        self._pipelining = pipelining
+
+    async def handle_EHLO(  # noqa: N802, aiosmtpd's name
+        self, server: SMTP, session: Any, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Say also that commands may come in groups: aiosmtpd reads them one after the other, and does not say so."""
+        session.host_name = hostname
+        return [responses[0], *(["250-PIPELINING"] if self._pipelining else []), *responses[1:]]
 
     async def handle_DATA(self, server: SMTP, session: Any, envelope: Envelope) -> str:  # noqa: N802, aiosmtpd's name
         """Take one mail."""
         assert isinstance(envelope.content, bytes)
-        message = message_from_bytes(envelope.content, EmailMessage, policy=default)
+        message = message_from_bytes(envelope.content)  # the newer policies parse each header, which takes far longer
+        subject, name = str(make_header(decode_header(message["Subject"] or ""))), message["Message-ID"]
         for recipient in envelope.rcpt_tos:
-            self._store.add_mail(message["Message-ID"], Mail(recipient, message["Subject"] or "", _text(message)))
+            self._store.add_mail(name and str(name).strip(), Mail(recipient, subject, _text(message)))
         return "250 OK"
 
 
@@ -45,6 +54,8 @@ class Demands:
     password: str = field(default="", repr=False)
     utf8: bool = True
     """Whether addresses may have characters beyond ASCII (RFC 6531)."""
+    pipelining: bool = True
+    """Whether it says that commands may come in groups (RFC 2920)."""
 
     def context(self) -> ssl.SSLContext | None:
         """The certificate that is shown."""
@@ -64,7 +75,7 @@ class Demands:
 
     def _conversation(self, store: Store, context: ssl.SSLContext | None) -> SMTP:
         return SMTP(
-            Inbox(store),
+            Inbox(store, self.pipelining),
             hostname="sandbox",
             enable_SMTPUTF8=self.utf8,
             tls_context=context if self.security == "starttls" else None,
@@ -102,7 +113,10 @@ async def listening(store: Store, host: str, port: int, demands: Demands) -> Asy
         await server.wait_closed()
 
 
-def _text(message: EmailMessage) -> str:
-    body = message.get_body(("plain",))
-    text = "" if body is None else str(body.get_content())
+def _text(message: Message) -> str:
+    plain = next((part for part in message.walk() if part.get_content_type() == "text/plain"), None)
+    content = None if plain is None else plain.get_payload(decode=True)
+    if plain is None or not isinstance(content, bytes):
+        return ""
+    text = content.decode(plain.get_content_charset("utf-8"), errors="replace")
     return text.replace("\r\n", "\n").removesuffix("\n")

@@ -19,6 +19,8 @@ PAUSES_SECONDS = (0.2, 0.5, 1, 2, 4, 8, 8, 8, 8, 8, 8)
 """How long the sender waits after each failure; about a minute in all, then it gives up."""
 
 TIMEOUT_SECONDS = 10
+CONNECT_SECONDS = 3
+"""For a connection. To an address whose pod has just gone there never is one; the next try may go to another."""
 
 WEBHOOKS = 2
 """How often each event is sent: providers promise at least once, so the sandbox never sends just one."""
@@ -33,7 +35,9 @@ class WebhookSender:
         self._store = store
         self._base = base.rstrip("/")
         self._secret = secret
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS), trust_env=False
+        )
         self._deliveries: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:

@@ -28,7 +28,7 @@ from app.services.shell.clock import clock
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, requests_checked, takes
 from app.services.shell.shield import insist
-from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, refuse
+from app.services.shell.wire import FORGET_AT_ONCE, Document, Reply, refuse
 
 PAGES_AT_ONCE = 10
 """Pages of bets in flight at a time. The bound leaves room for other work while a large market is settled."""
@@ -87,7 +87,7 @@ class Progress(Wire):
         return self.model_copy(update={"settled": self.settled + page.settled, "paid": self.paid + page.paid})
 
 
-_PROGRESS = Json(Progress)
+_PROGRESS = Document(Progress)
 
 
 @settlement_workflow.main(name="run", ingress_private=True, workflow_retention=RETENTION)
@@ -97,7 +97,8 @@ async def run(ctx: restate.WorkflowContext, order: SettlementOrder) -> Progress:
 
 
 @settlement_workflow.handler(
-    name="progress", **takes(EmptyRequest, may(Role.TRADER, Role.SUPPORT, Role.AUDITOR), Refusal.UNKNOWN_SETTLEMENT)
+    name="progress",
+    **takes(EmptyRequest, may(Role.TRADER, Role.SUPPORT, Role.AUDITOR), Refusal.UNKNOWN_SETTLEMENT, reads=True),
 )
 async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> Progress:
     """Report the progress of a settlement: all zero before it starts.

@@ -81,9 +81,29 @@ PROVIDER_EVENTS = TechnicalCounter(
     ["kind"],
 )
 MESSAGES = TechnicalCounter("betting_messages", "Customer messages: sent, undeliverable", ["outcome"])
+UNREADABLE = Gauge(
+    "betting_unreadable_document_timestamp_seconds",
+    "When a document of this object could last not be read",
+    ["service", "key"],
+    multiprocess_mode="max",
+)
+MOST_UNREADABLE = 20
+"""The most objects that a process names; the others share one name."""
+OTHERS = "(others)"
 BUILD_INFO = Gauge(
     "betting_build_info", "1, with the version that runs", ["version", "package"], multiprocess_mode="max"
 )
+
+
+_unreadable: set[tuple[str, str]] = set()
+
+
+def unreadable(service: str, key: str) -> None:
+    """Note that a document of an object could not be read now."""
+    if (service, key) not in _unreadable and len(_unreadable) >= MOST_UNREADABLE:
+        key = OTHERS
+    _unreadable.add((service, key))
+    UNREADABLE.labels(service, key).set_to_current_time()
 
 
 @contextmanager

@@ -4,20 +4,22 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from app.domain.archive_pages import MAX_ENDED
 from tests.bench.door import Door
-from tests.bench.measuring import FLOOR, Request, fresh, no_op
+from tests.bench.measuring import FLOOR, Request, fresh, in_order, no_op
 from tests.bench.planting import Planted, market_with_bets, plant, rich_player, veterans
 
 PLAYERS = 1_024
 VETERANS = 64
 MARKETS = 64
 HISTORIES = (10, 1_000, 100_000)
+WITHOUT_ORDER = ", ids in no order"
 
 
 def bet(players: Sequence[str], markets: Sequence[str]) -> Request:
     """A single at the current price."""
     body: dict[str, object] = {
-        "betId": fresh(),
+        "betId": in_order(),
         "walletId": "w",
         "stake": 10,
         "legs": [{"marketId": random.choice(markets), "selectionId": "home", "price": "2.00"}],
@@ -69,4 +71,8 @@ async def flows(admin: str, door: Door, named: Sequence[str]) -> dict[str, Calla
         players = names("veteran", VETERANS)
         await plant(admin, veterans(players, history))
         found[f"bet of a player with {history:,} bets"] = partial(bet, players, markets)
+        if history > MAX_ENDED:
+            players = names("unmarked", VETERANS)
+            await plant(admin, veterans(players, history, marked=False))
+            found[f"bet of a player with {history:,} bets{WITHOUT_ORDER}"] = partial(bet, players, markets)
     return found

@@ -36,6 +36,11 @@ def fresh() -> str:
     return f"{run_id}-{next(numbers)}"
 
 
+def in_order() -> str:
+    """A name that sorts after all that came before it, as a UUIDv7 or a ULID does."""
+    return f"{time.time_ns():016x}-{next(numbers)}"
+
+
 def no_op() -> Request:
     """An exclusive handler that does nothing, over many keys."""
     return f"BenchFloor/{fresh()}/nothing", None

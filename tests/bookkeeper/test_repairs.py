@@ -260,3 +260,17 @@ def test_a_repair_of_what_cannot_be_is_refused(kept: Kept, handler: str, body: d
     answer: httpx.Response = kept.system.call("RepairService", handler, body)
 
     assert (answer.status_code, answer.json()["metadata"]["reason"]) == (400, "invalid_request")
+
+
+def test_what_is_kept_of_old_deposits_is_cleared_by_repairs_alone(kept: Kept) -> None:
+    kept.deposit("aged", depositId="aged-1")
+    follow_ups = "select service_key from state where service_name = 'DepositFollowUp' and service_key = 'aged-1'"
+    assert kept.system.eventually(lambda: kept.system.query(follow_ups))
+
+    once(kept, AT_ONCE, "--forget-after=0")
+    once(kept, AT_ONCE, "--repair")
+    assert kept.system.query(follow_ups), "it was not asked to, and not old enough"
+    once(kept, AT_ONCE, "--repair", "--forget-after=0")
+
+    kept.system.eventually(lambda: not kept.system.query(follow_ups))
+    assert account(kept, "aged")["cash"] == 1_000

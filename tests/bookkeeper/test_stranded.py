@@ -63,4 +63,4 @@ def test_the_command_that_mends_can_be_pasted_and_says_all_that_the_repair_takes
 
 
 def test_whatever_can_be_left_behind_has_a_handler_that_mends_it() -> None:
-    assert set(repair.handlers) == set(Kind)
+    assert set(repair.handlers) == {*Kind, "forget"}, "what is old is forgotten, and was not left behind"

@@ -1,6 +1,7 @@
 """The chart as Helm renders it; Helm itself is a library here, so that no program is needed."""
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,26 @@ VALUES: dict[str, Callable[[str], Object]] = {
 """How Helm reads each of its options."""
 
 
-def helm(*arguments: str) -> str:
+class AsHelm(yaml.CSafeLoader):
+    """Reads YAML as Helm does: to it 12e4567 is a number, and n is a truth value."""
+
+
+AsHelm.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"),
+    list("+-.0123456789"),
+)
+AsHelm.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[ynYN]$"), list("ynYN"))
+
+
+def helm(*arguments: str, name: str = "betting", namespace: str = "shop") -> str:
     """What `helm template` prints with these options; a refusal is a HelmError in its words."""
     values: Object = {}
     for argument in arguments:
         option, _, told = argument.partition("=")
         values = overlaid(values, VALUES[option](told))
     with helm_python.Chart.load(CHART) as chart:
-        rendered = chart.render(values, name="betting", namespace="shop")
+        rendered = chart.render(values, name=name, namespace=namespace)
     return "".join(f"---\n{text}\n" for name, text in rendered.items() if name.endswith(".yaml"))
 
 
@@ -46,8 +59,9 @@ def overlaid(values: Object, later: Object) -> Object:
 
 
 @functools.cache
-def render(*arguments: str) -> tuple[Object, ...]:
-    return tuple(found for found in yaml.safe_load_all(helm(*arguments)) if found)
+def render(*arguments: str, name: str = "betting", namespace: str = "shop") -> tuple[Object, ...]:
+    text = helm(*arguments, name=name, namespace=namespace)
+    return tuple(found for found in yaml.load_all(text, AsHelm) if found)
 
 
 def environment(name: str) -> tuple[Object, ...]:
@@ -66,11 +80,12 @@ def rights(objects: tuple[Object, ...], role: str, verb: str) -> list[str]:
 
 
 def pod_specs(objects: tuple[Object, ...]) -> dict[str, Object]:
-    """The pods that come of these objects, each by the name of its object."""
+    """The pods that come of these objects, each by the name of its object; a Job's without the hash of its content."""
     specs = {}
     for found in objects:
+        name = found["metadata"]["name"]
         if found["kind"] == "Pod":
-            specs[found["metadata"]["name"]] = found["spec"]
+            specs[name] = found["spec"]
         elif "template" in found.get("spec", {}):
-            specs[found["metadata"]["name"]] = found["spec"]["template"]["spec"]
+            specs[re.sub("-[0-9a-f]{8}$", "", name)] = found["spec"]["template"]["spec"]
     return specs

@@ -42,7 +42,18 @@ def test_files_of_two_releases_do_not_meet_in_grafanas_folder() -> None:
     assert all(name.startswith("betting-") for name in names)
 
 
-@pytest.mark.parametrize(("size", "size_bytes"), [("10Gi", 10 * 2**30), ("500M", 500 * 10**6), ("2147483648", 2**31)])
+@pytest.mark.parametrize(
+    ("size", "size_bytes"),
+    [
+        ("10Gi", 10 * 2**30),
+        ("1.5Gi", 3 * 2**29),
+        ("0.3Gi", 322_122_548),
+        ("500M", 500 * 10**6),
+        ("2147483648", 2**31),
+        ("5000000000m", 5 * 10**6),
+        ("16Ti", 2**44),
+    ],
+)
 def test_alerts_are_about_this_release_and_its_volume(size: str, size_bytes: int) -> None:
     runbooks = "https://example.com/runbooks"
 

@@ -1,10 +1,12 @@
 """Facts of the chart that releases depend on."""
 
+import json
 import re
 
 import pytest
 
 from app.dev.plan import REQUEST_BYTES
+from app.release.rounds import PAUSE_SECONDS
 from app.settings import Settings
 from tests.chart.rendered import CHART, Object, environment, one, pod_specs, render, rights
 
@@ -59,9 +61,41 @@ def test_selectors_and_claims_say_nothing_that_a_chart_or_image_version_changes(
 
 
 def test_the_anchor_tells_the_release_loop_what_the_values_want() -> None:
-    anchor = one(render(*UPGRADED), "ConfigMap", "betting-release")
+    meant = '--set-json=versions.v2.accepts=["MarketService/get: output lost prices"]'
+    sizes = "--set=release.bounds.replay.perHandler=7"
+    anchor = one(render(*UPGRADED, meant, sizes, "--set=release.gates.replay=false"), "ConfigMap", "betting-release")
 
-    assert anchor["data"] == {"current": "v2", "images": '{"v1":"betting:a","v2":"betting:b"}'}
+    assert anchor["data"] == {
+        "current": "v2",
+        "images": '{"v1":"betting:a","v2":"betting:b"}',
+        "gates": '{"books":true,"contract":true,"replay":false,"state":true}',
+        "bounds": json.dumps(
+            {
+                "replay": {"maxBytes": 16777216, "most": 500, "perHandler": 7, "seconds": 25},
+                "state": {"maxBytes": 33554432, "perService": 60, "seconds": 20},
+            },
+            separators=(",", ":"),
+        ),
+        "accepts": '{"v2":["MarketService/get: output lost prices"]}',
+        "revision": "1",
+    }
+
+
+def test_without_a_bookkeeper_no_gate_asks_it() -> None:
+    anchor = one(render(*UPGRADED, "--set=books.enabled=false"), "ConfigMap", "betting-release")
+
+    assert json.loads(anchor["data"]["gates"])["books"] is False
+
+
+def test_no_hook_runs_at_a_rollback_for_one_that_fails_would_leave_it_pending() -> None:
+    hooks = [found["metadata"].get("annotations", {}).get("helm.sh/hook", "") for found in render()]
+
+    assert {hook for hook in hooks if hook} == {
+        "pre-install,pre-upgrade",
+        "pre-upgrade",
+        "post-install,post-upgrade",
+        "test",
+    }
 
 
 def test_an_image_can_be_named_by_digest() -> None:
@@ -81,6 +115,11 @@ def test_the_service_checks_what_restate_signs() -> None:
     [signing] = [volume["secret"] for volume in restate["volumes"] if volume["name"] == "signing-key"]
     assert checked["valueFrom"]["secretKeyRef"] == {"name": "betting-signing-key", "key": "public"}
     assert signing["secretName"] == "betting-signing-key"
+
+
+@pytest.mark.parametrize("setting", ["BETTING_IDENTITY_KEYS", "BETTING_MAX_OPEN_BETS"])
+def test_a_setting_that_is_null_is_taken_out(setting: str) -> None:
+    assert render(f"--set=service.settings.{setting}=null") == render()
 
 
 def env(spec: Object) -> dict[str, str | None]:
@@ -104,6 +143,14 @@ def test_service_and_sandbox_share_a_webhook_secret_that_is_made_once_and_can_be
 
     assert "--make-webhook-secret" in prepared(objects)
     assert secrets(specs["betting-v1"]) == secrets(specs["betting-sandbox"]) == ["betting-webhook-secret", "my-own"]
+
+
+@pytest.mark.parametrize(("image", "kept_pods"), [("", 1), ("betting:b", 0)], ids=["none", "its own"])
+def test_the_sandbox_is_started_again_only_for_an_image_of_its_own(image: str, kept_pods: int) -> None:
+    spec = one(render(*UPGRADED, f"--set=sandbox.image={image}"), "StatefulSet", "betting-sandbox")["spec"]
+
+    assert spec["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": kept_pods}}
+    assert spec["replicas"] == 1
 
 
 def test_without_the_sandbox_an_install_whose_secrets_have_no_webhook_secret_is_refused_before_anything_runs() -> None:
@@ -169,3 +216,12 @@ def test_the_service_has_more_time_to_end_than_it_takes() -> None:
     grace = pod_specs(render())["betting-v1"]["terminationGracePeriodSeconds"]
 
     assert grace > Settings.model_fields["shutdown_grace_seconds"].default + 3
+
+
+@pytest.mark.parametrize("name", ["betting-release", "betting-books"])
+def test_tools_stay_at_work_until_those_of_a_new_image_are_ready(name: str) -> None:
+    spec = one(render(*UPGRADED), "Deployment", name)["spec"]
+
+    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    assert "readinessProbe" in spec["template"]["spec"]["containers"][0]
+    assert spec["minReadySeconds"] > PAUSE_SECONDS, "one that falls at its first look has been ready for a moment"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.release.cluster import KNOWN_IMAGE
 from tests.chart.rendered import ENVIRONMENTS, Object, environment, one, pod_specs, render, rights
 
 SECRETS = ["betting-signing-key", "betting-webhook-secret", "betting-token-key"]
@@ -61,6 +62,20 @@ def test_an_admission_policy_holds_both_accounts_to_this_release() -> None:
     assert (rule["resources"], rule["operations"]) == (["*/*"], ["UPDATE", "DELETE"])
     assert "== 'betting'" in policy["validations"][0]["expression"]
     assert "object.spec.template == oldObject.spec.template" in policy["validations"][2]["expression"]
+
+
+def test_an_admission_policy_keeps_the_image_of_a_version_that_restate_knows() -> None:
+    policy = one(render(), "ValidatingAdmissionPolicy", "shop-betting-versions")["spec"]
+    binding = one(render(), "ValidatingAdmissionPolicyBinding", "shop-betting-versions")["spec"]
+    [ours], [rule] = policy["matchConditions"], policy["matchConstraints"]["resourceRules"]
+    variables = {each["name"]: each["expression"] for each in policy["variables"]}
+
+    assert (binding["policyName"], binding["validationActions"]) == ("shop-betting-versions", ["Deny"])
+    assert (rule["resources"], rule["operations"]) == (["deployments"], ["UPDATE"])
+    assert "request.namespace == 'shop'" in ours["expression"]
+    assert "== 'betting'" in ours["expression"]
+    assert f"'{KNOWN_IMAGE}'" in variables["known"]
+    assert "variables.becomes == variables.known" in policy["validations"][0]["expression"]
 
 
 def test_whoever_has_no_rights_in_the_whole_cluster_can_install_without_it() -> None:

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -13,8 +13,11 @@ from app.domain.follow_up import (
     early_events,
     heard,
     is_open,
+    may_be_forgotten,
     next_step,
+    recalled,
     scheduled,
+    watch_of,
     with_early,
 )
 from app.domain.payments import EventStatus, PaymentEvent, PaymentStatus
@@ -145,3 +148,53 @@ def test_a_charge_is_open_until_the_providers_last_word(status: str, released: b
     )
 
     assert is_open(FollowUp(released=released, phase=phase), deposit) is open_
+
+
+CREDITED = Deposit(
+    wallet_id="w-1",
+    amount=100,
+    currency="EUR",
+    payment_method="creditCard",
+    email="a@example.com",
+    reserved_at=START,
+    status=DepositStatus.CREDITED,
+)
+LATER = START + timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    ("deposit", "follow_up", "before", "may"),
+    [
+        ({}, {}, LATER, True),
+        ({}, {"phase": Phase.ENDED}, LATER, True),
+        ({"status": DepositStatus.FAILED}, {}, LATER, True),
+        ({}, {}, START, False),
+        ({}, {"phase": Phase.LOOKING_UP}, LATER, False),
+        ({"status": DepositStatus.RESERVED}, {}, LATER, False),
+        ({"refund_due": True}, {"refunded": True}, LATER, False),
+        (None, {}, LATER, False),
+        ({}, {"reserved_at": None}, LATER, False),
+    ],
+)
+def test_what_is_forgotten_has_ended_and_is_told_by_its_player(
+    deposit: dict[str, object] | None, follow_up: dict[str, object], before: datetime, may: bool
+) -> None:
+    known = None if deposit is None else CREDITED.model_copy(update=deposit)
+    kept = FollowUp(charge=watch_of("d-1", "u-1", CREDITED).charge, reserved_at=START)
+
+    assert may_be_forgotten(kept.model_copy(update=follow_up), known, before) is may
+
+
+@pytest.mark.parametrize("status", DepositStatus)
+def test_only_what_is_built_again_after_the_end_may_have_waited_for_its_customer(status: DepositStatus) -> None:
+    deposit = CREDITED.model_copy(update={"status": status})
+    watch = watch_of("d-1", "u-1", deposit)
+
+    again = recalled(FollowUp(), watch, deposit)
+    known = recalled(FollowUp(charge=watch.charge), watch, deposit)
+
+    assert again is not None
+    assert again.may_have_waited is (status is not DepositStatus.RESERVED)
+    assert known is not None
+    assert not known.may_have_waited
+    assert recalled(FollowUp(charge=watch.charge), watch_of("d-1", "u-2", deposit), deposit) is None

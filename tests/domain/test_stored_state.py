@@ -17,6 +17,7 @@ from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, hol
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
 from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived
 from app.domain.follow_up import FollowUp, Phase
+from app.domain.high_water import with_high_water
 from app.domain.markets import (
     ChangeKind,
     Market,
@@ -88,6 +89,7 @@ def busy_player() -> Player:
         wish = SetLimit(kind=LimitKind.DEPOSIT, period=period, amount=amount)
         document = set_limit(document, wish, START, POLICY, SUPPORT).player
     document = with_bets(document)
+    document = with_high_water(document, document, kept=document.changed(has_archive=True))
     return self_exclude(document, 6, START + timedelta(days=1), SUPPORT).player
 
 
@@ -194,9 +196,11 @@ def files() -> list[Path]:
 
 
 def of_old(written: Any, stored: Any) -> Any:
-    """What is written without the fields that were not there when it was stored."""
+    """What is written without the fields that were not there when it was stored, and with the empty ones that were."""
     if isinstance(stored, dict):
-        return {name: of_old(written[name], value) for name, value in stored.items()}
+        left_out = {name: value for name, value in stored.items() if not value and name not in written}
+        kept = {name: of_old(written[name], value) for name, value in stored.items() if name not in left_out}
+        return kept | left_out
     if isinstance(stored, list):
         return [of_old(new, old) for new, old in zip(written, stored, strict=True)]
     return written

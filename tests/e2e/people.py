@@ -84,7 +84,7 @@ def players() -> list[str]:
         "ben",
         "bettor",
         *(f"review-{n}" for n in (1, 2, 3)),
-        *(f"load-{n}" for n in range(4)),
+        *(f"deposits-{n}" for n in range(4)),
     ]
 
 

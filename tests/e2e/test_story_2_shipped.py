@@ -21,8 +21,6 @@ from tests.e2e.people import (
     which,
 )
 from tests.e2e.running import (
-    COMMAND_SECONDS,
-    NAMESPACE,
     Release,
     admin_port,
     back_door,
@@ -34,10 +32,9 @@ from tests.e2e.running import (
     of_the_door,
     pods,
     rows,
-    run,
     until,
 )
-from tests.e2e.watching import panel, seen, unwatch
+from tests.e2e.watching import panel, seen
 
 pytestmark = pytest.mark.e2e
 
@@ -71,12 +68,13 @@ def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release
             time.sleep(3)
             delayed = ingress.post("/WithdrawalWorkflow/nobody/status/send?delay=60s").json()["invocationId"]
             release.upgrade(release.image("v2", "v2"), "current=v2")
-            assert which(users) == "v2"
+            with door() as anew:  # the pod of the door that we came in by may have ended meanwhile
+                assert which(anew) == "v2"
             ended = ingress.get(f"/restate/invocation/{delayed}/attach").json()
             until(lambda: not set(before) & set(of_the_door()), "the door with the old routes has ended", 90)
 
     assert told["failed attempts"] == 0, told
-    assert told["sent"] == told["credited"] > 50
+    assert told["sent"] == told["succeeded"] > 50
     assert "never was" in ended["message"], "what was only scheduled starts on the new version"
     with door() as users, admin_port() as admin:
         assert which(users) == "v2"
@@ -100,7 +98,7 @@ def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release
         approve(users, "review-1")
 
         assert pinned(admin, "review-1") == v1, "it ended where it began"
-        until(lambda: retired(release, "v1"), "v1 is retired", 90)
+        until(lambda: retired(release, "v1"), "v1 is retired", 120)
         assert v1 not in [known["id"] for known in admin.get("/deployments").json()["deployments"]]
         until(lambda: not pods("v1"), "v1 has no pods")
         assert release.why("v1")["invocations"] == []
@@ -161,6 +159,7 @@ def test_5_a_forgotten_key_keeps_its_pods_until_it_is_drained(release: Release, 
         approve(users, name)
     until(lambda: "v1" not in release.status(), "v1 is gone", 90)
     assert not get("services", "--selector=betting/version=v1")
+    assert "there is no version v1" in release.command("rollback", "v1", ok=False)
 
 
 def test_6_a_key_with_another_image_is_refused_before_anything_changes(release: Release, users: httpx.Client) -> None:
@@ -183,7 +182,7 @@ def test_6_a_key_with_another_image_is_refused_before_anything_changes(release: 
 def test_6a_a_bad_version_fails_the_upgrade_with_the_reason(
     release: Release, users: httpx.Client, key: str, setting: str, reason: str
 ) -> None:
-    said = release.upgrade(release.image(key, "v1"), setting, f"current={key}", "release.deadlineSeconds=20", ok=False)
+    said = release.upgrade(release.image(key, "v2"), setting, f"current={key}", "release.deadlineSeconds=20", ok=False)
 
     assert reason in said
     assert which(users) == "v2"
@@ -202,7 +201,7 @@ def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:
         kubectl("wait", "pod/betting-restate-0", "--for=condition=Ready", "--timeout=90s")
         time.sleep(10)
 
-    assert told["sent"] == told["credited"] > 50, told
+    assert told["sent"] == told["succeeded"] > 50, told
     with door() as users, forward("service/betting-sandbox", 9090) as sandbox:
         moved = [
             *sandbox.get("/charges").json(),
@@ -210,23 +209,3 @@ def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:
         ]
         wallets = [wallet for player in players() for wallet in audited(users, player).values()]
         assert sum(-wallet["provider"] for wallet in wallets) == sum(payment["amount"] for payment in moved)
-
-
-def test_8_an_uninstall_leaves_nothing_but_the_volumes_that_notes_named(release: Release, look: Path) -> None:
-    unwatch(look)
-    named = {
-        line.strip().removeprefix("persistentvolumeclaim/")
-        for line in run("helm", "get", "notes", "betting", f"--namespace={NAMESPACE}").splitlines()
-        if line.strip().startswith("persistentvolumeclaim/")
-    }
-
-    run("helm", "uninstall", "betting", f"--namespace={NAMESPACE}", "--wait", f"--timeout={COMMAND_SECONDS}s")
-
-    kinds = "deploy,sts,job,pod,svc,pdb,secret,cm,sa,role,rolebinding,netpol,pvc"
-    until(lambda: left(kinds) == named, f"only {named} is left of {left(kinds)}")
-    assert f"{NAMESPACE}-betting-release" not in left("validatingadmissionpolicies,validatingadmissionpolicybindings")
-
-
-def left(kinds: str) -> set[str]:
-    everyones = {"default", "kube-root-ca.crt"}
-    return {found["metadata"]["name"] for found in get(kinds)} - everyones

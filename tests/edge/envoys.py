@@ -4,16 +4,14 @@ import asyncio
 import json
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
 
 from app.dev.binaries import envoy
 from app.dev.tether import tether
@@ -23,6 +21,7 @@ from app.edge.settings import EdgeSettings
 from app.edge.template import as_yaml
 from app.sandbox.identity import AUDIENCE, ISSUER
 from tests.helpers.ports import free_port
+from tests.helpers.serving import served
 from tests.helpers.waiting import eventually
 
 HOST = "127.0.0.1"
@@ -89,7 +88,6 @@ def envoy_with(configuration: str, settings: EdgeSettings, threads: int = 1) -> 
 
 def settings_for(upstream: int, jwks: str, **others: Any) -> EdgeSettings:
     """Settings for tokens by known keys, in front of something at a port, but for those that are given."""
-    metrics = free_port()
     ours = EdgeSettings(
         issuer=ISSUER,
         audience=AUDIENCE,
@@ -98,8 +96,8 @@ def settings_for(upstream: int, jwks: str, **others: Any) -> EdgeSettings:
         restate_port=upstream,
         host=HOST,
         port=free_port(),
-        metrics_port=metrics,
-        admin=f"@betting-edge-test-{metrics}",
+        metrics_port=free_port(),
+        admin=f"@betting-edge-test-{uuid4()}",
     )
     return replace(ours, **others)
 
@@ -122,20 +120,5 @@ async def _tell(scope: Any, receive: Any, send: Any) -> None:
 @contextmanager
 def echo(port: int) -> Iterator[None]:
     """Something in Restate's place that tells each request what has come of it."""
-    config = Config()
-    config.bind = [f"{HOST}:{port}"]
-    config.errorlog = config.accesslog = None
-    loop, end = asyncio.new_event_loop(), asyncio.Event()
-
-    def run() -> None:
-        loop.run_until_complete(serve(_tell, config, shutdown_trigger=end.wait, mode="asgi"))
-        loop.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        eventually(lambda: httpx.get(f"http://{HOST}:{port}/", trust_env=False).is_success)
+    with served(_tell, port):
         yield
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join()

@@ -22,6 +22,7 @@ from app.edge.template import as_yaml
 from tests.edge.envoys import ACCOUNT, HOST, SLOW, RunningEnvoy, echo, running_envoy, settings_for
 from tests.edge.raw import Answer, ask, bearer
 from tests.edge.tokens import good_claims
+from tests.helpers.nobody import nobody
 from tests.helpers.ports import free_port
 from tests.helpers.waiting import eventually
 
@@ -253,6 +254,18 @@ def test_without_restate_it_says_so_and_goes_on_when_it_is_there() -> None:
             eventually(lambda: account(envoy).status == 200)
 
     assert (answer.status, answer.reason) == (503, "unavailable")
+
+
+def test_a_connection_to_restate_that_does_not_come_about_is_tried_again_and_then_given_up() -> None:
+    """As while a pod has just gone: longest three times two seconds, and a moment between."""
+    with nobody() as gone, running_envoy(settings_for(gone, published())) as envoy:
+        began = time.monotonic()
+
+        answer = account(envoy)
+
+        assert (answer.status, answer.reason) == (503, "unavailable")
+        assert time.monotonic() - began < 10, "what a planned restart may take of anybody's time"
+        assert envoy.number("envoy_cluster_upstream_rq_retry{") == 2
 
 
 def test_the_description_of_the_api_is_for_anyone_to_get(upstream: int, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 import pytest
 
@@ -31,8 +32,8 @@ def of(provider_uri: str, issuer: str, upstream: int) -> EdgeSettings:
         restate_port=upstream,
         host=HOST,
         port=free_port(),
-        metrics_port=(metrics := free_port()),
-        admin=f"@betting-edge-test-{metrics}",
+        metrics_port=free_port(),
+        admin=f"@betting-edge-test-{uuid4()}",
     )
 
 

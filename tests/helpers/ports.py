@@ -8,6 +8,9 @@ from click import ClickException
 
 from app.dev.ports import Ports
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+"""Which of pytest's workers this is: each has ranges of its own, or two would take one port between look and use."""
+
 _TAKEN: set[int] = set()
 
 
@@ -21,9 +24,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_port_base() -> int:
-    """A block of ports that nobody uses, below those the kernel gives to clients; each worker of pytest has a range."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 20_000 + worker % 4 * 3_000
+    """A block of ports that nobody uses, below those the kernel gives to clients."""
+    first = 20_000 + _WORKER * 2_300
     while True:
         base = random.randrange(first, first + 1_800)
         try:
@@ -35,7 +37,8 @@ def free_port_base() -> int:
 
 def free_port() -> int:
     """A port below those the kernel gives to clients, another one each time, for a server that may start again."""
-    for port in range(30_000, 31_000):
+    first = 30_000 + _WORKER * 650
+    for port in range(first, first + 650):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

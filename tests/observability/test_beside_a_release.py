@@ -165,7 +165,8 @@ def volume(spec: Object, name: str) -> Object:
 
 
 def test_it_mounts_the_dashboards_and_alerts_that_the_chart_makes() -> None:
-    made = {found["metadata"]["name"]: found["data"] for found in render(VALUES) if found["kind"] == "ConfigMap"}
+    config_maps = [found for found in render(VALUES) if found["kind"] == "ConfigMap"]
+    made = {found["metadata"]["name"]: found.get("data", {}) for found in config_maps}
     specs = pod_specs(kustomized())
     rules = volume(specs["betting-prometheus"], "rules")["configMap"]
     sources = volume(specs["betting-grafana"], "dashboards")["projected"]["sources"]

@@ -3,17 +3,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import aiosmtplib
 import httpx
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from app.dev.certificate import certificate
 from app.domain.messages import Message
-from app.providers.messages import Access, Security, SmtpMailer, UndeliverableError, compose
+from app.providers import messages
+from app.providers.messages import Access, Security, SmtpMailer, UndeliverableError, compose, sender_of
 from app.sandbox.inbox import Demands
 from tests.helpers.ports import free_ports
 from tests.sandbox.running import Address, sandbox
@@ -65,18 +71,53 @@ async def test_a_repeated_message_arrives_once(mailer: SmtpMailer, address: Addr
 
 
 def test_a_message_tells_who_when_and_which() -> None:
-    mail = compose(message("ann@example.com"), SENDER, AT)
+    mail = compose(message("ann@example.com"), sender_of(f"The House <{SENDER}>"), AT)
 
-    assert {name: str(said) for name, said in mail.items()} == {
+    assert (mail.sender, mail.recipient) == (SENDER, "ann@example.com")
+    assert {name: str(said) for name, said in message_from_bytes(mail.content, policy=default).items()} == {
         "Message-ID": "<deposit%3Ad-1%40x@betting>",
         "Date": "Sun, 01 Mar 2026 12:00:00 +0000",
-        "From": SENDER,
+        "From": f"The House <{SENDER}>",
         "To": "ann@example.com",
         "Subject": "Deposit",
         "Content-Type": 'text/plain; charset="utf-8"',
         "Content-Transfer-Encoding": "7bit",
         "MIME-Version": "1.0",
     }
+
+
+PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=90)
+PARTS = st.text("ab0_.-+:@/", min_size=1, max_size=30)
+
+
+@given(
+    st.builds(
+        Message,
+        message_id=PARTS,
+        to=st.one_of(PARTS, st.just("ann.lee+1@mail-1.example.com")),
+        subject=st.one_of(PLAIN, st.just("Your deposit has arrived")),
+        text=st.one_of(PLAIN, st.lists(PLAIN, max_size=3).map("\n".join)),
+    )
+)
+@example(message("ann@example.com", subject="=?utf-8?q?a?="))
+@example(message("ann@example.com", subject="x" * 70))
+@example(message("a" * 80 + "@example.com"))
+@example(message("ann@example.com", text="x" * 79))
+@example(message("ann@example.com", text=""))
+def test_a_plain_mail_is_what_the_library_makes_of_it(told: Message) -> None:
+    sender = sender_of(f"The House <{SENDER}>")
+    plain = messages._plain_mail(told, sender, AT)
+
+    if plain is not None:
+        with patch.object(messages, "_plain_mail", lambda *_: None):
+            assert compose(told, sender, AT) == plain
+
+
+def test_the_mails_of_a_day_are_plain() -> None:
+    user_id, deposit_id = uuid4(), uuid4()
+    told = message("ann.lee@example.com", f"{user_id}/deposit/d-{deposit_id}/credited")
+
+    assert messages._plain_mail(told, sender_of(SENDER), AT) is not None
 
 
 @pytest.mark.parametrize(
@@ -120,9 +161,10 @@ async def test_a_mail_server_that_is_not_there_is_an_error() -> None:
 class MailServer:
     """A mail server that can fall silent in the middle of a mail, or hang up when a second one begins."""
 
-    def __init__(self, silent: bool = False, forgetful: bool = False) -> None:
+    def __init__(self, silent: bool = False, forgetful: bool = False, groups: bool = False) -> None:
         self.silent = silent
         self.forgetful = forgetful
+        self.greeting = b"250-hello\r\n250 PIPELINING\r\n" if groups else b"250 hello\r\n"
         self.fell_silent = asyncio.Event()
         self.connections = 0
         self.mails = 0
@@ -142,7 +184,7 @@ class MailServer:
                 writer.write(b"354 go on\r\n")
                 await reader.readuntil(b"\r\n.\r\n")
                 self.mails += 1
-            writer.write(b"250 fine\r\n")
+            writer.write(self.greeting if line.startswith(b"EHLO") else b"250 fine\r\n")
         writer.close()
 
     @asynccontextmanager
@@ -154,11 +196,16 @@ class MailServer:
             yield mailer
 
 
+groups = pytest.mark.parametrize("groups", [False, True], ids=["one by one", "in groups"])
+"""Whether the mail server takes commands in groups."""
+
+
+@groups
 @pytest.mark.parametrize(("forgetful", "connections"), [(False, 1), (True, 3)])
 async def test_one_connection_carries_all_messages_unless_the_server_hangs_up(
-    forgetful: bool, connections: int
+    forgetful: bool, connections: int, groups: bool
 ) -> None:
-    server = MailServer(forgetful=forgetful)
+    server = MailServer(forgetful=forgetful, groups=groups)
     async with server.mailer() as mailer:
         for n in range(3):
             await mailer.send(message("ann@example.com", f"m-{n}"))
@@ -166,8 +213,9 @@ async def test_one_connection_carries_all_messages_unless_the_server_hangs_up(
     assert (server.mails, server.connections) == (3, connections)
 
 
-async def test_a_server_that_falls_silent_is_given_up_on_and_called_again() -> None:
-    server = MailServer(silent=True)
+@groups
+async def test_a_server_that_falls_silent_is_given_up_on_and_called_again(groups: bool) -> None:
+    server = MailServer(silent=True, groups=groups)
     async with server.mailer(timeout_seconds=0.3) as mailer:
         with pytest.raises((TimeoutError, aiosmtplib.SMTPException)):
             await mailer.send(message("ann@example.com"))
@@ -177,8 +225,9 @@ async def test_a_server_that_falls_silent_is_given_up_on_and_called_again() -> N
     assert server.mails == 1
 
 
-async def test_a_cancelled_sending_leaves_the_mailer_usable() -> None:
-    server = MailServer(silent=True)
+@groups
+async def test_a_cancelled_sending_leaves_the_mailer_usable(groups: bool) -> None:
+    server = MailServer(silent=True, groups=groups)
     async with server.mailer() as mailer:
         sending = asyncio.create_task(mailer.send(message("ann@example.com")))
         await server.fell_silent.wait()
@@ -262,8 +311,9 @@ async def test_an_address_that_the_mail_server_cannot_take_is_given_up_on(tmp_pa
         sandbox(tmp_path / "s.sqlite", demands=Demands(utf8=False)) as address,
         SmtpMailer("127.0.0.1", address.smtp, SENDER) as mailer,
     ):
-        with pytest.raises(UndeliverableError):
+        with pytest.raises((UndeliverableError, aiosmtplib.SMTPException, UnicodeError)) as refused:
             await mailer.send(message(to))
+        assert isinstance(refused.value, UndeliverableError)
         await mailer.send(message("next@example.com"))
 
         assert len(await inbox(address, "next@example.com")) == 1
@@ -299,9 +349,10 @@ async def test_whatever_a_message_holds_it_is_sent_or_given_up_on(
 class Refusing(MailServer):
     """A mail server that answers a command with a no."""
 
-    def __init__(self, command: str, reply: str) -> None:
-        super().__init__()
+    def __init__(self, command: str, reply: str, groups: bool = False, then_hangs_up: bool = False) -> None:
+        super().__init__(groups=groups)
         self.command, self.reply = command.encode(), f"{reply}\r\n".encode()
+        self.then_hangs_up = then_hangs_up
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 hello\r\n")
@@ -309,12 +360,19 @@ class Refusing(MailServer):
             content = line == b"." + b"\r\n" and self.command == b"."
             if line.startswith(b"DATA") and self.command != b"DATA":
                 writer.write(b"354 go on\r\n")
-                await reader.readuntil(b"\r\n.\r\n")
+                with suppress(asyncio.IncompleteReadError):  # the client has hung up in the place of a content
+                    await reader.readuntil(b"\r\n.\r\n")
+                    self.mails += 1
                 content = self.command == b"."
-            writer.write(self.reply if content or line.startswith(self.command) else b"250 fine\r\n")
+            fine = self.greeting if line.startswith(b"EHLO") else b"250 fine\r\n"
+            refused = content or line.startswith(self.command)
+            writer.write(self.reply if refused else fine)
+            if refused and self.then_hangs_up:
+                break
         writer.close()
 
 
+@groups
 @pytest.mark.parametrize(
     ("command", "reply", "for_good"),
     [
@@ -329,10 +387,68 @@ class Refusing(MailServer):
     ],
 )
 async def test_a_no_is_for_good_where_it_is_about_the_message_and_not_about_us(
-    command: str, reply: str, for_good: bool
+    command: str, reply: str, for_good: bool, groups: bool
 ) -> None:
-    async with Refusing(command, reply).mailer(timeout_seconds=2) as mailer:
+    async with Refusing(command, reply, groups).mailer(timeout_seconds=2) as mailer:
         with pytest.raises((UndeliverableError, aiosmtplib.SMTPException)) as refused:
             await mailer.send(message("ann@example.com"))
 
     assert isinstance(refused.value, UndeliverableError) is for_good
+
+
+async def test_a_server_that_takes_groups_is_asked_in_one() -> None:
+    """It replies to nothing before it has read the last command of the group."""
+    groups: list[list[bytes]] = []
+
+    class Patient(MailServer):
+        async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 hello\r\n")
+            await reader.readline()
+            writer.write(self.greeting)
+            while first := await reader.readline():
+                groups.append([first, await reader.readline(), await reader.readline()])
+                writer.write(b"250-fine\r\n250 so far\r\n250 fine\r\n354 go on\r\n")
+                await reader.readuntil(b"\r\n.\r\n")
+                writer.write(b"250 fine\r\n250 unasked\r\n")
+            writer.close()
+
+    async with Patient(groups=True).mailer(timeout_seconds=2) as mailer:
+        for number in range(2):
+            await mailer.send(message("ann@example.com", f"m-{number}"))
+
+    assert groups == [[f"MAIL FROM:<{SENDER}>\r\n".encode(), b"RCPT TO:<ann@example.com>\r\n", b"DATA\r\n"]] * 2
+
+
+async def test_no_content_is_sent_to_a_server_that_refused_the_recipient_and_waits_for_it() -> None:
+    server = Refusing("RCPT", "450 later", groups=True)
+    async with server.mailer(timeout_seconds=2) as mailer:
+        with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+            await mailer.send(message("ann@example.com"))
+        server.command = b"nothing"
+        await mailer.send(message("ann@example.com"))
+
+    assert server.mails == 1
+
+
+async def test_a_no_counts_even_if_the_server_hangs_up_with_it() -> None:
+    async with Refusing("RCPT", "550 no such mailbox", groups=True, then_hangs_up=True).mailer() as mailer:
+        with pytest.raises(UndeliverableError):
+            await mailer.send(message("ann@example.com"))
+
+
+@pytest.mark.parametrize("said", [b"hello\r\n", b"250-and so on\r\n" * 10_000])
+async def test_what_is_no_reply_is_an_error_and_no_mail_is_given_up(said: bytes) -> None:
+    async with Refusing("MAIL", said.decode().strip(), groups=True).mailer(timeout_seconds=2) as mailer:
+        with pytest.raises(aiosmtplib.SMTPResponseException):
+            await mailer.send(message("ann@example.com"))
+
+
+@pytest.mark.parametrize("text", [".\n..\n.", "two\n\nlines", "Für Sie: 100 €"])
+async def test_a_mail_arrives_as_it_was_written_where_commands_are_sent_one_by_one(tmp_path: Path, text: str) -> None:
+    async with (
+        sandbox(tmp_path / "s.sqlite", demands=Demands(pipelining=False)) as address,
+        SmtpMailer("127.0.0.1", address.smtp, SENDER) as mailer,
+    ):
+        await mailer.send(message("ann@example.com", text=text))
+
+        assert [mail["text"] for mail in await inbox(address, "ann@example.com")] == [text]

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.dev.binaries import restate_server
+from app.release.restate_admin import RestateAdmin
 from tests.helpers.ports import free_port
 
 HERE = Path(__file__).parent
@@ -56,6 +57,14 @@ def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     command = [str(restate_server()), "--base-dir", str(tmp_path_factory.mktemp("restate")), "--no-logo"]
     with running(command, f"http://127.0.0.1:{ingress}/restate/health", environment):
         yield f"http://127.0.0.1:{ingress}", f"http://127.0.0.1:{admin}"
+
+
+@pytest.fixture
+def admin(restate: tuple[str, str]) -> Iterator[RestateAdmin]:
+    with RestateAdmin(restate[1]) as admin:
+        yield admin
+        for deployment in admin.observe().deployments:
+            admin.deregister(deployment.id)
 
 
 @pytest.fixture

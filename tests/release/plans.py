@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from app.release.fixed_settings import Known
 from app.release.plan import Deployment, Restate, Version, Work
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -14,7 +15,7 @@ SERVICES = frozenset({"Player", "Payment"})
 def version(name: str, image: str = "", **facts: object) -> Version:
     image = image or f"betting:{name}"
     running = Version(name, f"http://betting-{name}/", image, image, 2, 2, 2, protected=True)
-    return replace(running, **facts)  # type: ignore[arg-type]
+    return replace(running, **({"known_image": image, "known_settings": Known({})} | facts))  # type: ignore[arg-type]
 
 
 def deployment(name: str, services: frozenset[str] = SERVICES) -> Deployment:

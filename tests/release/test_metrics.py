@@ -7,8 +7,10 @@ from pathlib import Path
 from prometheus_client import REGISTRY, Gauge
 
 from app.release import metrics
-from app.release.plan import Observed, plan
-from tests.release.plans import ON_V2, V1, V2, work
+from app.release.notebook import Noted, TakenBack
+from app.release.plan import Observed, Restate, plan
+from app.release.watching import Outcome
+from tests.release.plans import BOTH, ON_V2, V1, V2, routed_to, work
 
 
 def seen(name: str, **labels: str) -> float | None:
@@ -23,7 +25,7 @@ def test_verdicts_pods_and_work_are_exported_and_versions_that_went_are_not() ->
     assert seen("in_flight", version="v1", status="suspended") == 1
     assert seen("available_pods", version="v2") == 2
 
-    metrics.show(plan(Observed((V2,), "v2", ON_V2)))
+    metrics.show(plan(Observed((V2,), "v2", Restate(BOTH[1:], routed_to("v2")))))
 
     assert seen("verdict", version="v1", verdict="draining") is None
 
@@ -64,6 +66,12 @@ def test_work_that_began_on_a_version_that_is_not_there_is_an_orphan() -> None:
     assert seen("orphans") == 2
 
 
+def test_a_version_whose_deployment_is_gone_is_shown_as_missing_and_its_work_has_nobody() -> None:
+    metrics.show(plan(Observed((V1,), "v2", replace(ON_V2, work=(work("v2"),)))))
+
+    assert (seen("verdict", version="v2", verdict="missing"), seen("orphans")) == (1, 1)
+
+
 def test_a_round_that_saw_not_everything_does_not_count() -> None:
     metrics.show(plan(Observed((V2,), "v2", replace(ON_V2, work=(work("gone"),)))))
     before = seen("round_timestamp_seconds")
@@ -72,6 +80,21 @@ def test_a_round_that_saw_not_everything_does_not_count() -> None:
 
     assert seen("round_timestamp_seconds") == before
     assert (seen("orphans"), seen("routed", version="v2"), seen("backing_off", version="v2")) == (1, None, None)
+
+
+def test_a_watch_and_the_versions_that_it_took_back_are_exported() -> None:
+    taken = {"v2": TakenBack(1_000, "it failed", "v1"), "v3": TakenBack(2_000, "it was slow", "v1")}
+
+    metrics.show_watch(Noted(live="v4", outcome=Outcome.WATCHING), taken, current="v3")
+
+    assert seen("watching", version="v4") == 1
+    assert (seen("taken_back", version="v2"), seen("taken_back", version="v3")) == (0, 1)
+    assert seen("taken_back_timestamp_seconds", version="v2") == 1_000
+
+    metrics.show_watch(Noted(live="v1"), {}, current="v1")
+
+    assert (seen("watching", version="v4"), seen("watching", version="v1")) == (None, 0)
+    assert seen("taken_back", version="v3") is None
 
 
 def test_every_number_is_documented_with_its_labels() -> None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from app.release.plan import Action, Observed, Plan, Restate, Step, Verdict, plan
+from app.release.fixed_settings import Known
+from app.release.plan import Action, Gates, Observed, Plan, Restate, Step, Verdict, plan
 from tests.release.plans import BOTH, NOON, ON_V2, V1, V2, deployment, routed_to, version, work
 
 
@@ -17,7 +18,28 @@ class Row:
     drained_before: frozenset[str] = frozenset()
 
 
+NEW_V2 = version("v2", known_image="")
+"""One that Restate has never known."""
+
 ROWS = (
+    Row(
+        "a version that the watch took back drains, and the one before serves",
+        Observed((V1, version("v2", taken_back="it failed")), "v1", Restate(BOTH, routed_to("v1"), (work("v2"),))),
+        "v1 live, v2 draining",
+        "",
+    ),
+    Row(
+        "a version that the watch took back is not tried again",
+        Observed((V1, version("v2", taken_back="it failed", replicas=0)), "v2", Restate(BOTH, routed_to("v1"))),
+        "v1 live, v2 starting",
+        "refuse v2",
+    ),
+    Row(
+        "a version that was taken back serves until another one can",
+        Observed((V1, version("v2", taken_back="it failed", replicas=1)), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "scale v2 to 2",
+    ),
     Row(
         "first install: pods first",
         Observed((version("v1", replicas=1, available=0, protected=False),), "v1", Restate()),
@@ -31,12 +53,83 @@ ROWS = (
         "",
     ),
     Row("first install: register", Observed((V1,), "v1", Restate()), "v1 starting", "register v1"),
+    Row(
+        "first install: registered, and from now on immutable",
+        Observed((version("v1", known_image=""),), "v1", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live",
+        "remember v1",
+    ),
+    Row(
+        "v2 does not start: Restate does not know it, so that it may be corrected",
+        Observed((V1, version("v2", available=0, known_image="")), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 starting",
+        "",
+    ),
+    Row(
+        "drained by tools that did not note what Restate has known",
+        Observed((version("v1", replicas=0, available=0, known_image=""), V2), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "remember v1, deregister v1",
+        drained_before=frozenset({"v1"}),
+    ),
     Row("at rest", Observed((V1,), "v1", Restate(BOTH[:1], routed_to("v1"), (work("v1"),))), "v1 live", ""),
     Row(
-        "v2 ready",
-        Observed((V1, V2), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v2 ready: its gates first",
+        Observed((V1, NEW_V2), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 starting",
+        "check v2",
+    ),
+    Row(
+        "v2 ready, and its gates are being asked: nobody else asks",
+        Observed(
+            (V1, version("v2", known_image="", gates=Gates(asked=True))), "v2", Restate(BOTH[:1], routed_to("v1"))
+        ),
+        "v1 live, v2 starting",
+        "",
+    ),
+    Row(
+        "v2 passed its gates",
+        Observed(
+            (V1, version("v2", known_image="", gates=Gates(passed=True))), "v2", Restate(BOTH[:1], routed_to("v1"))
+        ),
         "v1 live, v2 starting",
         "register v2",
+    ),
+    Row(
+        "v2 did not pass: its pods go",
+        Observed(
+            (V1, version("v2", known_image="", gates=Gates(failed="lost"))), "v2", Restate(BOTH[:1], routed_to("v1"))
+        ),
+        "v1 live, v2 starting",
+        "refuse v2, scale v2 to 0",
+    ),
+    Row(
+        "v2 did not pass, and has no pods any more: they stay away",
+        Observed(
+            (V1, version("v2", known_image="", gates=Gates(failed="lost"), replicas=0, available=0)),
+            "v2",
+            Restate(BOTH[:1], routed_to("v1")),
+        ),
+        "v1 live, v2 starting",
+        "refuse v2",
+    ),
+    Row(
+        "v2 served before: what its gates said once does not count",
+        Observed((V1, version("v2", gates=Gates(failed="lost"))), "v2", Restate(BOTH, routed_to("v1"))),
+        "v1 live, v2 starting",
+        "register v2",
+    ),
+    Row(
+        "v2 served before, and was taken down: it comes back without gates",
+        Observed((V1, version("v2", gates=Gates(failed="lost"))), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 starting",
+        "register v2",
+    ),
+    Row(
+        "nothing serves yet: there is nothing to compare the first version with",
+        Observed((V1,), "v1", Restate()),
+        "v1 starting",
+        "register v1",
     ),
     Row(
         "v2 crashes at start: traffic stays",
@@ -184,6 +277,54 @@ ROWS = (
         "register v2",
     ),
     Row(
+        "the Deployment of the live version is gone: it is not forgotten, and what drains goes on",
+        Observed((V1,), "v2", replace(ON_V2, work=(work("v1"), work("v2")))),
+        "v1 draining, v2 missing",
+        "restore v2",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "the Deployment of a draining version is gone",
+        Observed((V2,), "v2", replace(ON_V2, work=(work("v1"),))),
+        "v2 live, v1 missing",
+        "restore v1",
+    ),
+    Row(
+        "the Deployment of a version that nothing needs is gone: Restate forgets it",
+        Observed((V2,), "v2", ON_V2),
+        "v2 live, v1 drained",
+        "deregister v1",
+        drained_before=frozenset({"v1"}),
+    ),
+    Row(
+        "the Service of the live version is gone: its pods stay",
+        Observed((version("v1", missing="Service"),), "v1", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 missing",
+        "restore v1",
+    ),
+    Row(
+        "the Service of a new version is gone: it is not registered",
+        Observed((V1, version("v2", missing="Service")), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 missing",
+        "restore v2",
+    ),
+    Row(
+        "the Service of a retired version is gone: nobody needs it",
+        Observed(
+            (version("v1", replicas=0, available=0, protected=False, missing="Service"), V2),
+            "v2",
+            Restate(BOTH[1:], routed_to("v2")),
+        ),
+        "v1 retired, v2 live",
+        "",
+    ),
+    Row(
+        "Restate refused v2 a minute ago: it is told, and not asked again",
+        Observed((V1, version("v2", refused="changed its type")), "v2", Restate(BOTH[:1], routed_to("v1"))),
+        "v1 live, v2 starting",
+        "refuse v2",
+    ),
+    Row(
         "the wanted version is not there yet", Observed((V1,), "v2", Restate(BOTH[:1], routed_to("v1"))), "v1 live", ""
     ),
 )
@@ -231,7 +372,12 @@ def carried_out(action: Action, observed: Observed) -> Observed:
         case Step.DEREGISTER:
             rest = tuple(d for d in restate.deployments if d.id != action.deployment)
             restate = replace(restate, deployments=rest)
-        case Step.REFUSE:
+        case Step.REMEMBER:
+            noted = versions[index].image
+            versions[index] = replace(versions[index], known_image=noted, known_settings=Known({}))
+        case Step.CHECK:
+            versions[index] = replace(versions[index], gates=Gates(passed=True))
+        case Step.REFUSE | Step.RESTORE:
             pass
     return Observed(tuple(versions), observed.wanted, restate)
 

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from kubernetes.client.exceptions import ApiException
 
 from app.release.cli import main, prepare
+from app.release.cluster import AnchorGoneError
+from app.release.plan import Version
+from app.release.restate_admin import UnknownError
+from app.release.trial import NotStartedError
+from tests.release.plans import version
 
 MADE_FOR_THE_SANDBOX = ("--make-webhook-secret", "--make-token-key")
 
@@ -18,9 +24,18 @@ class Cluster:
 
     secrets: dict[str, set[str]] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
+    is_installed: bool = True
+    breaks: Exception | None = None
 
-    def versions(self, images: dict[str, str]) -> tuple[()]:
-        return ()
+    def way_back(self) -> str:
+        if not self.is_installed:
+            raise AnchorGoneError("the ConfigMap betting-release is gone")
+        return "helm rollback betting 3 -n shop"
+
+    def versions(self, images: dict[str, str]) -> tuple[Version, ...]:
+        if self.breaks:
+            raise self.breaks
+        return tuple(version("v1", image="betting:a", declared_image=image) for image in images.values())
 
     def tells(self, secret: str, key: str) -> bool:
         return key in self.secrets.get(secret, set())
@@ -46,9 +61,44 @@ class Release:
     cluster: Cluster
 
 
-def prepared(cluster: Cluster, *arguments: str) -> Result:
+def prepared(cluster: Cluster, *arguments: str, images: str = "{}") -> Result:
     release: Any = Release(cluster)
-    return CliRunner().invoke(prepare, ["--images={}", *arguments], obj=lambda: release)
+    return CliRunner().invoke(prepare, [f"--images={images}", *arguments], obj=lambda: release)
+
+
+def test_another_image_is_refused_with_what_it_is_and_would_become() -> None:
+    cluster = Cluster()
+
+    said = str(prepared(cluster, images='{"v1": "betting:b"}').exception)
+
+    assert "versions.v1.image is betting:a and would become betting:b: versions are immutable" in said
+    assert "nothing has changed. docs/operations.md#what-cannot-change" in said
+    assert cluster.made == {}
+    assert prepared(cluster, images='{"v1": "betting:a"}').exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("breaks", "cause"),
+    [
+        (None, "versions are immutable"),
+        (ApiException(status=403, reason="Forbidden"), "Kubernetes: 403 Forbidden"),
+        (UnknownError("Restate does not answer"), "Restate does not answer"),
+        (NotStartedError("it does not start"), "it does not start"),
+    ],
+    ids=["refused", "no right", "Restate is away", "an image that does not start"],
+)
+def test_whatever_is_refused_ends_with_the_way_back(breaks: Exception | None, cause: str) -> None:
+    said = str(prepared(Cluster(breaks=breaks), images='{"v1": "betting:b"}').exception)
+
+    assert cause in said
+    assert said.endswith("; to go back: helm rollback betting 3 -n shop")
+
+
+def test_at_the_first_install_there_is_no_way_back_to_tell() -> None:
+    said = str(prepared(Cluster(is_installed=False), images='{"v1": "betting:b"}').exception)
+
+    assert "versions are immutable" in said
+    assert "go back" not in said
 
 
 def test_keys_are_made_at_the_first_install_and_kept_by_upgrades() -> None:

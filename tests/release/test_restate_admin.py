@@ -1,29 +1,33 @@
 """What Restate's admin API really does, against a real server."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from app.release.plan import Deployment, Restate
 from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
+from app.release.watching import Troubled
 
 Serve = Callable[[str], str]
 SERVICES = frozenset({"Till", "Greeter"})
 
 
 @pytest.fixture
-def admin(restate: tuple[str, str]) -> Iterator[RestateAdmin]:
-    with RestateAdmin(restate[1]) as admin:
-        yield admin
-        for deployment in admin.observe().deployments:
-            admin.deregister(deployment.id)
-
-
-@pytest.fixture
 def call(restate: tuple[str, str]) -> Callable[[str], httpx.Response]:
     return lambda path: httpx.post(f"{restate[0]}/{path}", timeout=30)
+
+
+def test_what_another_release_loop_has_deregistered_is_no_error(admin: RestateAdmin, serve: Serve) -> None:
+    uri = serve("v1")
+    admin.register(uri, again=False)
+    deployment = known(uri, admin.observe())
+
+    for _ in range(2):
+        admin.deregister(deployment.id)
+
+    assert deployment not in admin.observe().deployments
 
 
 def known(uri: str, seen: Restate) -> Deployment:
@@ -168,3 +172,31 @@ def test_a_service_that_the_new_version_dropped_stays_routed_to_the_old_one(admi
     seen = admin.observe()
 
     assert seen.routes == {"Till": known(new, seen).id, "Greeter": known(old, seen).id}
+
+
+def test_work_that_failed_or_is_paused_is_told_apart_by_the_version_that_it_began_on(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    old, new = serve("v1"), serve("v2")
+    admin.register(old, again=False)
+    call("Till/old/stumble/send")
+    was = known(old, admin.observe())
+    until(lambda: held(admin, was, "paused"))
+    admin.register(new, again=False)
+    now = known(new, admin.observe())
+    call("Till/new/failPatiently/send")
+    until(lambda: held(admin, now, "backing-off"))
+
+    assert admin.troubled(was.id) == (Troubled("Till/stumble", "paused", 1, 0),)
+    [patient] = admin.troubled(now.id)
+    assert (patient.handler, patient.status, patient.count, patient.own) == (
+        "Till/failPatiently",
+        "backing-off",
+        1,
+        True,
+    )
+    assert patient.attempts >= 1
+
+    admin.resume(held(admin, was, "paused")[0].id, now.id)
+    until(lambda: held(admin, now, "paused"))
+    assert Troubled("Till/stumble", "paused", 1, 0, own=False) in admin.troubled(now.id)

@@ -20,7 +20,7 @@ from rich.table import Table
 from tests.running import System
 
 PATIENCE_SECONDS = 60
-RUNS_TO_REACH = 3
+RUNS_TO_REACH = 5
 """A retry numbers its entries anew: a run disturbed by the kill before it may pass a point under another number."""
 SAME, BACK, NOT_REACHED = "same", "back", "not reached"
 """How a flow can end: as if nothing had happened, or with the money back where it was. A step that two runs passed may

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from app.domain.archive import KEPT_PAGES, MAX_PAGES, ArchiveIndex, Bucket, Operations, hash_of, name_of
 from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, ArchivePage
 from app.domain.deposits import EndDeposit, credit_deposit, reserve_deposit
-from app.domain.player import Player
+from app.domain.high_water import with_high_water
+from app.domain.player import HighWaterMark, Player
 from app.domain.policy import Policy
 from tests.helpers.bets import Customer, Game
 from tests.helpers.deposits import SEED, deposit
@@ -107,6 +108,37 @@ def test_another_id_with_the_same_hash_hides_no_archived_deposit(betting: System
     request = {**SEED, "userId": user_id, "amount": 1, "depositId": f"{user_id}-0"}
     assert deposit(betting, request)["balance"]["cash"] == 1
     assert betting.charges(f"{user_id}-0") == []
+
+
+def test_a_bet_id_above_all_others_is_not_looked_for_and_every_other_one_is(betting: System) -> None:
+    game, customer = Game(betting), Customer(betting)
+    stored = Stored(betting, customer.user_id)
+    old = customer.bets(game.home(), stake=100, betId="0-old")
+    game.ends("lost")
+    before = stored.player
+    page = ArchivePage(bets=before.bets)
+    stored.plant_page(1, page)
+    lost = ArchiveIndex(pages=["", *ArchiveIndex().with_page(page.names).pages])
+    kept = before.changed(has_archive=True, bets={})
+    open_game = Game(betting)
+
+    # Whoever looks into this archive fails: a page has been moved, and there is no filter.
+    stored.plant_player(with_high_water(before, before, kept), lost)
+    placed = customer.bets(open_game.home(), stake=100, betId="1-new")
+    assert customer.bets(open_game.home(), stake=100, betId="1-new") == placed
+    assert stored.player.high_water == HighWaterMark(bet_id="1-new", movements=before.movements + 1)
+
+    # An earlier version placed a bet since, and archived it: nothing above the mark passes for new any more.
+    marked = stored.player
+    foreign = marked.changed(high_water=HighWaterMark(bet_id="0-mark", movements=marked.movements - 1))
+    stored.plant_page(2, ArchivePage(bets={"1-new": marked.bets["1-new"]}))
+    found = ArchiveIndex().with_page(page.names).with_page(["bets/1-new"])
+    stored.plant_player(foreign.changed(bets={}), found)
+    assert customer.bets(open_game.home(), stake=100, betId="0-old", status=409)["metadata"]["reason"] == "id_reused"
+    assert customer.bets(open_game.home(), stake=200, betId="1-new", status=409)["metadata"]["reason"] == "id_reused"
+    assert customer.bets(open_game.home(), stake=100, betId="1-new") == placed
+    assert customer.bet(old)["status"] == "settled"
+    assert customer.money == (10_000 - 200, 100)
 
 
 def archive_bets(stored: Stored, pages: list[list[str]]) -> None:

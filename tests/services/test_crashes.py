@@ -75,7 +75,7 @@ def test_a_kill_at_any_step_changes_nothing_about_the_end(
 ) -> None:
     table, ends = matrix(crashing, flow)
 
-    assert ends > 30
+    assert ends > 25
     with capsys.disabled():
         Console(width=150).print(table)
 
@@ -122,6 +122,6 @@ def test_a_message_that_is_cancelled_is_sent_all_the_same(
 ) -> None:
     table, ends = matrix(crashing, a_deposit, ["CommsService/send"], ["cancel"])
 
-    assert ends > 2
+    assert ends == 1, "handing over is all that it does"
     with capsys.disabled():
         Console(width=150).print(table)

@@ -31,6 +31,7 @@ def of_this_run(example: Any) -> Any:
 GOOD: dict[str, dict[str, Any]] = {handler: of_this_run(example) for handler, example in EXAMPLES.items()}
 """A request that each handler understands, with all its fields."""
 
+HALF_A_CHARACTER = b'{"a": "\\ud800"}'
 NO_OBJECTS = (
     b"{",
     b"[]",
@@ -43,7 +44,7 @@ NO_OBJECTS = (
     b"\xef\xbb\xbf{}",
     b"[" * 10_000,
     b'{"a":' * 10_000,
-    b'{"a": "\\ud800"}',
+    HALF_A_CHARACTER,
     b'{"a": ' + b"9" * 9_999,
     b"{} {}",
 )
@@ -103,16 +104,17 @@ def test_there_is_a_good_request_with_all_fields_of_every_handler_that_takes_som
 @pytest.mark.parametrize("handler", READ_BODIES, ids=name)
 def test_what_is_no_such_object_is_refused(system: System, handler: PublicHandler) -> None:
     for content in NO_OBJECTS:
-        assert refused(send(system, handler, content)).startswith("body:"), content[:50]
+        named = "a: remove U+D800" if content is HALF_A_CHARACTER else "body:"
+        assert refused(send(system, handler, content)).startswith(named), content[:50]
 
 
 @pytest.mark.parametrize("handler", READ_BODIES, ids=name)
 def test_a_field_too_many_is_refused(system: System, handler: PublicHandler) -> None:
     good = GOOD.get(name(handler), {})
 
-    for unknown in ("oops", "__proto__", "user_id", "\u0000"):
+    for unknown, named in (*((name, name) for name in ("oops", "__proto__", "user_id")), ("\u0000", r"\u0000")):
         body = json.dumps({**good, unknown: 1}).encode()
-        assert refused(send(system, handler, body)).startswith(f"{unknown}:")
+        assert refused(send(system, handler, body)).startswith(f"{named}:")
 
 
 @pytest.mark.parametrize("handler", [one for one in READ_BODIES if name(one) in GOOD], ids=name)

@@ -27,7 +27,7 @@ from app.services.shell.clock import journaled_clock, moment
 from app.services.shell.observed import observed
 from app.services.shell.requests import ANY, EmptyRequest, requests_checked, takes_bytes
 from app.services.shell.shield import insist
-from app.services.shell.wire import FORGET_AT_ONCE, Json, SparseBody
+from app.services.shell.wire import FORGET_AT_ONCE, Document, SparseBody
 
 market_feed = restate.VirtualObject(
     "MarketFeed",
@@ -41,7 +41,7 @@ STATE = "feed"
 CANCELLED = "cancelled"
 _FEED_ITSELF = Actor(user="feed", role=Role.FEED)
 """The actor of every change that a record from Kafka makes: who produced it is known to the broker alone."""
-_FEED = Json(Feed)
+_FEED = Document(Feed)
 _log = logging.getLogger(__name__)
 
 _HANDLERS: dict[RecordType, tuple[type[PublicRequest], Callable[[Any, Any], Awaitable[Any]]]] = {

@@ -38,7 +38,6 @@ from app.domain.markets import (
     Market,
     MarketStatus,
     MarketView,
-    Name,
     OpenMarket,
     ReserveLeg,
     SelectionOffer,
@@ -48,7 +47,7 @@ from app.domain.markets import (
     Withdrawn,
     WithdrawSelection,
 )
-from app.domain.model import Id, KnownId, NoControls, PublicRequest, Wire, is_none, iso
+from app.domain.model import Id, KnownId, PublicRequest, Text, Wire, is_none, iso
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
@@ -60,7 +59,7 @@ from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, key_is, requests_checked, takes
 from app.services.shell.shield import insist, was_stopped
-from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, refuse
+from app.services.shell.wire import FORGET_AT_ONCE, Document, Reply, refuse
 
 market = restate.VirtualObject(
     "MarketService",
@@ -79,21 +78,21 @@ PLAYER = "PlayerService"
 """Components in higher layers, addressed by name because they cannot be imported here."""
 STATE = "market"
 SHARD = "book"
-_MARKET = Json(Market)
-_SHARD = Json(Shard)
+_MARKET = Document(Market)
+_SHARD = Document(Shard)
 
 
 class SelectionRequest(SelectionOffer, PublicRequest):
     """A selection on offer."""
 
     selection_id: Id
-    name: Annotated[Name, NoControls]
+    name: Text
 
 
 class OpenRequest(OpenMarket, PublicRequest):
     """A market to open."""
 
-    name: Annotated[Name, NoControls]
+    name: Text
     selections: Annotated[tuple[SelectionRequest, ...], Field(min_length=1, max_length=rules.MAX_SELECTIONS)]
 
 
@@ -221,7 +220,7 @@ TRADING = may(Role.TRADER, Role.FEED)
 # Public handlers of the market.
 
 
-@market.handler(name="open", **takes(OpenRequest, TRADING, Refusal.ID_REUSED))
+@market.handler(name="open", **takes(OpenRequest, TRADING, Refusal.ID_REUSED, repeatable=True))
 async def open_market(ctx: restate.ObjectContext, request: OpenRequest) -> MarketSummary:
     """Open a market. Repeating the same request changes nothing."""
     before = await ctx.get(STATE, serde=_MARKET)
@@ -295,6 +294,7 @@ async def resume_by_feed(ctx: restate.ObjectSharedContext, request: EmptyRequest
         Refusal.UNKNOWN_SELECTION,
         Refusal.ID_REUSED,
         Refusal.MARKET_NOT_OPEN,
+        repeatable=True,
     ),
 )
 async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawSelectionRequest) -> MarketSummary:
@@ -313,6 +313,7 @@ async def withdraw(ctx: restate.ObjectSharedContext, request: WithdrawSelectionR
         Refusal.UNKNOWN_SELECTION,
         Refusal.ID_REUSED,
         Refusal.SELECTION_WITHDRAWN,
+        repeatable=True,
     ),
 )
 async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Settling:
@@ -321,7 +322,7 @@ async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Se
     return _carried_out(ctx, await _change(ctx, Change(result=result)))
 
 
-@market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE), Refusal.UNKNOWN_MARKET))
+@market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE), Refusal.UNKNOWN_MARKET, reads=True))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
     """Return the market; to operators, with the number of bets and the liability of all its shards."""
     known = await ctx.get(STATE, serde=_MARKET)

@@ -5,7 +5,7 @@ import restate
 from app.domain.markets import BetPage
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
-from app.services.shell.wire import FORGET_AT_ONCE, Json
+from app.services.shell.wire import FORGET_AT_ONCE, Document
 
 bet_pages = restate.VirtualObject(
     "MarketBookPage",
@@ -25,10 +25,10 @@ def page_key(shard_key: str, page: int) -> str:
 @bet_pages.handler(name="keep")
 async def keep(ctx: restate.ObjectContext, page: BetPage) -> None:
     """Store a page, replacing what was there."""
-    ctx.set(PAGE, page, serde=Json(BetPage))
+    ctx.set(PAGE, page, serde=Document(BetPage))
 
 
 @bet_pages.handler(name="read")
 async def read(ctx: restate.ObjectContext) -> BetPage:
     """Return the bets of a page. Exclusive, so that it waits for a write that is in flight."""
-    return await ctx.get(PAGE, serde=Json(BetPage)) or BetPage()
+    return await ctx.get(PAGE, serde=Document(BetPage)) or BetPage()

@@ -16,7 +16,7 @@ from app.services.shell.access import actor
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, key_is, takes
 from app.services.shell.shield import all_ended, insist
-from app.services.shell.wire import FORGET_AT_ONCE, Json, SparseBody, refuse
+from app.services.shell.wire import FORGET_AT_ONCE, Document, SparseBody, refuse
 
 market_quarantine = restate.VirtualObject(
     QUARANTINE,
@@ -25,7 +25,7 @@ market_quarantine = restate.VirtualObject(
 )
 
 STATE = "quarantine"
-_QUARANTINE = Json(Quarantine)
+_QUARANTINE = Document(Quarantine)
 
 
 class WhichRecordRequest(PublicRequest):
@@ -49,7 +49,9 @@ class Discarded(Wire):
     record_id: str
 
 
-@market_quarantine.handler(name="list", kind="shared", **takes(EmptyRequest, may(Role.TRADER, Role.AUDITOR)))
+@market_quarantine.handler(
+    name="list", kind="shared", **takes(EmptyRequest, may(Role.TRADER, Role.AUDITOR), reads=True)
+)
 async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> QuarantineView:
     """List all parked records, in the order of arrival."""
     return rules.quarantine_view(await _load(ctx))
@@ -58,7 +60,7 @@ async def list_records(ctx: restate.ObjectSharedContext, request: EmptyRequest) 
 @market_quarantine.handler(
     name="retry",
     output_serde=SparseBody(Retried),
-    **takes(WhichRecordRequest, may(Role.TRADER), Refusal.UNKNOWN_RECORD),
+    **takes(WhichRecordRequest, may(Role.TRADER), Refusal.UNKNOWN_RECORD, repeatable=True),
 )
 async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retried:
     """Retry a record, after the records of its market that are already waiting in the feed."""
@@ -77,7 +79,9 @@ async def retry(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Retr
     return Retried(record_id=record_id, applied=False, reason=rejection.reason, message=rejection.message)
 
 
-@market_quarantine.handler(name="discard", **takes(WhichRecordRequest, may(Role.TRADER), Refusal.UNKNOWN_RECORD))
+@market_quarantine.handler(
+    name="discard", **takes(WhichRecordRequest, may(Role.TRADER), Refusal.UNKNOWN_RECORD, repeatable=True)
+)
 async def discard(ctx: restate.ObjectContext, request: WhichRecordRequest) -> Discarded:
     """Discard a record for good. Refuses an unknown record."""
     before = await _load(ctx)

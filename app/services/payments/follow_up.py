@@ -17,6 +17,7 @@ from app.domain.access import Owner, Role, may
 from app.domain.deposits import EndDeposit, TakeBack
 from app.domain.follow_up import (
     FollowUp,
+    Forget,
     LookUp,
     Phase,
     Step,
@@ -25,8 +26,11 @@ from app.domain.follow_up import (
     about_this_charge,
     early_events,
     heard,
+    is_about,
     is_open,
+    may_be_forgotten,
     next_step,
+    recalled,
     scheduled,
     watch_of,
     watching,
@@ -45,7 +49,7 @@ from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, key_is, takes, takes_bytes
 from app.services.shell.shield import was_stopped
-from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, SparseBody, invalid, refuse
+from app.services.shell.wire import FORGET_AT_ONCE, Document, Json, Reply, SparseBody, invalid, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +60,7 @@ deposit_follow_up = restate.VirtualObject(
 )
 
 STATE = "followUp"
-_FOLLOW_UP = Json(FollowUp)
+_FOLLOW_UP = Document(FollowUp)
 
 PAYMENTS = "PaymentService"
 """A component in a higher layer, addressed by name because it cannot be imported here."""
@@ -190,6 +194,17 @@ async def refund(ctx: restate.ObjectContext, tries: LookUp) -> None:
             ctx.object_send(refund, ctx.key(), LookUp(number=tries.number + 1), send_delay=pause)
 
 
+@deposit_follow_up.handler(name="forget", ingress_private=True)
+async def forget(ctx: restate.ObjectContext, which: Forget) -> None:
+    """Clear what is kept of a deposit that ended long ago. An event that comes even later finds it at its player."""
+    follow_up = await _load(ctx)
+    if follow_up.charge is None:
+        return
+    deposit = (await ctx.object_call(player.find_deposit, follow_up.charge.user_id, ctx.key())).value
+    if may_be_forgotten(follow_up, deposit, which.reserved_before):
+        ctx.clear(STATE)
+
+
 @deposit_follow_up.handler(name="webhook", **takes_bytes(PaymentEvent, may(Role.PROVIDER), Refusal.BAD_SIGNATURE))
 async def webhook(ctx: restate.ObjectContext, body: bytes) -> Received:
     """Handle a signed event about this deposit. Idempotent, at any time: the deposit is credited once."""
@@ -211,7 +226,11 @@ async def hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Receive
     name="cancel",
     output_serde=SparseBody(DepositView),
     **takes(
-        EmptyRequest, may(Role.PAYMENTS, owner=Owner.DOCUMENT), Refusal.UNKNOWN_DEPOSIT, Refusal.DEPOSIT_NOT_WAITING
+        EmptyRequest,
+        may(Role.PAYMENTS, owner=Owner.DOCUMENT),
+        Refusal.UNKNOWN_DEPOSIT,
+        Refusal.DEPOSIT_NOT_WAITING,
+        repeatable=True,
     ),
 )
 async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositView:
@@ -243,7 +262,7 @@ async def cancel(ctx: restate.ObjectContext, request: EmptyRequest) -> DepositVi
     name="status",
     kind="shared",
     output_serde=SparseBody(DepositView),
-    **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT)),
+    **takes(EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT), reads=True),
 )
 async def status(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> DepositView:
     """Return the status of the deposit, as the player's document records it."""
@@ -309,7 +328,7 @@ async def _find(ctx: restate.ObjectContext, whose: WhoseDeposit) -> tuple[Follow
     deposit = (await ctx.object_call(player.find_deposit, whose.user_id, ctx.key())).value
     if deposit is None:
         return known, None
-    follow_up = watching(known, watch_of(ctx.key(), whose.user_id, deposit))
+    follow_up = recalled(known, watch_of(ctx.key(), whose.user_id, deposit), deposit)
     if follow_up is not None and follow_up.charge is not known.charge:
         follow_up = await _hear_early(ctx, follow_up)
     return follow_up, deposit
@@ -324,10 +343,28 @@ async def _hear(ctx: restate.ObjectContext, event: PaymentEvent) -> Reply[Receiv
             _store(ctx, with_early(follow_up, event))
             return Reply(value=Received())
         if not about_this_charge(follow_up, event):
+            if await _took_back_from_another(ctx, event):
+                return Reply(value=Received())
             message = "the event is about a different charge from the one that was requested"
             return Reply(refused=Refused(reason=Refusal.INVALID_REQUEST, message=message))
         _store(ctx, await _act_on(ctx, follow_up, event))
         return Reply(value=Received())
+
+
+async def _took_back_from_another(ctx: restate.ObjectContext, event: PaymentEvent) -> bool:
+    """Apply a refund or a chargeback to a deposit whose id another player has used since it was forgotten here."""
+    if event.status not in CHARGE_EVENTS:
+        return False
+    deposit = (await ctx.object_call(player.find_deposit, event.user_id, ctx.key())).value
+    if deposit is None or not is_about(watch_of(ctx.key(), event.user_id, deposit).charge, event):
+        return False
+    await _take_back(ctx, event, await clock(ctx))
+    return True
+
+
+async def _take_back(ctx: restate.ObjectContext, event: PaymentEvent, now: datetime) -> None:
+    told = TakeBack(deposit_id=ctx.key(), status=event.status, event_id=event.event_id, now=now)
+    await ctx.object_call(player.take_back_deposit, event.user_id, told)
 
 
 async def _hear_early(ctx: restate.ObjectContext, follow_up: FollowUp) -> FollowUp:
@@ -343,8 +380,7 @@ async def _act_on(ctx: restate.ObjectContext, follow_up: FollowUp, event: Paymen
     assert follow_up.charge is not None
     now = await clock(ctx)
     if event.status in CHARGE_EVENTS:
-        told = TakeBack(deposit_id=ctx.key(), status=event.status, event_id=event.event_id, now=now)
-        await ctx.object_call(player.take_back_deposit, follow_up.charge.user_id, told)
+        await _take_back(ctx, event, now)
         return follow_up
     step = heard(follow_up, event.status)
     if step is Step.DECLINE:
@@ -392,7 +428,7 @@ async def _take(ctx: restate.ObjectContext, follow_up: FollowUp, outcome: Paymen
 
 async def _end(ctx: restate.ObjectContext, follow_up: FollowUp, step: Step, now: datetime) -> FollowUp:
     assert follow_up.charge is not None
-    end = EndDeposit(deposit_id=follow_up.charge.reference, now=now, waited_for_customer=follow_up.waits_for_customer)
+    end = EndDeposit(deposit_id=follow_up.charge.reference, now=now, waited_for_customer=follow_up.may_have_waited)
     user_id = follow_up.charge.user_id
     match step:
         case Step.CREDIT:

@@ -29,7 +29,7 @@ from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import key_is
 from app.services.shell.shield import was_stopped
-from app.services.shell.wire import FORGET_AT_ONCE, Json
+from app.services.shell.wire import FORGET_AT_ONCE, Document
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ OTHERS_ID = "its id belongs to another withdrawal"
 
 
 STATE = "payout"
-_STATE = Json(FollowedPayout)
+_STATE = Document(FollowedPayout)
 
 
 @withdrawal_follow_up.handler(name="takeOver")

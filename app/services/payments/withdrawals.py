@@ -1,14 +1,13 @@
 """WithdrawalWorkflow: takes one withdrawal from its hold to its payout, or returns the money to the wallet."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 import restate
-from pydantic import StringConstraints
 from restate.exceptions import TerminalError
 
 from app.domain.access import Owner, Role, may
-from app.domain.model import NoControls, PublicRequest, Wire
+from app.domain.model import PublicRequest, TrimmedText, Wire
 from app.domain.player import Review, Verdict, Withdrawal
 from app.domain.refusals import Refusal, Refused
 from app.domain.withdrawals import (
@@ -44,21 +43,20 @@ withdrawal_workflow = restate.Workflow(
 )
 
 STATUS = "status"
-Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True), NoControls]
 
 
 class ApproveRequest(PublicRequest):
     """An operator's approval. The operator is the subject of the token or, without a token, the one in the body."""
 
-    operator: Name | None = None
+    operator: TrimmedText | None = None
 
 
 class RejectRequest(PublicRequest):
     """An operator's rejection. `reason` is internal and is never shown to the customer; `message` is sent to them."""
 
-    operator: Name | None = None
-    reason: Name
-    message: Name | None = None
+    operator: TrimmedText | None = None
+    reason: TrimmedText
+    message: TrimmedText | None = None
 
 
 class Whose(Wire):
@@ -133,6 +131,7 @@ async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) ->
         Refusal.UNKNOWN_WITHDRAWAL,
         Refusal.ALREADY_DECIDED,
         Refusal.WITHDRAWAL_INTERRUPTED,
+        repeatable=True,
     ),
 )
 async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -> ReviewView:
@@ -149,6 +148,7 @@ async def approve(ctx: restate.WorkflowSharedContext, request: ApproveRequest) -
         Refusal.UNKNOWN_WITHDRAWAL,
         Refusal.ALREADY_DECIDED,
         Refusal.WITHDRAWAL_INTERRUPTED,
+        repeatable=True,
     ),
 )
 async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> ReviewView:
@@ -161,7 +161,10 @@ async def reject(ctx: restate.WorkflowSharedContext, request: RejectRequest) -> 
 @withdrawal_workflow.handler(
     name="status",
     **takes(
-        EmptyRequest, may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT), Refusal.UNKNOWN_WITHDRAWAL
+        EmptyRequest,
+        may(Role.PAYMENTS, Role.SUPPORT, Role.AUDITOR, owner=Owner.DOCUMENT),
+        Refusal.UNKNOWN_WITHDRAWAL,
+        reads=True,
     ),
 )
 async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> WithdrawalView:

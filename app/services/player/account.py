@@ -4,11 +4,11 @@ import secrets
 from typing import Annotated
 
 import restate
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from app.domain import email_change
 from app.domain.email_change import EmailChangeView, EmailView
-from app.domain.model import Email, NoControls, PublicRequest
+from app.domain.model import Email, PublicRequest, TrimmedText
 from app.domain.player import AccountView, account_view
 from app.domain.refusals import Refusal
 from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
@@ -39,16 +39,16 @@ class EmailRequest(PublicRequest):
 class CodeRequest(PublicRequest):
     """The code that was sent to the new e-mail address."""
 
-    code: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=64), NoControls]
+    code: TrimmedText
 
 
-@player.handler(name="getAccount", kind="shared", **takes(EmptyRequest, READERS))
+@player.handler(name="getAccount", kind="shared", **takes(EmptyRequest, READERS, reads=True))
 async def get_account(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AccountView:
     """Return the player's wallets, restriction and standing."""
     return account_view(await load(ctx), wall_clock(), serves_operator())
 
 
-@player.handler(name="getStatement", kind="shared", **takes(StatementRequest, READERS))
+@player.handler(name="getStatement", kind="shared", **takes(StatementRequest, READERS, reads=True))
 async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequest) -> StatementView:
     """Return a page of the player's movements. Refuses a page that does not exist."""
     document = await load(ctx)
@@ -61,7 +61,7 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
     return statement_view(document, page, entries, serves_operator())
 
 
-@player.handler(name="audit", kind="shared", **takes(EmptyRequest, AUDITORS))
+@player.handler(name="audit", kind="shared", **takes(EmptyRequest, AUDITORS, reads=True))
 async def audit_player(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Audit:
     """Recompute the player's balances from the postings and compare them."""
     return audit(await load(ctx))

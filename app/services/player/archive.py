@@ -8,6 +8,7 @@ A reader finds everything that was archived:
    handled after the write that it depends on.
 """
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -21,7 +22,7 @@ from app.domain.player import Bet, Deposit, Withdrawal
 from app.services.player import statements
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
-from app.services.shell.wire import FORGET_AT_ONCE, Json
+from app.services.shell.wire import FORGET_AT_ONCE, Document, UnreadableError
 
 archive_bucket = restate.VirtualObject(
     "ArchiveBucket",
@@ -35,8 +36,11 @@ class Packed(Serde[ArchiveFilter]):
     """Serializes an archive filter as its packed bytes."""
 
     def deserialize(self, buf: bytes) -> ArchiveFilter | None:
-        """Read a filter; None for an empty buffer."""
-        return ArchiveFilter.unpacked(buf) if buf else None
+        """Read a filter; None for an empty buffer. UnreadableError for what is none."""
+        try:
+            return ArchiveFilter.unpacked(buf) if buf else None
+        except zlib.error:
+            raise UnreadableError("its ArchiveFilter cannot be unpacked") from None
 
     def serialize(self, obj: ArchiveFilter | None) -> bytes:
         """Write a filter."""
@@ -46,9 +50,9 @@ class Packed(Serde[ArchiveFilter]):
 INDEX = "archive"
 FILTER = "archive-filter"
 BUCKET = "bucket"
-_INDEX = Json(ArchiveIndex)
+_INDEX = Document(ArchiveIndex)
 _FILTER = Packed()
-_BUCKET = Json(Bucket)
+_BUCKET = Document(Bucket)
 
 
 class Wanted(Wire):

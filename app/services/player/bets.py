@@ -84,7 +84,7 @@ PLACING_REFUSALS = (
 )
 
 
-@player.handler(name="placeBet", **takes(PlaceBetRequest, OWN, *PLACING_REFUSALS))
+@player.handler(name="placeBet", **takes(PlaceBetRequest, OWN, *PLACING_REFUSALS, repeatable=True))
 async def place_bet(ctx: restate.ObjectContext, request: PlaceBetRequest) -> Placement:
     """Hold the stake and have every market accept its leg. After a refusal, nothing is held and nothing is reserved."""
     started, bet_id, policy = clock_started(ctx), request.bet_id, dependencies().policy
@@ -136,6 +136,7 @@ async def decide_bet(ctx: restate.ObjectContext, bet_id: str) -> None:
         Refusal.BET_NOT_OPEN,
         Refusal.CASH_OUT_CHANGED,
         Refusal.CASH_OUT_UNAVAILABLE,
+        repeatable=True,
     ),
 )
 async def cash_out(ctx: restate.ObjectContext, request: CashOutRequest) -> CashedOut:
@@ -205,7 +206,7 @@ async def holds_leg(ctx: restate.ObjectContext, request: WhichLeg) -> bool:
     return held
 
 
-@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, AUDITORS, Refusal.UNKNOWN_BET))
+@player.handler(name="getBet", kind="shared", **takes(WhichBetRequest, AUDITORS, Refusal.UNKNOWN_BET, reads=True))
 async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) -> BetView:
     """Return one bet, however old. Refuses with `unknown_bet` if the player has no such bet."""
     bet = (await load_with(ctx, Operations.BETS, request.bet_id)).bets.get(request.bet_id)
@@ -214,7 +215,7 @@ async def get_bet(ctx: restate.ObjectSharedContext, request: WhichBetRequest) ->
     return bets.bet_view(request.bet_id, bet)
 
 
-@player.handler(name="listBets", kind="shared", **takes(EmptyRequest, READERS))
+@player.handler(name="listBets", kind="shared", **takes(EmptyRequest, READERS, reads=True))
 async def list_bets(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllBets:
     """List the open bets and those that ended most recently; `getBet` returns older ones."""
     document = await load(ctx)

@@ -8,13 +8,14 @@ from app.domain.access import Owner, Role, may
 from app.domain.activity import activity
 from app.domain.archive import Operations
 from app.domain.archive_pages import archive_ended
+from app.domain.high_water import may_be_archived, with_high_water
 from app.domain.player import Decision, Player
 from app.domain.statement import full_pages, without_full_pages
 from app.services import comms
 from app.services.player import archive, statements
 from app.services.shell.observed import count_activity, observed
 from app.services.shell.requests import key_is
-from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply
+from app.services.shell.wire import FORGET_AT_ONCE, Document, Reply
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ HELPERS = may(Role.SUPPORT, owner=Owner.KEY)
 """Handlers that support may also call at the player's request."""
 
 STATE = "player"
-_PLAYER = Json(Player)
+_PLAYER = Document(Player)
 
 
 async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Player:
@@ -45,8 +46,8 @@ async def load(ctx: restate.ObjectContext | restate.ObjectSharedContext) -> Play
 async def load_with(ctx: restate.ObjectContext | restate.ObjectSharedContext, kind: Operations, *ids: str) -> Player:
     """Load the document together with the named deposits, withdrawals or bets, from the archive where necessary."""
     document = await load(ctx)
-    missing = [operation_id for operation_id in ids if operation_id not in getattr(document, kind)]
-    if not document.has_archive or not missing:
+    missing = may_be_archived(document, kind, ids)
+    if not missing:
         return document
     found = await archive.recall(ctx, kind, missing)
     return document.changed(**{kind.value: {**found, **getattr(document, kind)}})
@@ -60,10 +61,10 @@ async def commit(ctx: restate.ObjectContext, before: Player, decision: Decision[
         # in both places and are written again unchanged; in the other order, they would be lost.
         for page, content in full_pages(before, after).items():
             ctx.object_send(statements.keep, statements.page_key(ctx.key(), page), content)
-        after, archived = archive_ended(without_full_pages(after))
+        kept, archived = archive_ended(without_full_pages(after))
         if archived is not None:
             await archive.put_away(ctx, archived)
-        ctx.set(STATE, after, serde=_PLAYER)
+        ctx.set(STATE, with_high_water(before, after, kept), serde=_PLAYER)
         count_activity(activity(before, decision.player))
     # Messages are sent after the document is stored, so that none reports what did not happen. Each has an id, so a
     # repeated send is no second e-mail.

@@ -56,7 +56,7 @@ class SelfExclusionRequest(PublicRequest):
     confirm: Annotated[StrictBool, AfterValidator(_meant), Field(json_schema_extra={"const": True})]
 
 
-@player.handler(name="getLimits", kind="shared", **takes(EmptyRequest, READERS))
+@player.handler(name="getLimits", kind="shared", **takes(EmptyRequest, READERS, reads=True))
 async def get_limits(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> AllLimits:
     """List every limit and how much of it is used."""
     usages = protection.limit_usages(await load(ctx), wall_clock(), dependencies().policy, serves_operator())

@@ -6,7 +6,7 @@ from app.domain.archive_pages import ArchivePage
 from app.domain.statement import StatementPage
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
-from app.services.shell.wire import FORGET_AT_ONCE, Json
+from app.services.shell.wire import FORGET_AT_ONCE, Document
 
 statements = restate.VirtualObject(
     "StatementService",
@@ -31,22 +31,22 @@ def archive_key(user_id: str, page: int) -> str:
 @statements.handler(name="keep")
 async def keep(ctx: restate.ObjectContext, page: StatementPage) -> None:
     """Store a full page of movements."""
-    ctx.set(PAGE, page, serde=Json(StatementPage))
+    ctx.set(PAGE, page, serde=Document(StatementPage))
 
 
 @statements.handler(name="keepArchive")
 async def keep_archive(ctx: restate.ObjectContext, page: ArchivePage) -> None:
     """Store a page of archived operations."""
-    ctx.set(PAGE, page, serde=Json(ArchivePage))
+    ctx.set(PAGE, page, serde=Document(ArchivePage))
 
 
 @statements.handler(name="read")
 async def read(ctx: restate.ObjectContext) -> StatementPage:
     """Return a page of movements. Exclusive, so that it waits for a write that is in flight."""
-    return await ctx.get(PAGE, serde=Json(StatementPage)) or StatementPage(entries=[])
+    return await ctx.get(PAGE, serde=Document(StatementPage)) or StatementPage(entries=[])
 
 
 @statements.handler(name="readArchive")
 async def read_archive(ctx: restate.ObjectContext) -> ArchivePage:
     """Return a page of the archive. Exclusive, so that it waits for a write that is in flight."""
-    return await ctx.get(PAGE, serde=Json(ArchivePage)) or ArchivePage()
+    return await ctx.get(PAGE, serde=Document(ArchivePage)) or ArchivePage()

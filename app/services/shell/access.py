@@ -38,6 +38,7 @@ from app.services.shell.wire import Json, RawBody, SparseBody, refuse
 ROLES = "betting.roles"
 OWNER = "betting.owner"
 REFUSES = "betting.refuses"
+READS = "betting.reads"
 
 Component = restate.Service | restate.VirtualObject | restate.Workflow
 
@@ -67,9 +68,14 @@ class PublicHandler:
         return f"/{self.service}/{{key}}/{self.handler}" if self.keyed else f"/{self.service}/{self.handler}"
 
 
-def as_metadata(access: Access, refuses: Iterable[Refusal]) -> dict[str, str]:
+def as_metadata(access: Access, refuses: Iterable[Refusal], reads: bool = False) -> dict[str, str]:
     """Encode an access rule and refusals as handler metadata, which Restate shows with the handler."""
-    return {ROLES: ",".join(access.roles), OWNER: access.owner or "", REFUSES: ",".join(refuses)}
+    return {
+        ROLES: ",".join(access.roles),
+        OWNER: access.owner or "",
+        REFUSES: ",".join(refuses),
+        **({READS: "true"} if reads else {}),
+    }
 
 
 def declared_access(handler: Handler[Any, Any]) -> Access | None:
@@ -79,6 +85,11 @@ def declared_access(handler: Handler[Any, Any]) -> Access | None:
         return None
     roles = tuple(Role(role) for role in metadata[ROLES].split(",") if role)
     return Access(roles, Owner(metadata[OWNER]) if metadata[OWNER] else None)
+
+
+def only_reads(handler: Handler[Any, Any]) -> bool:
+    """Whether a handler is public and changes nothing. No component calls such a one."""
+    return READS in (handler.metadata or {})
 
 
 def public_handlers(components: Iterable[Component]) -> Iterator[PublicHandler]:

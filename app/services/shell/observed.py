@@ -1,8 +1,8 @@
 """Observes every attempt of a handler: its metrics, log line and trace are recorded when the attempt finishes."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from restate.exceptions import SuspendedException, TerminalError
 from restate.extensions import current_context
@@ -10,7 +10,9 @@ from restate.server_context import ServerInvocationContext, restate_context_is_r
 
 from app.domain.activity import Event, Happened
 from app.domain.refusals import Refusal
+from app.services.shell.access import only_reads
 from app.services.shell.dependencies import dependencies
+from app.services.shell.wire import UnreadableError
 from app.telemetry import metrics, traces
 from app.telemetry.attempts import Attempt, count, current
 from app.telemetry.counts import Count, Counter
@@ -46,6 +48,10 @@ _COUNTED: dict[Event, tuple[Counter, str, Counter | None]] = {
 assert _COUNTED.keys() == set(Event)
 
 
+UNREADABLE = "unreadable_document"
+"""The reason of a 500. It is no refusal: nothing about the request is wrong, and an operator has to act."""
+
+
 @asynccontextmanager
 async def observed() -> AsyncIterator[None]:
     """Observe an attempt. Must be the outermost context manager of the handler."""
@@ -56,10 +62,11 @@ async def observed() -> AsyncIterator[None]:
     traces.place(attempt, request.attempt_headers)
     current.set(attempt)
     try:
-        yield
+        with _unreadable_told(context):
+            yield
     except TerminalError as error:
         reason = (error.metadata or {}).get("reason", "")
-        _finish(attempt, "refused" if reason else "failed", reason, error)
+        _finish(attempt, "refused" if reason and reason != UNREADABLE else "failed", reason, error)
         raise
     except SuspendedException:
         _count_attempt(attempt, "suspended")
@@ -69,6 +76,25 @@ async def observed() -> AsyncIterator[None]:
         raise
     else:
         _finish(attempt, "done")
+
+
+@contextmanager
+def _unreadable_told(context: ServerInvocationContext) -> Iterator[None]:
+    """Tell operators which object has a document that cannot be read. Who only reads is told too, at once.
+
+    All else is retried, then paused, and goes on when the document is mended: a final error would leave work half done.
+    """
+    try:
+        yield
+    except UnreadableError as error:
+        restate_context_is_replaying.set(False)  # it is logged even where a replay reads the document
+        service, key = context.handler.service_tag.name, context.key()
+        metrics.unreadable(service, key)
+        logger.error("%s/%s: %s", service, key, error)
+        if not only_reads(context.handler):
+            raise
+        message = f"what is stored of {service}/{key} cannot be read; an operator has to mend it"
+        raise TerminalError(message, status_code=500, metadata={"reason": UNREADABLE}) from None
 
 
 def count_activity(happened: list[Happened]) -> None:

@@ -10,10 +10,10 @@ from restate.exceptions import TerminalError
 from restate.extensions import current_context
 
 from app.domain.access import Access, Owner
-from app.domain.model import PublicRequest, is_id
+from app.domain.model import PublicRequest, is_id, read_json
 from app.domain.refusals import Refusal, invalid_request
 from app.services.shell.access import as_metadata, check_caller, check_owner
-from app.services.shell.wire import Json, RawBody, invalid, refuse
+from app.services.shell.wire import FORGET_AT_ONCE, Json, RawBody, invalid, refuse
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -37,27 +37,41 @@ class RequestBody(Json[Model]):
 
     def deserialize(self, buf: bytes) -> Model:
         """Parse and validate a body. Raises ValidationError; refuses a body that is about another player."""
-        body = self.model.model_validate_json(buf if buf.strip() else b"{}")
+        body = read_json(self.model, buf if buf.strip() else b"{}")
         if self._names_owner:
             check_owner(getattr(body, "user_id"))  # noqa: B009  # the model is a type variable
         return body
 
 
-def takes(model: type[PublicRequest], access: Access, *refuses: Refusal) -> dict[str, Any]:
+def takes(
+    model: type[PublicRequest], access: Access, *refuses: Refusal, reads: bool = False, repeatable: bool = False
+) -> dict[str, Any]:
     """The options of a public handler: its request, who may call it, and its refusals.
 
     Not among the refusals are those of every handler: of an invalid request, and of a caller without access.
+    `reads` is one that only reads; no component calls it. `repeatable` is one whose ids make a repetition harmless for
+    ever. Restate keeps no answer of either. It would keep each for a day otherwise, whether the request has an
+    idempotency key or not.
     """
     return {
         "accept": JSON,
         "input_serde": RequestBody(model, access.owner),
-        "metadata": as_metadata(access, refuses),
+        "metadata": as_metadata(access, refuses, reads),
+        **({"idempotency_retention": FORGET_AT_ONCE} if reads or repeatable else {}),
     }
 
 
 def takes_bytes(model: type[BaseModel], access: Access, *refuses: Refusal) -> dict[str, Any]:
-    """The options of a public handler that parses its body itself; `model` describes the body."""
-    return {"accept": ANY, "input_serde": RawBody(model), "metadata": as_metadata(access, refuses)}
+    """The options of a public handler that parses its body itself; `model` describes the body.
+
+    It is repeatable, because events and records have ids.
+    """
+    return {
+        "accept": ANY,
+        "input_serde": RawBody(model),
+        "metadata": as_metadata(access, refuses),
+        "idempotency_retention": FORGET_AT_ONCE,
+    }
 
 
 def key_is(name: str, *others: str):  # type: ignore[no-untyped-def]  # the SDK wants a plain callable

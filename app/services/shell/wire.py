@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Generic, NoReturn, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from restate.exceptions import TerminalError
 from restate.serde import BytesSerde, Serde
 
@@ -49,6 +49,24 @@ class Json(Serde[Model]):
     def serialize(self, obj: Model | None) -> bytes:
         """Write a model."""
         return b"" if obj is None else obj.model_dump_json().encode()
+
+
+class UnreadableError(Exception):
+    """A stored document is none that this code can read. The message says what is wrong, and shows no value."""
+
+
+class Document(Json[Model]):
+    """Serializes a stored document as JSON."""
+
+    def deserialize(self, buf: bytes) -> Model | None:
+        """Read a document; None for an empty buffer. UnreadableError for what is no such document."""
+        try:
+            return super().deserialize(buf)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            # Below the first level there may be keys of maps, which are a person's.
+            where = f"{problem['loc'][0]}: " if problem["loc"] else ""
+            raise UnreadableError(f"its {self.model.__name__} cannot be read: {where}{problem['type']}") from None
 
 
 class SparseBody(Json[Model]):

@@ -38,7 +38,7 @@ def trusted() -> ssl.SSLContext:
 
 # Without a door, Restate takes our own pods' word for who they are.
 who = {"authorization": f"Bearer {token()}"} if "BETTING_TOKEN_KEY" in os.environ else {"x-betting-user": PLAYER}
-with httpx.Client(base_url=entrance, headers=who, verify=trusted(), timeout=60) as http:
+with httpx.Client(base_url=entrance, headers=who, verify=trusted(), timeout=httpx.Timeout(60, connect=5)) as http:
     if what == "deposit":
         answer = http.post("/PaymentService/deposit", json=DEPOSIT)
         works = answer.is_success and answer.json()["status"] == "credited"

@@ -1,13 +1,8 @@
-{{/* Names are DNS labels of at most 47 characters, so that what Kubernetes makes of them still fits. */}}
-{{- define "betting.name" -}}
-{{- .Release.Name | trunc 26 | trimSuffix "-" -}}
-{{- end -}}
-
 {{/* What never changes and may stand in selectors. Use: include "betting.selector" (list $ "component") */}}
 {{- define "betting.selector" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: betting
-app.kubernetes.io/instance: {{ include "betting.name" $root }}
+app.kubernetes.io/instance: {{ include "betting.name" $root | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -75,7 +70,9 @@ app.kubernetes.io/part-of: betting
 {{- end -}}
 {{- $given := mustMergeOverwrite (deepCopy $root.Values.service.settings) (deepCopy ($version.settings | default dict)) -}}
 {{- range $setting, $value := $given -}}
+{{- if not (kindIs "invalid" $value) -}}
 {{- $_ := set $settings $setting (include "betting.text" $value) -}}
+{{- end -}}
 {{- end -}}
 {{- $settings | toJson -}}
 {{- end -}}
@@ -125,7 +122,7 @@ http://{{ $name }}-edge:8080
 {{- $names = prepend $names (include "betting.webhookSecret" .) -}}
 {{- end -}}
 {{- range $names }}
-- secretRef: {name: {{ . }}}
+- secretRef: {name: {{ . | quote }}}
 {{- end }}
 {{- end -}}
 
@@ -147,7 +144,7 @@ capabilities: {drop: [ALL]}
 
 {{- define "betting.pullSecrets" -}}
 {{- range .Values.image.pullSecrets }}
-- name: {{ . }}
+- name: {{ . | quote }}
 {{- end }}
 {{- end -}}
 
@@ -156,6 +153,7 @@ capabilities: {drop: [ALL]}
 - {name: BETTING_RELEASE_NAMESPACE, value: {{ .Release.Namespace | quote }}}
 - {name: BETTING_RELEASE_NAME, value: {{ include "betting.name" . | quote }}}
 - {name: BETTING_RELEASE_ADMIN, value: "http://{{ include "betting.name" . }}-restate-admin:9070"}
+- {name: BETTING_RELEASE_IMAGE, value: {{ include "betting.image" (list . .Values.current) | quote }}}
 {{- end -}}
 
 {{/* A pod that runs a release command. Use: include "betting.releasePod" (list $ account component restartPolicy args) */}}
@@ -169,7 +167,7 @@ imagePullSecrets: {{ . | nindent 2 }}
 {{- end }}
 containers:
 - name: release
-  image: {{ include "betting.image" (list $root $root.Values.current) }}
+  image: {{ include "betting.image" (list $root $root.Values.current) | quote }}
   imagePullPolicy: {{ $root.Values.image.pullPolicy }}
   command: {{ concat (list "betting" "release") (index . 3) | toJson }}
   env: {{ include "betting.releaseEnv" $root | nindent 2 }}
@@ -178,8 +176,37 @@ containers:
   terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
-{{/* What the schema cannot say. */}}
+{{/* For each version, the findings of its gates that the values accept, as JSON. */}}
+{{- define "betting.accepts" -}}
+{{- $accepts := dict -}}
+{{- range $key, $version := include "betting.versions" . | fromJson -}}
+{{- with ($version | default dict).accepts -}}
+{{- $_ := set $accepts $key . -}}
+{{- end -}}
+{{- end -}}
+{{- $accepts | toJson -}}
+{{- end -}}
+
+{{/* A version whose key has left the values may have work: what prunes leaves it to the release loop. */}}
+{{- define "betting.unpruned" -}}
+argocd.argoproj.io/sync-options: Prune=false
+kustomize.toolkit.fluxcd.io/prune: disabled
+{{- end -}}
+
+{{/* The name of a Job, which cannot change: so it tells its content. A second one can then be applied beside the first, also
+without Helm, which deletes what a hook has left. Use: include "betting.job" (list "name" "content") */}}
+{{- define "betting.job" -}}
+{{ index . 0 }}-{{ index . 1 | sha256sum | trunc 8 }}
+{{- end -}}
+
+{{/* What the schema cannot say, or not in words. */}}
 {{- define "betting.check" -}}
+{{- include "betting.checkNames" . -}}
+{{- range $part, $size := dict "restate" .Values.restate.storage.size "sandbox" .Values.sandbox.storage.size -}}
+{{- if lt (include "betting.bytes" $size | int64) 1048576 -}}
+{{- fail (printf "%s.storage.size: %s is %s bytes; a volume has at least 1Mi (m is a thousandth, M a million)" $part (include "betting.text" $size) (include "betting.bytes" $size)) -}}
+{{- end -}}
+{{- end -}}
 {{- if not (hasKey (include "betting.versions" . | fromJson) .Values.current) -}}
 {{- fail (printf "current: %q is no key of versions (%s)" .Values.current (keys (include "betting.versions" . | fromJson) | sortAlpha | join ", ")) -}}
 {{- end -}}
@@ -219,7 +246,7 @@ containers:
 {{- end -}}
 {{- if not .Values.sandbox.enabled -}}
 {{- range list "BETTING_PROVIDER_URL" "BETTING_SMTP_HOST" -}}
-{{- if not (hasKey $.Values.service.settings .) -}}
+{{- if not (get $.Values.service.settings .) -}}
 {{- fail (printf "sandbox.enabled: false needs service.settings.%s" .) -}}
 {{- end -}}
 {{- end -}}
@@ -237,11 +264,11 @@ containers:
 {{- end }}
 {{- end -}}
 
-{{/* A quantity, such as 10Gi, in bytes. */}}
+{{/* A quantity of storage, such as 1.5Gi, in whole bytes, rounded up as Kubernetes does. */}}
 {{- define "betting.bytes" -}}
-{{- $units := dict "" 1 "k" 1000 "Ki" 1024 "M" 1000000 "Mi" 1048576 "G" 1000000000 "Gi" 1073741824 "T" 1000000000000 "Ti" 1099511627776 -}}
-{{- $text := kindIs "string" . | ternary . (int64 . | toString) -}}
-{{- mul (regexFind "^[0-9]+" $text) (index $units (regexFind "[A-Za-z]*$" $text)) -}}
+{{- $units := dict "" "1" "m" "0.001" "k" "1e3" "Ki" "1024" "M" "1e6" "Mi" "1048576" "G" "1e9" "Gi" "1073741824" "T" "1e12" "Ti" "1099511627776" -}}
+{{- $text := include "betting.text" . -}}
+{{- mulf (regexFind "^[0-9.]+" $text) (index $units (regexFind "[A-Za-z]*$" $text)) | ceil | printf "%.0f" -}}
 {{- end -}}
 
 {{/* The rule file of all alerts, about this release alone. */}}

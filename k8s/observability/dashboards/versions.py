@@ -13,6 +13,7 @@ PODS_UP = series("up", 'job="betting-service"')
 FAILED = a_second("betting_handler_attempts_total", 'outcome="failed"', by="version")
 ATTEMPTS_OF = a_second("betting_handler_attempts_total", by="version")
 ALL_LIVE = "no version drains"
+NO_WATCH = "no version has gone live a moment ago, and none was taken back"
 WINDOW = "15m"
 FALLING = f"-deriv({IN_FLIGHT}[{WINDOW}:])"
 """By how many a second the unfinished invocations of a version get fewer."""
@@ -139,6 +140,30 @@ DRAIN = Section(
     ),
 )
 
+WATCH = Section(
+    "Watch",
+    (
+        Panel(
+            "Watched",
+            "The version that has just gone live, while it is compared with the one before.",
+            one(f"max by (version) ({series('betting_release_watching')} == 1)", "{{version}}", empty=NO_WATCH),
+            look=Look.NUMBER,
+            height=4,
+            nothing="none",
+            names=True,
+        ),
+        Panel(
+            "Taken back",
+            "Versions that were worse than the one before, and how long ago. `betting release history` tells why.",
+            one(age("betting_release_taken_back_timestamp_seconds", by="version"), "{{version}}", empty=NO_WATCH),
+            Unit.SECONDS,
+            Look.NUMBER,
+            height=4,
+            nothing="none",
+        ),
+    ),
+)
+
 TROUBLE = Section(
     "Trouble",
     (
@@ -217,5 +242,5 @@ VERSIONS = Board(
     "versions",
     "Betting: versions",
     "Which version takes new work, what holds the others, and when they will be gone.",
-    (NOW, DRAIN, TROUBLE, ATTEMPTS),
+    (NOW, DRAIN, WATCH, TROUBLE, ATTEMPTS),
 )

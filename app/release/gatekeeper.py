@@ -1,0 +1,147 @@
+"""Asks the gates about a version of the release, one asker at a time, and notes what they say."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import httpx
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from app.release import gate_notes, history
+from app.release.cluster import AnchorGoneError, Cluster
+from app.release.evidence import BOOKS_PORT, scrape
+from app.release.gates import replay
+from app.release.gates.bounds import ReplayBounds
+from app.release.gates.findings import Checked, Gate, Outcome, as_lines
+from app.release.gates.gates import PATIENCE_SECONDS, Asked, run
+from app.release.notebook import Notebook
+from app.release.plan import Version
+from app.release.restate_admin import RestateAdmin, UnknownError
+from app.release.stage import Stage
+
+RESCUE_SECONDS = 60.0
+"""How long the replays before a rescue may take together; what is left then stays."""
+READY_SECONDS = 40.0
+"""How long a rehearsal may take to start."""
+LOOK_SECONDS = 0.5
+HEALTH_SECONDS = 2.0
+
+Tell = Callable[[str], None]
+
+
+def ask(
+    cluster: Cluster,
+    restate: RestateAdmin,
+    version: Version,
+    chosen: Collection[Gate] = (),
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> tuple[Checked, ...]:
+    """Ask the gates about a version, for who wants to know. UnknownError if somebody else is asking."""
+    with _alone(cluster, version):
+        return _ask(cluster, restate, version, chosen, patience_seconds)
+
+
+@contextmanager
+def _alone(cluster: Cluster, version: Version) -> Iterator[None]:
+    """Keep the release loop from ending the rehearsal meanwhile, and leave the note as it was."""
+    stage = Stage(cluster)
+    before = stage.begin(version.name, gate_notes.asking(version.image, time.time()))
+    if before is None:
+        raise UnknownError(f"somebody else is asking {version.name} something; try again in a minute")
+    try:
+        yield
+    finally:
+        stage.note(version.name, before or None)
+
+
+def rehearsed(
+    cluster: Cluster, restate: RestateAdmin, version: Version, invocations: Collection[str]
+) -> Mapping[str, replay.Replayed] | None:
+    """Replay some invocations against a version; None if it has no rehearsal. What has no journal yet is not named."""
+    bounds = ReplayBounds(most=len(invocations), seconds=RESCUE_SECONDS)
+    with _alone(cluster, version), rehearsing(cluster, version.name) as url:
+        if url is None:
+            return None
+        _, works = replay.live(restate, bounds, invocations)
+        return {work.id: answer for work, answer in replay.replay(restate, url, works, bounds)}
+
+
+def _ask(
+    cluster: Cluster, restate: RestateAdmin, version: Version, chosen: Collection[Gate], patience_seconds: float
+) -> tuple[Checked, ...]:
+    intent = cluster.intent()
+    return run(
+        Asked(
+            restate=restate,
+            books=lambda: _books(Notebook(cluster)),
+            rehearsing=lambda: rehearsing(cluster, version.name),
+            uri=version.uri,
+            accepts=intent.accepts.get(version.name, ()),
+            on=intent.gates,
+            bounds=intent.bounds,
+            patience_seconds=patience_seconds,
+        ),
+        chosen,
+    )
+
+
+def pass_gates(cluster: Cluster, restate: RestateAdmin, version: Version, tell: Tell) -> None:
+    """Ask the gates, and note what they say; the next plan goes by that. Nothing happens while somebody else asks."""
+    stage = Stage(cluster)
+    if stage.begin(version.name, gate_notes.asking(version.image, time.time())) is None:
+        return
+    checked: tuple[Checked, ...] = ()
+    try:
+        checked = _ask(cluster, restate, version, (), PATIENCE_SECONDS)
+    finally:
+        note = gate_notes.answered(version.image, checked, time.time()) if checked else None
+        stage.note(version.name, note)
+    for line in as_lines(checked):
+        tell(line)
+    _remember(cluster, version.name, checked)
+
+
+def _remember(cluster: Cluster, version: str, checked: Collection[Checked]) -> None:
+    passed = all(check.passed for check in checked)
+    findings = tuple(str(finding) for check in checked for finding in check.findings)
+    untold = "; ".join(f"{check.gate}: {check.because}" for check in checked if check.outcome is Outcome.NOT_CHECKED)
+    event = history.Event.CHECKED if passed else history.Event.REFUSED
+    with suppress(AnchorGoneError, ApiException, HTTPError):  # a history that cannot be written stops nothing
+        history.append(Notebook(cluster), history.Entry(event, version, "gates", untold, findings))
+
+
+def _books(notebook: Notebook) -> str:
+    addresses = notebook.ready("books")
+    if not addresses:
+        raise UnknownError("no bookkeeper is ready")
+    return scrape(addresses[0], BOOKS_PORT)
+
+
+@contextmanager
+def rehearsing(cluster: Cluster, version: str) -> Iterator[str | None]:
+    """Start the rehearsal of a version and end it afterwards; its URL, or None where it has none (an older chart)."""
+    stage = Stage(cluster)
+    url = stage.url(version)
+    if url is None:
+        yield None
+        return
+    stage.scale(version, 1)
+    try:
+        _wait(stage, version, url)
+        yield url
+    finally:
+        stage.scale(version, 0)
+
+
+def _wait(stage: Stage, version: str, url: str) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        with suppress(httpx.HTTPError):
+            if httpx.get(f"{url}health", timeout=HEALTH_SECONDS, trust_env=False).is_success:
+                return
+        if time.monotonic() > end:
+            trouble = stage.trouble(version)
+            raise UnknownError(f"the rehearsal of {version} does not start: {trouble or 'no answer at its port'}")
+        time.sleep(LOOK_SECONDS)
+        stage.scale(version, 1)  # the loop may have ended it, if it looked before it was noted that we ask

@@ -1,0 +1,32 @@
+"""The books gate: no release starts on books that do not balance, or that the provider contradicts."""
+
+from collections.abc import Callable
+
+from app.release.gates.findings import Checked, Finding, Gate, Outcome
+from app.release.numbers import read_books
+from app.release.restate_admin import UnknownError
+from app.release.watching import Books
+
+FRESH_SECONDS = 300
+"""How old the bookkeeper's last look may be. It looks every 30 s, or as long as a look takes."""
+
+
+def check(look: Callable[[], str], now: float) -> Checked:
+    """Ask the bookkeeper's numbers. `look` raises UnknownError where nobody tells them."""
+    try:
+        return decide(read_books(look()), now)
+    except UnknownError as error:
+        return Checked(Gate.BOOKS, Outcome.NOT_CHECKED, because=str(error))
+
+
+def decide(seen: Books | None, now: float) -> Checked:
+    """Decide by what the bookkeeper saw last, at a time in Unix seconds."""
+    if seen is None or now - seen.seen_at > FRESH_SECONDS:
+        age = "not looked yet" if seen is None else f"not looked for {now - seen.seen_at:.0f} s"
+        return Checked(Gate.BOOKS, Outcome.NOT_CHECKED, because=f"the bookkeeper has {age}")
+    findings = [] if seen.balanced else [Finding("books", "do not balance", "balanced", "not balanced")]
+    findings += [
+        Finding("books", f"differ from the provider: {kind}", "0", str(count))
+        for kind, count in sorted(seen.differences.items())
+    ]
+    return Checked(Gate.BOOKS, Outcome.FAILED if findings else Outcome.PASSED, tuple(findings))

@@ -1,0 +1,40 @@
+{{/* Restate's settings. */}}
+{{- define "betting.restateEnv" -}}
+{{- $name := printf "%s-restate" (include "betting.name" .) -}}
+{{- $nodes := printf "%s-nodes" $name -}}
+{{- $replicas := int .Values.restate.replicas -}}
+- name: RESTATE_NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- {name: RESTATE_CLUSTER_NAME, value: {{ include "betting.name" . | quote }}}
+- {name: RESTATE_ADVERTISED_ADDRESS, value: "http://$(RESTATE_NODE_NAME).{{ $nodes }}.{{ $.Release.Namespace }}.svc:5122/"}
+- {name: RESTATE_BASE_DIR, value: /restate-data}
+- {name: RESTATE_LISTEN_MODE, value: tcp}
+- {name: RESTATE_LOG_FORMAT, value: json}
+- {name: RESTATE_DISABLE_TELEMETRY, value: "true"}
+- {name: RESTATE_AUTO_PROVISION, value: {{ eq $replicas 1 | quote }}}
+- {name: RESTATE_DEFAULT_NUM_PARTITIONS, value: {{ $.Values.restate.partitions | quote }}}
+- {name: RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE, value: {{ $.Values.restate.rocksdbMemory | quote }}}
+- {name: RESTATE_SHUTDOWN_TIMEOUT, value: "{{ sub $.Values.restate.terminationGracePeriodSeconds 15 }}s"}
+{{- if not (hasKey $.Values.restate.env "RESTATE_INGRESS__REQUEST_SIZE_LIMIT") }}
+- {name: RESTATE_INGRESS__REQUEST_SIZE_LIMIT, value: "65536"} # a large request costs a pod its memory, and is repeated
+{{- end }}
+- {name: RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE, value: /signing-key/private.pem}
+{{- if gt $replicas 1 }}
+- {name: RESTATE_METADATA_CLIENT__TYPE, value: replicated}
+- name: RESTATE_METADATA_CLIENT__ADDRESSES
+  value: '[{{ range $i := until $replicas }}{{ if $i }}, {{ end }}"http://{{ $name }}-{{ $i }}.{{ $nodes }}.{{ $.Release.Namespace }}.svc:5122/"{{ end }}]'
+- {name: RESTATE_DEFAULT_REPLICATION, value: "2"}
+{{- end }}
+{{- with $.Values.restate.snapshots }}
+{{- if .destination }}
+- {name: RESTATE_WORKER__SNAPSHOTS__DESTINATION, value: {{ .destination | quote }}}
+- {name: RESTATE_WORKER__SNAPSHOTS__SNAPSHOT_INTERVAL_NUM_RECORDS, value: {{ .everyRecords | int | quote }}}
+{{- end }}
+{{- end }}
+{{- with $.Values.otel.endpoint }}
+- {name: RESTATE_TRACING_ENDPOINT, value: "otlp+{{ . | trimSuffix "/" }}/v1/traces"} # OTLP over HTTP, as the service's
+{{- end }}
+{{- range $setting, $value := $.Values.restate.env }}
+- {name: {{ $setting }}, value: {{ include "betting.text" $value | quote }}}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,259 @@
+"""The contract gate: which changes of a manifest are findings, by their names."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.release.gates import contract
+from app.release.gates.findings import Checked, Gate, Outcome
+from app.release.gates.gates import Asked, run
+from app.release.gates.schemas import lost, narrowed
+from app.release.restate_admin import RestateAdmin
+from tests.release.gating import nothing_rehearses
+
+Schema = dict[str, Any]
+
+
+def thing(required: tuple[str, ...] = (), strict: bool = False, **properties: Schema) -> Schema:
+    schema: Schema = {"type": "object", "properties": properties, "required": list(required)}
+    return schema | ({"additionalProperties": False} if strict else {})
+
+
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+MAYBE = {"anyOf": [TEXT, {"type": "null"}]}
+NARROWER = {
+    "a new required field": (thing(a=TEXT), thing(("b",), a=TEXT, b=TEXT), ["needs b"]),
+    "an optional field becomes required": (thing(a=TEXT), thing(("a",), a=TEXT), ["needs a"]),
+    "a new optional field": (thing(a=TEXT), thing(a=TEXT, b=TEXT), []),
+    "a field is gone": (thing(a=TEXT, b=TEXT), thing(a=TEXT), ["no longer takes b"]),
+    "unknown fields are refused": (thing(a=TEXT), thing(a=TEXT, strict=True), ["refuses unknown fields"]),
+    "unknown fields are taken": (thing(a=TEXT, strict=True), thing(a=TEXT), []),
+    "another type": (thing(a=TEXT), thing(a=NUMBER), ["no longer takes string at a"]),
+    "a wider type": (thing(a=NUMBER), thing(a={"type": "number"}), []),
+    "a narrower number": (thing(a={"type": "number"}), thing(a=NUMBER), ["no longer takes number at a"]),
+    "null is refused": (thing(a=MAYBE), thing(a=TEXT), ["no longer takes null at a"]),
+    "null is taken": (thing(a=TEXT), thing(a=MAYBE), []),
+    "null is refused, as a list of types": (
+        thing(a={"type": ["string", "null"]}),
+        thing(a=TEXT),
+        ["no longer takes null at a"],
+    ),
+    "a higher minimum": (
+        thing(a=NUMBER | {"minimum": 1}),
+        thing(a=NUMBER | {"minimum": 2}),
+        ["has a tighter minimum at a"],
+    ),
+    "a lower minimum": (thing(a=NUMBER | {"minimum": 2}), thing(a=NUMBER | {"minimum": 1}), []),
+    "a first maximum": (thing(a=NUMBER), thing(a=NUMBER | {"maximum": 9}), ["has a tighter maximum at a"]),
+    "a shorter text": (
+        thing(a=TEXT | {"maxLength": 9}),
+        thing(a=TEXT | {"maxLength": 8}),
+        ["has a tighter maxLength at a"],
+    ),
+    "a minimum of nothing": (thing(a=TEXT), thing(a=TEXT | {"minLength": 0}), []),
+    "another pattern": (thing(a=TEXT), thing(a=TEXT | {"pattern": "^a"}), ["has another pattern at a"]),
+    "no pattern": (thing(a=TEXT | {"pattern": "^a"}), thing(a=TEXT), []),
+    "a value is gone": (
+        thing(a=TEXT | {"enum": ["x", "y"]}),
+        thing(a=TEXT | {"enum": ["x"]}),
+        ["no longer takes y at a"],
+    ),
+    "a new value": (thing(a=TEXT | {"enum": ["x"]}), thing(a=TEXT | {"enum": ["x", "y"]}), []),
+    "only some values": (thing(a=TEXT), thing(a=TEXT | {"enum": ["x"]}), ["takes only some values at a"]),
+    "within a list": (
+        thing(a={"type": "array", "items": thing(b=TEXT)}),
+        thing(a={"type": "array", "items": thing(("c",), b=TEXT, c=TEXT)}),
+        ["needs a[].c"],
+    ),
+    "within a map": (
+        {"type": "object", "additionalProperties": TEXT},
+        {"type": "object", "additionalProperties": NUMBER},
+        ["no longer takes string at {}"],
+    ),
+    "behind a reference": (
+        {"$defs": {"A": thing(b=TEXT)}, "$ref": "#/$defs/A"},
+        {"$defs": {"B": thing(b=NUMBER)}, "$ref": "#/$defs/B"},
+        ["no longer takes string at b"],
+    ),
+    "no body is taken any more": (thing(a=TEXT), None, ["is no longer taken"]),
+    "a first body, which may be empty": (None, thing(a=TEXT), []),
+    "a first body that has to say something": (None, thing(("a",), a=TEXT), ["needs a"]),
+}
+POORER = {
+    "a field is gone": (thing(("a", "b"), a=TEXT, b=TEXT), thing(("a",), a=TEXT), ["lost b"]),
+    "a new field": (thing(("a",), a=TEXT), thing(("a", "b"), a=TEXT, b=TEXT), []),
+    "a field that was always there": (thing(("a",), a=TEXT), thing(a=TEXT), ["may lack a"]),
+    "another type": (thing(a=TEXT), thing(a=NUMBER), ["may be integer at a"]),
+    "null for the first time": (thing(a=TEXT), thing(a=MAYBE), ["may be null at a"]),
+    "never null any more": (thing(a=MAYBE), thing(a=TEXT), []),
+    "within a list": (
+        {"type": "array", "items": thing(a=TEXT, b=TEXT)},
+        {"type": "array", "items": thing(a=TEXT)},
+        ["lost [].b"],
+    ),
+    "a tighter bound": (thing(a=NUMBER), thing(a=NUMBER | {"maximum": 9}), []),
+    "no answer": (thing(a=TEXT), None, ["is gone"]),
+}
+
+
+@pytest.mark.parametrize("name", NARROWER)
+def test_a_request_that_was_taken_and_is_not_any_more_is_found(name: str) -> None:
+    before, after, found = NARROWER[name]
+
+    assert [change.what for change in narrowed(before, after)] == found
+
+
+@pytest.mark.parametrize("name", POORER)
+def test_what_a_reader_of_an_answer_no_longer_finds_is_found(name: str) -> None:
+    before, after, found = POORER[name]
+
+    assert [change.what for change in lost(before, after)] == found
+
+
+def test_a_schema_that_holds_itself_is_compared_and_ends() -> None:
+    tree = {"$defs": {"T": thing(child={"$ref": "#/$defs/T"}, a=TEXT)}, "$ref": "#/$defs/T"}
+    other = {"$defs": {"T": thing(child={"$ref": "#/$defs/T"}, a=NUMBER)}, "$ref": "#/$defs/T"}
+
+    assert narrowed(tree, tree) == ()
+    assert "no longer takes string at a" in [change.what for change in narrowed(tree, other)]
+
+
+simple = st.sampled_from([TEXT, NUMBER, MAYBE, NUMBER | {"minimum": 3}, TEXT | {"enum": ["x", "y"]}])
+schemas = st.recursive(
+    simple,
+    lambda inner: st.one_of(
+        st.dictionaries(st.sampled_from("abcd"), inner, max_size=3).map(
+            lambda some: thing(tuple(some)[:1], False, **some)
+        ),
+        inner.map(lambda one: {"type": "array", "items": one}),
+        st.tuples(inner, inner).map(lambda two: {"anyOf": list(two)}),
+    ),
+    max_leaves=8,
+)
+
+
+@given(schemas)
+def test_what_has_not_changed_is_no_finding(schema: Schema) -> None:
+    assert narrowed(schema, schema) == ()
+    assert lost(schema, schema) == ()
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), schemas), schemas)
+def test_one_optional_field_more_breaks_nobody(properties: dict[str, Schema], more: Schema) -> None:
+    before, after = thing((), False, **properties), thing((), False, **properties, new=more)
+
+    assert narrowed(before, after) == ()
+    assert lost(before, after) == ()
+
+
+def handler(name: str, **facts: Any) -> dict[str, Any]:
+    return {"name": name, "ty": "Exclusive", "public": True, "input_json_schema": thing(a=TEXT)} | facts
+
+
+def manifest(*handlers: dict[str, Any], **facts: Any) -> contract.Manifest:
+    return contract.read([{"name": "Market", "ty": "VirtualObject", "handlers": list(handlers)} | facts])
+
+
+BEFORE = manifest(handler("get"), handler("book", public=False), idempotency_retention="1d")
+CHANGES = {
+    "the same": (BEFORE, []),
+    "a service is gone": ({}, ["Market: service removed"]),
+    "another type": (
+        manifest(handler("get"), handler("book", public=False), ty="Service"),
+        ["Market: type changed"],
+    ),
+    "a handler is gone": (manifest(handler("book", public=False)), ["Market/get: handler removed"]),
+    "a private handler is gone": (manifest(handler("get")), ["Market/book: handler removed"]),
+    "public made private": (
+        manifest(handler("get", public=False), handler("book", public=False)),
+        ["Market/get: public made private"],
+    ),
+    "private made public": (manifest(handler("get"), handler("book")), []),
+    "a handler of another kind": (
+        manifest(handler("get", ty="Shared"), handler("book", public=False)),
+        ["Market/get: type changed"],
+    ),
+    "answers kept for a shorter time": (
+        manifest(handler("get"), handler("book", public=False), idempotency_retention="23h 59m"),
+        ["Market/get: shorter idempotency retention", "Market/book: shorter idempotency retention"],
+    ),
+    "answers kept for a longer time": (
+        manifest(handler("get"), handler("book", public=False), idempotency_retention="2days"),
+        [],
+    ),
+    "a narrower request": (
+        manifest(handler("get", input_json_schema=thing(("b",), a=TEXT, b=TEXT)), handler("book", public=False)),
+        ["Market/get: input needs b"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_has_its_finding(name: str) -> None:
+    after, found = CHANGES[name]
+
+    checked = contract.decide([BEFORE], after, has_work=True)
+
+    assert [finding.name for finding in checked.findings] == found
+    assert checked.outcome is (Outcome.FAILED if found else Outcome.PASSED)
+
+
+def test_a_private_handler_that_no_work_needs_may_go() -> None:
+    assert contract.decide([BEFORE], manifest(handler("get"), idempotency_retention="1d"), has_work=False).passed
+
+
+def test_what_an_older_version_with_work_still_calls_has_to_be_there() -> None:
+    older = manifest(handler("get"), handler("ask", public=False))
+
+    checked = contract.decide([BEFORE, older], BEFORE, has_work=True)
+
+    assert [finding.name for finding in checked.findings] == ["Market/ask: handler removed"]
+
+
+def test_what_is_accepted_by_its_name_lets_the_candidate_pass() -> None:
+    checked = contract.decide([BEFORE], {}, has_work=True, accepts=["Market: service removed"])
+
+    assert checked.passed
+    assert [finding.name for finding in checked.accepted] == ["Market: service removed"]
+    assert not contract.decide([BEFORE], {}, has_work=True, accepts=["Market: type changed"]).passed
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1d", 86_400), ("2h 30m", 9_000), ("500ms", 0.5), ("0s", 0), ("1month", 2_630_016), ("2days 3hours", 183_600)],
+)
+def test_durations_are_read_as_restate_writes_them(text: str, seconds: float) -> None:
+    assert contract.seconds(text) == seconds
+
+
+def asked(admin: RestateAdmin, uri: str) -> Asked:
+    return Asked(admin, books=lambda: "", rehearsing=nothing_rehearses, uri=uri, patience_seconds=0)
+
+
+def of_contract(admin: RestateAdmin, uri: str) -> Checked:
+    [checked] = run(asked(admin, uri), [Gate.CONTRACT])
+    return checked
+
+
+def test_a_candidate_is_compared_with_what_a_real_restate_serves(
+    admin: RestateAdmin, serve: Callable[[str], str]
+) -> None:
+    admin.register(serve("v1"), again=False)
+    before = admin.observe()
+
+    assert of_contract(admin, serve("v2")).passed
+    dropped = of_contract(admin, serve("dropped"))
+    retyped = of_contract(admin, serve("retyped"))
+
+    assert [finding.name for finding in dropped.findings] == ["Greeter: service removed"]
+    assert "META0006" in str(retyped.findings[0]) or "changed its type" in str(retyped.findings[0])
+    assert admin.observe() == before, "nothing was registered"
+
+
+def test_a_candidate_that_does_not_answer_is_not_checked(admin: RestateAdmin, serve: Callable[[str], str]) -> None:
+    admin.register(serve("v1"), again=False)
+
+    assert of_contract(admin, "http://127.0.0.1:9/").outcome is Outcome.NOT_CHECKED

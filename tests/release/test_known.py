@@ -1,0 +1,127 @@
+"""What Restate came to know a version as is noted on it once, and what it runs later is compared with that."""
+
+import json
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from app.release.cluster import KNOWN_IMAGE, Cluster
+from app.release.fixed_settings import DEFAULTS, Known
+from app.release.plan import Deployment, Observed, Restate, Step, Version, plan
+from app.release.rounds import Release
+
+REQUIRED = "BETTING_REQUIRE_IDENTITY"
+
+
+class Deployments:
+    """The Deployment of v1 in Kubernetes; a merge patch changes its notes."""
+
+    def __init__(self) -> None:
+        notes = {"betting/full-strength": "2", "betting/uri": "http://betting-v1.shop.svc:9080/"}
+        labels = {"betting/version": "v1"}
+        env = [{"name": name, "value": value} for name, value in (("BETTING_PORT", "9080"), (REQUIRED, "false"))]
+        key: Any = {"name": "BETTING_IDENTITY_KEYS", "valueFrom": {"secretKeyRef": {"name": "key", "key": "public"}}}
+        containers = [{"name": "service", "image": "betting:v1", "env": [*env, key]}]
+        self._v1: Any = {
+            "metadata": {"name": "betting-v1", "labels": labels, "annotations": notes, "generation": 1},
+            "spec": {"replicas": 2, "selector": {}, "template": {"spec": {"containers": containers}}},
+            "status": {"availableReplicas": 2},
+        }
+
+    def change(self, image: str, settings: dict[str, str], replicas: int) -> None:
+        """What a rollback of Helm may make of it."""
+        spec: Any = json.loads(json.dumps(self._v1["spec"])) | {"replicas": replicas}
+        [container] = spec["template"]["spec"]["containers"]
+        container["image"] = image
+        container["env"] += [{"name": name, "value": value} for name, value in settings.items()]
+        self._v1 = self._v1 | {"spec": spec}
+
+    def list_namespaced_pod(self, namespace: str, **_: object) -> Any:
+        return client.V1PodList(items=[])
+
+    def list_namespaced_deployment(self, namespace: str, **_: object) -> Any:
+        content = json.dumps({"items": [self._v1]})
+        return client.ApiClient().deserialize(content, "V1DeploymentList", "application/json")
+
+    def list_namespaced_service(self, namespace: str, **_: object) -> Any:
+        return client.V1ServiceList(items=[])
+
+    def patch_namespaced_deployment(self, name: str, namespace: str, change: Any, **_: object) -> None:
+        notes = self._v1["metadata"]["annotations"] | change["metadata"]["annotations"]
+        self._v1 = self._v1 | {"metadata": self._v1["metadata"] | {"annotations": notes, "name": name}}
+
+
+@pytest.fixture
+def deployments() -> Any:
+    return Deployments()
+
+
+@pytest.fixture
+def cluster(deployments: Any, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    monkeypatch.setattr(Cluster, "_owners", lambda self: [])
+    made = Cluster.__new__(Cluster)
+    vars(made).update(_namespace="shop", _release="betting", _core=deployments, _apps=deployments)
+    return made
+
+
+def remembered(cluster: Cluster, own_image: str) -> Version:
+    """The version after one round of who runs this image."""
+    [v1] = cluster.versions({})
+    known = Restate((Deployment("dp_v1", v1.uri, frozenset()),))
+    made = plan(Observed((v1,), "v1", known, own_image=own_image))
+    noted = [action for action in made.actions if action.do is Step.REMEMBER]
+    Release(cluster, Any, own_image).carry_out(noted, made, print)  # type: ignore[arg-type]
+    [v1] = cluster.versions({})
+    return v1
+
+
+def test_the_loop_notes_what_restate_knows_on_the_version_and_reads_it_there(cluster: Cluster) -> None:
+    [v1] = cluster.versions({})
+    assert (v1.known_image, v1.known_settings) == ("", None)
+
+    v1 = remembered(cluster, "")
+
+    assert v1.known_image == v1.image
+    assert v1.known_settings == Known({REQUIRED: "false"})
+    assert v1.strayed == ()
+
+
+def test_only_its_own_code_tells_the_defaults_of_a_version(cluster: Cluster) -> None:
+    other, own = (remembered(cluster, f"betting:{version}").known_settings for version in ("v2", "v1"))
+
+    assert other == Known({REQUIRED: "false"})
+    assert own == Known({REQUIRED: "false"}, DEFAULTS)
+
+
+def test_its_own_code_adds_the_defaults_and_leaves_what_was_noted(cluster: Cluster, deployments: Deployments) -> None:
+    remembered(cluster, "betting:v2")
+    deployments.change("betting:v1", {"BETTING_REVIEW_THRESHOLD": "6000"}, replicas=2)
+
+    v1 = remembered(cluster, "betting:v1")
+
+    assert v1.known_settings == Known({REQUIRED: "false"}, DEFAULTS)
+
+
+def test_what_is_noted_stays_whatever_is_changed_later_also_without_pods(
+    cluster: Cluster, deployments: Deployments
+) -> None:
+    before = remembered(cluster, "betting:v1")
+    deployments.change("betting:moved", {"BETTING_REVIEW_THRESHOLD": "6000"}, replicas=0)
+
+    after = remembered(cluster, "betting:v1")
+
+    assert (after.known_image, after.known_settings) == (before.known_image, before.known_settings)
+    assert after.strayed == (
+        "image was betting:v1 and is betting:moved",
+        "BETTING_REVIEW_THRESHOLD was empty and is 6000",
+    )
+    assert cluster.settings_of_known() == {"v1": before.known_settings}
+
+
+def test_where_nothing_was_noted_then_what_runs_now_counts(cluster: Cluster, deployments: Deployments) -> None:
+    deployments.patch_namespaced_deployment(
+        "betting-v1", "shop", {"metadata": {"annotations": {KNOWN_IMAGE: "betting:v1"}}}
+    )
+
+    assert cluster.settings_of_known() == {"v1": Known({REQUIRED: "false"})}

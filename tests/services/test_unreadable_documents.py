@@ -1,0 +1,122 @@
+"""A stored document that this code cannot read: who only reads is told at once, and work waits until it is mended."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import Gauge
+
+from app.composition import SERVICES
+from app.domain.model import Wire
+from app.services.shell.access import PublicHandler, only_reads, public_handlers
+from app.services.shell.wire import Document, UnreadableError
+from app.telemetry import metrics
+from tests.running import System, running
+
+LIMIT = {"kind": "deposit", "period": "day", "amount": 5_000}
+OFFER = {"name": "A game", "selections": [{"selectionId": "home", "name": "Home", "price": "2.50"}]}
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object, what is stored of it, how it is read, and what is asked of it that needs its document."""
+
+    service: str
+    name: str
+    document: Any
+    read: str
+    work: str
+    request: Any
+
+
+OBJECTS = [
+    Object("PlayerService", "player", {"userId": ["Ann Smith"]}, "getAccount", "setLimit", LIMIT),
+    Object("MarketService", "market", {"name": "Ann Smith"}, "get", "open", OFFER),
+    Object("DepositFollowUp", "followUp", {"phase": "Ann Smith"}, "status", "cancel", {}),
+]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with running(tmp_path_factory.mktemp("broken")) as system:
+        yield system
+
+
+@pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one.service)
+def test_who_reads_is_told_and_work_waits_until_the_document_is_mended(broken: System, one: Object) -> None:
+    key = f"k-{one.service}"
+    broken.plant(one.service, key, {one.name: json.dumps(one.document).encode()})
+
+    answer = broken.call(one.service, one.read, {}, key)
+
+    assert answer.status_code == 500
+    assert answer.json()["metadata"]["reason"] == "unreadable_document"
+    assert answer.json()["message"].startswith(f"what is stored of {one.service}/{key} cannot be read")
+    assert f"{one.service}/{key}: its " in broken.log()
+    assert (key, one.service) in broken.metrics("betting_unreadable_document_timestamp_seconds")
+
+    broken.call(one.service, f"{one.work}/send", one.request, key)
+    broken.eventually(lambda: [status for _, status in work(broken, one, key)] == ["backing-off"])
+    mended = {"object_key": key, "new_state": {}}  # it waits for its turn, behind the work
+    httpx.post(f"{broken.admin}/services/{one.service}/state", json=mended).raise_for_status()
+    [(holder, _)] = work(broken, one, key)
+    httpx.patch(f"{broken.admin}/invocations/{holder}/kill").raise_for_status()
+
+    broken.eventually(lambda: broken.call(one.service, one.read, {}, key).status_code in (200, 404))
+    assert "Ann Smith" not in broken.log()
+
+
+def work(system: System, one: Object, key: str) -> list[tuple[str, str]]:
+    where = f"target_service_name = '{one.service}' and target_service_key = '{key}'"
+    sql = f"select id, status from sys_invocation where status <> 'completed' and {where}"
+    return [(row["id"], row["status"]) for row in system.query(sql)]
+
+
+class Slip(Wire):
+    by_name: dict[str, int]
+
+
+def test_what_is_wrong_is_told_without_a_value_or_a_key_of_a_map() -> None:
+    with pytest.raises(UnreadableError, match=r"^its Slip cannot be read: byName: int_parsing$"):
+        Document(Slip).deserialize(b'{"byName": {"Ann Smith": "secret"}}')
+
+
+def test_readers_are_public_handlers_that_change_nothing() -> None:
+    kinds = {(service.name, name): handler for service in SERVICES for name, handler in service.handlers.items()}
+
+    def reads(handler: PublicHandler) -> bool:
+        return only_reads(kinds[handler.service, handler.handler])
+
+    assert sorted(f"{one.service}/{one.handler}" for one in public_handlers(SERVICES) if reads(one)) == [
+        "DepositFollowUp/status",
+        "MarketQuarantine/list",
+        "MarketService/get",
+        "PlayerService/audit",
+        "PlayerService/getAccount",
+        "PlayerService/getBet",
+        "PlayerService/getLimits",
+        "PlayerService/getStatement",
+        "PlayerService/listBets",
+        "SettlementWorkflow/progress",
+        "WithdrawalWorkflow/status",
+    ]
+    assert {handler.kind for handler in kinds.values() if only_reads(handler)} == {"shared"}
+
+
+def test_a_process_names_so_many_objects_and_not_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_unreadable", set())
+    named: list[str] = []
+
+    def labels(service: str, key: str) -> Any:
+        named.append(key)
+        return Gauge("x", "x", registry=None)
+
+    monkeypatch.setattr(metrics.UNREADABLE, "labels", labels)
+
+    for number in [*range(metrics.MOST_UNREADABLE + 2), 0]:
+        metrics.unreadable("PlayerService", f"u-{number}")
+
+    assert named[-3:] == [metrics.OTHERS, metrics.OTHERS, "u-0"]
