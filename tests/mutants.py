@@ -836,7 +836,46 @@ MUTANTS = [
         "tests/services/test_forgotten_deposits.py"
         "::test_a_chargeback_is_heard_though_another_player_has_used_the_forgotten_id[plain]",
     ),
+    # The door.
+    Mutant(
+        "every error of Restate's ingress is asked again, accepted or not",
+        "app/edge/bootstrap.py",
+        """\
+-        "retriable_headers": [{"name": WHOSE_STATUS, "string_match": {"exact": "ingress/404"}}],
++        "retriable_headers": [{"name": WHOSE_STATUS, "string_match": {"prefix": "ingress/"}}],
+""",
+        "tests/edge/test_unknown_to_restate.py::test_no_other_answer_is_asked_for_again_or_changed[500-ingress]",
+    ),
+    Mutant(
+        "a handler's own 404 is told as an outage",
+        "app/edge/door.lua",
+        """\
+-  if headers:get(":status") ~= "404" or headers:get("x-restate-error-source") ~= "ingress" then
++  if headers:get(":status") ~= "404" then
+""",
+        "tests/edge/test_unknown_to_restate.py::test_no_other_answer_is_asked_for_again_or_changed[404-invocation]",
+    ),
     # The bookkeeper.
+    Mutant(
+        "a node that knows no handlers yet is believed that a bet is not there",
+        "app/bookkeeper/restate.py",
+        """\
+-            if not _is_unknown_to_restate(response):
+-                return response
++            return response
+""",
+        "tests/bookkeeper/test_unknown_to_restate.py"
+        "::test_a_bet_is_not_missing_because_restate_does_not_know_who_would_tell",
+    ),
+    Mutant(
+        "a handler's own 404 is taken for a node that knows no handlers yet",
+        "app/bookkeeper/restate.py",
+        """\
+-    return own and response.status_code == HTTPStatus.NOT_FOUND
++    return response.status_code == HTTPStatus.NOT_FOUND
+""",
+        "tests/bookkeeper/test_unknown_to_restate.py::test_what_a_handler_says_is_believed_at_once",
+    ),
     Mutant(
         "a leg is taken for an orphan when it is seen for the first time",
         "app/bookkeeper/stranded.py",

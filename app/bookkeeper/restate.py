@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -29,6 +30,8 @@ CONNECT_SECONDS = 3.0
 """For a connection. To an address whose pod has just gone there never is one; the next try may go to another."""
 CONNECT_AGAIN = 2
 """How often a connection is tried again; nothing was asked then, so nothing is asked twice."""
+UNKNOWN_PAUSES_SECONDS = (0.2, 0.5, 1.0)
+"""The pauses before a node of Restate that does not know a handler is asked again; nothing was accepted then."""
 AS_BOOKKEEPER = headers_of(BOOKKEEPER)
 AUDITS_AT_ONCE = 8
 STRANDED_AFTER = timedelta(seconds=60)
@@ -219,10 +222,16 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         return rows
 
     async def _asked(self, method: str, url: str, **content: Any) -> httpx.Response:
-        try:
-            return await self._http.request(method, url, **content)
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise UnknownError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
+        for pause in (*UNKNOWN_PAUSES_SECONDS, None):
+            try:
+                response = await self._http.request(method, url, **content)
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise UnknownError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
+            if not _is_unknown_to_restate(response):
+                return response
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise UnknownError(f"{url}: Restate does not know this handler now: {response.text[:200]}")
 
     async def _answered(self, method: str, url: str, **content: Any) -> httpx.Response:
         response = await self._asked(method, url, **content)
@@ -237,6 +246,12 @@ def _understood() -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError) as error:
         raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
+
+
+def _is_unknown_to_restate(response: httpx.Response) -> bool:
+    """Whether the 404 is the ingress's own, as of a node that has just started, and says nothing of what was asked."""
+    own = response.headers.get("x-restate-error-source") == "ingress"
+    return own and response.status_code == HTTPStatus.NOT_FOUND
 
 
 def _waiting(row: Row, count: str) -> Waiting:

@@ -23,6 +23,8 @@ UPSTREAM_HTTP = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 MIB = 1_048_576
 CONNECTIONS = 10_000
 """Connections of clients at once, and requests at once to Restate."""
+RETRIES = 1_000
+"""Requests at once that wait to be sent again."""
 ADDRESSES = 10_000
 """How many addresses, and users, are counted at once; who has not come for longest is forgotten first."""
 NETWORK: Config = {"v4_prefix_mask_len": 32, "v6_prefix_mask_len": 64}
@@ -45,6 +47,12 @@ UNWANTED_OF_ANSWERS = [
     "x-envoy-upstream-service-time",
 ]
 """Headers of answers that end here: Restate lets the pages of any origin read, and we do not."""
+
+WHOSE_STATUS = "x-betting-whose-status"
+"""Who chose an answer's status, and which, as in `ingress/404`: Envoy can decide to ask again by one header only."""
+PAUSE = "x-betting-ask-again"
+PAUSE_SECONDS = 1
+"""How long is waited before Restate is asked again; Envoy adds up to half of it."""
 
 REFUSED = {
     400: (400, "invalid_request"),
@@ -291,8 +299,7 @@ def _host(routes: Iterable[Route], settings: EdgeSettings) -> Config:
     return {
         "name": "door",
         "domains": ["*"],
-        # Only what has certainly not arrived is sent again.
-        "retry_policy": {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 2},
+        "retry_policy": _retries(),
         "routes": [
             only(settings.has_origins, _preflight(settings)),
             {"match": _path(DOTS), **not_found},
@@ -301,12 +308,25 @@ def _host(routes: Iterable[Route], settings: EdgeSettings) -> Config:
             {"match": {"prefix": "/"}, **not_found},
             {"match": {"connect_matcher": {}}, **not_found},
         ],
-        "response_headers_to_remove": UNWANTED_OF_ANSWERS,
+        "response_headers_to_remove": [*UNWANTED_OF_ANSWERS, WHOSE_STATUS, PAUSE],
         "response_headers_to_add": [
             _always("cache-control", "no-store"),
             _always("x-content-type-options", "nosniff"),
         ],
         "typed_per_filter_config": {"envoy.filters.http.cors": only(settings.has_origins, _cors(settings))},
+    }
+
+
+def _retries() -> Config:
+    """Only what has certainly not been accepted is sent again: it did not arrive, or Restate knew of no such handler.
+
+    A node that has just started says so until it has learnt what is registered. A handler's own 404 is left alone.
+    """
+    return {
+        "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
+        "num_retries": 2,
+        "retriable_headers": [{"name": WHOSE_STATUS, "string_match": {"exact": "ingress/404"}}],
+        "rate_limited_retry_back_off": {"reset_headers": [{"name": PAUSE, "format": "SECONDS"}]},
     }
 
 
@@ -437,12 +457,25 @@ def _restate(settings: EdgeSettings) -> Config:
     protocol: Config = {
         "explicit_http_config": {"http_protocol_options": {}},
         "common_http_protocol_options": {"idle_timeout": "30s"},
+        "http_filters": [
+            _typed(
+                "envoy.filters.http.header_mutation",
+                f"{HTTP}.header_mutation.v3.HeaderMutation",
+                mutations={
+                    "response_mutations": [
+                        {"append": _always(WHOSE_STATUS, "%RESP(x-restate-error-source)%/%RESP(:status)%")},
+                        {"append": _always(PAUSE, str(PAUSE_SECONDS))},
+                    ]
+                },
+            ),
+            _typed("envoy.filters.http.upstream_codec", f"{HTTP}.upstream_codec.v3.UpstreamCodec"),
+        ],
     }
     bounds = {"max_connections": CONNECTIONS, "max_pending_requests": CONNECTIONS, "max_requests": CONNECTIONS}
     return {
         **_cluster(RESTATE, settings.restate_host, settings.restate_port),
         "connect_timeout": "2s",
-        "circuit_breakers": {"thresholds": [{**bounds, "max_retries": 100}]},
+        "circuit_breakers": {"thresholds": [{**bounds, "max_retries": RETRIES}]},
         "typed_extension_protocol_options": {UPSTREAM_HTTP: {"@type": _url(UPSTREAM_HTTP), **protocol}},
     }
 

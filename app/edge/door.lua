@@ -10,6 +10,8 @@ local PASSED = {
 }
 local ALGORITHMS = { RS256 = true, ES256 = true, EdDSA = true }
 local MAX_IDEMPOTENCY_KEY = 256
+local NOT_ACCEPTED = '{"code":503,"message":"nothing was accepted: Restate does not know this handler now; ask again",'
+  .. '"metadata":{"reason":"unavailable"},"source":"edge"}'
 
 local function refuse(handle, status, message)
   handle:respond({ [":status"] = status }, message)
@@ -164,4 +166,17 @@ function envoy_on_request(handle)
     -- The handler's time, which it would have to write into its journal otherwise.
     headers:add("x-betting-received-at", string.format("%.0f", handle:timestamp(EnvoyTimestampResolution.MILLISECOND)))
   end
+end
+
+-- Restate's own 404, not a handler's: this node does not know yet, or not any more, what is asked for. The address is one
+-- of ours, and nothing was accepted, so it is no "not found" but an outage that passes.
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  if headers:get(":status") ~= "404" or headers:get("x-restate-error-source") ~= "ingress" then
+    return
+  end
+  headers:replace(":status", "503")
+  headers:remove("x-restate-error-source")
+  headers:add("retry-after", "1")
+  handle:body(true):setBytes(NOT_ACCEPTED)
 end

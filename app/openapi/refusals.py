@@ -79,7 +79,7 @@ def _with_reasons(given: list[str]) -> Json:
 RESPONSES: Json = {
     name: {
         "description": ": ".join([f"`{reason}`", *([MESSAGES[status]] if status in MESSAGES else [])]) + ".",
-        **({"headers": RETRY_AFTER} if status == 429 else {}),
+        **({"headers": RETRY_AFTER} if status in (429, 503) else {}),
         "content": {"application/json": {"schema": _with_reasons([reason])}},
     }
     for status, name in _NAMES.items()
