@@ -25,6 +25,7 @@ from app.release.evidence import Collector
 from app.release.gatekeeper import rehearsed
 from app.release.gates.findings import Gate
 from app.release.gates.gates import PATIENCE_SECONDS
+from app.release.lending import lend_image, refuse_if_lent
 from app.release.notebook import Notebook, Noted
 from app.release.plan import Plan, Standing, Version
 from app.release.rescue import stays
@@ -299,6 +300,7 @@ def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool
     watcher = Watcher(release, notebook, Collector(notebook, release.restate, books), watch_seconds, _once_each())
     while not stop.is_set():
         try:
+            lend_image(release.cluster, release.own_image, tell)
             plan = one_round(release, drained - watcher.kept(), tell)
             noted = watcher.look(plan)
             metrics.show_watch(noted, notebook.taken_back(), release.cluster.intent().current)
@@ -343,13 +345,14 @@ def prepare(
     secrets: tuple[str, ...],
 ) -> None:
     """Before an install or upgrade: make keys once; refuse what cannot work, and another image under an old key."""
-    cluster = release.cluster
+    cluster, image_of_each = release.cluster, json.loads(images)
     with _telling_the_way_back(cluster):
+        refuse_if_lent(cluster, release.own_image, image_of_each)
         if wanted := json.loads(foundation):
             refuse_what_cannot_change(cluster, wanted, signing_key)
         if of_each := json.loads(settings):
             refuse_other_settings(cluster, of_each)
-        refuse_other_images(release, cluster.versions(json.loads(images)))
+        refuse_other_images(release, cluster.versions(image_of_each))
         _refuse_without_webhook_secret(cluster, secrets)
         if restate_image and try_image(cluster, restate_image, deadline):
             click.echo(f"{restate_image} was started beside Restate, which may have it")

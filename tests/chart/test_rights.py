@@ -61,7 +61,9 @@ def test_an_admission_policy_holds_both_accounts_to_this_release() -> None:
         assert f"'system:serviceaccount:shop:betting-{account}'" in ours["expression"]
     assert (rule["resources"], rule["operations"]) == (["*/*"], ["UPDATE", "DELETE"])
     assert "== 'betting'" in policy["validations"][0]["expression"]
-    assert "object.spec.template == oldObject.spec.template" in policy["validations"][2]["expression"]
+    said = {each["message"]: each["expression"] for each in policy["validations"]}
+    assert "== 'prepare'" in said["the release loop lends its image to the prepare hook alone"]
+    assert "object.spec.template == oldObject.spec.template" in policy["validations"][-1]["expression"]
 
 
 def test_an_admission_policy_keeps_the_image_of_a_version_that_restate_knows() -> None:

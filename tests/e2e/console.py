@@ -17,6 +17,8 @@ from tests.helpers.console import Example, blocks, masked
 from tests.helpers.ports import free_port
 
 COMMAND_SECONDS = 180
+SHOWN_SECONDS = 200
+"""Until a command that only looks shows what the page says: a version is retired after the watch, of two minutes."""
 OF_THE_PAGES = "betting.local/betting"
 DONE = "=done="
 ONLY_LOOKS = re.compile(r"^(release (status|why)|kubectl get) ?[^-]*$")
@@ -51,7 +53,7 @@ class Terminal:
             until(lambda: self._listens(int(forwarded[1])), typed)
         return said
 
-    def follow(self, example: Example, seconds: float = 60) -> str:
+    def follow(self, example: Example, seconds: float = SHOWN_SECONDS) -> str:
         """Type what a page says, and see what it says; a command that only looks is repeated until it shows that."""
         end = time.monotonic() + seconds
         while True:

@@ -108,6 +108,22 @@ def test_1y_a_killed_upgrade_is_left_by_the_rollback_that_status_prints(release:
     until(lambda: "v9" not in release.status(), "v9 is gone", 60)
 
 
+def test_1t_a_missing_image_is_named_with_its_version_at_once(release: Release, users: httpx.Client) -> None:
+    before, began = pods("v1"), time.monotonic()
+    missing = "versions.v9.image.repository=betting.local/nowhere,versions.v9.image.tag=none"
+
+    said = release.upgrade(missing, "current=v9", ok=False)
+
+    assert time.monotonic() - began < 60
+    assert "versions.v9.image betting.local/nowhere:none does not start: " in said
+    assert "Image" in said.partition("does not start: ")[2].split(":")[0], "Kubernetes' reason"
+    assert f"to go back: {way_back(release)}" in said
+    assert (pods("v1"), state()) == (before, "failed")
+    assert "v9" not in release.status()
+    deposited(users, "ann", 1)
+    leave_by(way_back(release), release)
+
+
 TOOLS = "app.kubernetes.io/component in (release,books)"
 
 

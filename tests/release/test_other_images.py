@@ -1,6 +1,7 @@
 """Another image under an old key: taken while Restate has never known the version, refused from then on."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from click.testing import CliRunner
@@ -14,7 +15,10 @@ CRASHES = version("v2", available=0, known_image="", declared_image="betting:cor
 
 
 class Namespace:
-    """Versions that run, and no keys to make."""
+    """Versions that run, no keys to make, and no hook that was lent an image."""
+
+    name, namespace = "betting", "shop"
+    core = SimpleNamespace(list_namespaced_pod=lambda *_, **__: SimpleNamespace(items=[]))
 
     def __init__(self, *versions: Version) -> None:
         self._versions = versions
@@ -40,6 +44,7 @@ class Admin:
 class AnyRelease:
     cluster: Namespace
     restate: Admin
+    own_image: str = "betting:v2"
 
 
 def refused(changed: Version, admin: Admin) -> str:

@@ -1,7 +1,9 @@
 """What is made and what is refused before an install or upgrade changes anything."""
 
 import json
+import socket
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from kubernetes.client.exceptions import ApiException
 
 from app.release.cli import main, prepare
 from app.release.cluster import AnchorGoneError
+from app.release.lending import LENT
 from app.release.plan import Version
 from app.release.restate_admin import UnknownError
 from app.release.trial import NotStartedError
@@ -26,6 +29,15 @@ class Cluster:
     made: dict[str, str] = field(default_factory=dict)
     is_installed: bool = True
     breaks: Exception | None = None
+    name: str = "betting"
+    namespace: str = "shop"
+    lent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def core(self) -> Any:
+        meta = SimpleNamespace(name=socket.gethostname(), annotations=self.lent)
+        pods = SimpleNamespace(items=[SimpleNamespace(metadata=meta)])
+        return SimpleNamespace(list_namespaced_pod=lambda *_, **__: pods)
 
     def way_back(self) -> str:
         if not self.is_installed:
@@ -59,6 +71,7 @@ class Cluster:
 @dataclass
 class Release:
     cluster: Cluster
+    own_image: str = "betting:b"
 
 
 def prepared(cluster: Cluster, *arguments: str, images: str = "{}") -> Result:
@@ -99,6 +112,17 @@ def test_at_the_first_install_there_is_no_way_back_to_tell() -> None:
 
     assert "versions are immutable" in said
     assert "go back" not in said
+
+
+def test_an_image_that_was_not_started_is_named_with_its_version_and_the_reason() -> None:
+    cluster = Cluster(lent={LENT: "ErrImagePull: no such image"})
+
+    said = str(prepared(cluster, *MADE_FOR_THE_SANDBOX, images='{"v1": "betting:a", "v2": "betting:b"}').exception)
+
+    assert said.startswith(
+        "versions.v2.image betting:b does not start: ErrImagePull: no such image; nothing has changed"
+    )
+    assert cluster.made == {}
 
 
 def test_keys_are_made_at_the_first_install_and_kept_by_upgrades() -> None:

@@ -79,6 +79,13 @@ def test_an_image_that_does_not_exist_is_named_at_once(monkeypatch: pytest.Monke
         assert str(told.exception).startswith(f"v2 does not start: {trouble}")
 
 
+def test_pods_that_are_slow_to_start_are_counted() -> None:
+    slow = version("v2", available=1)
+    release = Release(plan(Observed((V1, slow), "v2", Restate(BOTH[:1], routed_to("v1")))))
+
+    assert str(registered(release).exception).startswith("v2 is not live after 0 s: 1 of 2 pods are ready")
+
+
 def test_one_that_fails_says_how_to_go_back_and_does_not_count_as_deployed() -> None:
     crashing = version("v2", available=0, trouble="crashed: no such setting")
     release = Release(plan(Observed((V1, crashing), "v2", Restate(BOTH[:1], routed_to("v1")))))
