@@ -2,13 +2,18 @@
 
 import json
 import re
+import subprocess
+import tomllib
+from pathlib import Path
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
+from app.dev.binaries import restate_server
 from app.dev.plan import REQUEST_BYTES
 from app.release.rounds import PAUSE_SECONDS
 from app.settings import Settings
-from tests.chart.rendered import CHART, Object, environment, one, pod_specs, render, rights
+from tests.chart.rendered import CHART, KUBERNETES, Object, environment, one, pod_specs, render, rights
 
 INSTALLED = ("--set=versions.v1.image.tag=a",)
 UPGRADED = (*INSTALLED, "--set=versions.v2.image.tag=b", "--set=current=v2")
@@ -197,6 +202,76 @@ def test_three_nodes_find_each_other_and_only_provisioning_makes_them_one_cluste
     assert env["RESTATE_METADATA_CLIENT__ADDRESSES"].count("http://") == 3
     assert env["RESTATE_WORKER__SNAPSHOTS__DESTINATION"].startswith("s3://")
     assert [found for found in objects if found["kind"] == "Job" and "provision" in found["metadata"]["name"]]
+
+
+STORE = (
+    "--set=restate.snapshots.destination=s3://a/b,restate.snapshots.region=here",
+    "--set=restate.snapshots.endpoint=http://store:9000,restate.snapshots.credentialsSecret=store-keys",
+)
+
+
+def test_restate_takes_each_setting_of_a_store_that_is_not_aws(tmp_path: Path) -> None:
+    told = env(pod_specs(render(*STORE))["betting-restate"])
+    ours = {name: value for name, value in told.items() if value and name.startswith("RESTATE_WORKER__SNAPSHOTS__")}
+
+    dumped = subprocess.run(
+        [restate_server(), "--dump-config"],
+        env=ours | {"RESTATE_BASE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert (
+        tomllib.loads(dumped.stdout)["worker"]["snapshots"].items()
+        >= {
+            "destination": "s3://a/b",
+            "snapshot-interval-num-records": 10000,
+            "num-retained": 2,
+            "aws-endpoint-url": "http://store:9000",
+            "aws-allow-http": True,
+            "aws-region": "here",
+        }.items()
+    )
+
+
+def test_the_keys_of_a_store_come_from_a_secret() -> None:
+    [container] = pod_specs(render(*STORE))["betting-restate"]["containers"]
+    references = [setting["valueFrom"].get("secretKeyRef") for setting in container["env"] if "valueFrom" in setting]
+
+    assert [found for found in references if found] == [
+        {"name": "store-keys", "key": "AWS_ACCESS_KEY_ID"},
+        {"name": "store-keys", "key": "AWS_SECRET_ACCESS_KEY"},
+    ]
+
+
+def test_what_restates_own_settings_say_of_a_store_stands_once() -> None:
+    own = "RESTATE_WORKER__SNAPSHOTS__NUM_RETAINED"
+    [container] = pod_specs(render(*STORE, f"--set=restate.env.{own}=5"))["betting-restate"]["containers"]
+
+    assert [setting["value"] for setting in container["env"] if setting["name"] == own] == ["5"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ((), {"whenUnsatisfiable": "DoNotSchedule", "minDomains": 3}),
+        (("--set=restate.spread.hosts=preferred",), {"whenUnsatisfiable": "ScheduleAnyway"}),
+    ],
+    ids=["required", "preferred"],
+)
+def test_three_nodes_are_on_three_hosts_unless_that_is_taken_back(argument: tuple[str, ...], expected: Object) -> None:
+    objects = render("--set=restate.replicas=3,restate.snapshots.destination=s3://a/b", *argument)
+    restate = one(objects, "StatefulSet", "betting-restate")
+    [spread] = restate["spec"]["template"]["spec"]["topologySpreadConstraints"]
+
+    assert spread == expected | {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": restate["spec"]["selector"],
+    }
+    kubernetes_validate.validate(restate, KUBERNETES[0], strict=True)
 
 
 def test_production_has_no_sandbox_and_its_test_moves_no_money() -> None:

@@ -160,6 +160,7 @@ def test_production_reaches_what_its_settings_name_each_at_its_port() -> None:
         ("versions.v1.settings.BETTING_SMTP_PORT=2525", "version", 2525),
         ("edge.jwksUri=http://id.example:8080/keys", "edge", 8080),
         ("restate.env.AWS_ENDPOINT_URL=http://store:9000", "restate", 9000),
+        ("restate.snapshots.endpoint=http://store:9001,restate.snapshots.region=here", "restate", 9001),
     ],
 )
 def test_the_port_is_that_of_the_setting(setting: str, name: str, port: int) -> None:

@@ -13,6 +13,7 @@ from tests.chart.rendered import CHART, ENVIRONMENTS, ROOT, environment, helm, p
 TWO = ("--set=versions.v1.image.tag=a", "--set=versions.v2.image.tag=b", "--set=current=v2")
 PROD = f"--values={ROOT}/k8s/prod.yaml"
 
+STORE = "--set=restate.snapshots.destination=s3://a/b"
 ISSUER = "--set=edge.issuer=i,edge.jwksUri=https://i/keys"
 
 REFUSED = (
@@ -38,6 +39,27 @@ REFUSED = (
     ),
     ("two Restate nodes", ("--set=restate.replicas=2",), "at '/restate/replicas': value must be one of 1, 3"),
     ("three nodes without snapshots", ("--set=restate.replicas=3",), "needs restate.snapshots.destination"),
+    (
+        "a store without a region",
+        (f"{STORE},restate.snapshots.endpoint=http://store:9000",),
+        "restate.snapshots.endpoint needs restate.snapshots.region",
+    ),
+    (
+        "credentials for a store that takes none",
+        ("--set=restate.snapshots.destination=gs://a,restate.snapshots.credentialsSecret=s",),
+        "restate.snapshots.credentialsSecret is about an s3:// store",
+    ),
+    (
+        "credentials twice",
+        (f"{STORE},restate.snapshots.credentialsSecret=s,restate.env.AWS_ACCESS_KEY_ID=a",),
+        "restate.env.AWS_ACCESS_KEY_ID and restate.snapshots.credentialsSecret say the same",
+    ),
+    (
+        "a store by no web address",
+        (f"{STORE},restate.snapshots.endpoint=store:9000",),
+        "at '/restate/snapshots/endpoint'",
+    ),
+    ("a spread that is none", ("--set=restate.spread.hosts=maybe",), "at '/restate/spread/hosts'"),
     ("a setting that is none of ours", ("--set=service.settings.SMTP_HOST=mail",), "'SMTP_HOST' not allowed"),
     (
         "no sandbox and no provider",

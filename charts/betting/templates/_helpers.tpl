@@ -213,6 +213,23 @@ without Helm, which deletes what a hook has left. Use: include "betting.job" (li
 {{- if and (gt (int .Values.restate.replicas) 1) (not .Values.restate.snapshots.destination) -}}
 {{- fail "restate.replicas: 3 needs restate.snapshots.destination, or a node that lost its volume could never come back" -}}
 {{- end -}}
+{{- with .Values.restate -}}
+{{- $store := .snapshots -}}
+{{- $s3 := hasPrefix "s3://" $store.destination -}}
+{{- range $value := list "endpoint" "region" "credentialsSecret" -}}
+{{- if and (get $store $value) (not $s3) -}}
+{{- fail (printf "restate.snapshots.%s is about an s3:// store, and restate.snapshots.destination is %q" $value $store.destination) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $store.endpoint (not (or $store.region .env.AWS_REGION .env.RESTATE_WORKER__SNAPSHOTS__AWS_REGION)) -}}
+{{- fail "restate.snapshots.endpoint needs restate.snapshots.region, which requests are signed for; a store without regions takes us-east-1" -}}
+{{- end -}}
+{{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" -}}
+{{- if and $store.credentialsSecret (hasKey $.Values.restate.env .) -}}
+{{- fail (printf "restate.env.%s and restate.snapshots.credentialsSecret say the same: take it out of restate.env" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $settings := list .Values.service.settings -}}
 {{- range $key, $version := .Values.versions -}}
 {{- $settings = append $settings (($version | default dict).settings | default dict) -}}

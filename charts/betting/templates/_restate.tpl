@@ -29,6 +29,28 @@
 {{- if .destination }}
 - {name: RESTATE_WORKER__SNAPSHOTS__DESTINATION, value: {{ .destination | quote }}}
 - {name: RESTATE_WORKER__SNAPSHOTS__SNAPSHOT_INTERVAL_NUM_RECORDS, value: {{ .everyRecords | int | quote }}}
+{{- $ours := dict "NUM_RETAINED" (.retained | int | toString) }}
+{{- with .endpoint }}
+{{- $_ := set $ours "AWS_ENDPOINT_URL" . }}
+{{- $_ := set $ours "AWS_ALLOW_HTTP" (hasPrefix "http://" . | toString) }}
+{{- end }}
+{{- with .region }}
+{{- $_ := set $ours "AWS_REGION" . }}
+{{- end }}
+{{- range $setting, $value := $ours }}
+{{- $setting = printf "RESTATE_WORKER__SNAPSHOTS__%s" $setting }}
+{{- if not (hasKey $.Values.restate.env $setting) }}
+- {name: {{ $setting }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+{{- if .credentialsSecret }}
+{{- $secret := .credentialsSecret }}
+{{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
+- name: {{ . }}
+  valueFrom:
+    secretKeyRef: {name: {{ $secret | quote }}, key: {{ . }}}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- with $.Values.otel.endpoint }}
