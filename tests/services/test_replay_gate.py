@@ -1,11 +1,8 @@
 """The replay gate over a real restate-server: live journals, candidates, and the money that none of them moves."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
+from contextlib import nullcontext
 
 import httpx
 import pytest
@@ -16,11 +13,10 @@ from app.release.gates.findings import BEYOND_SAMPLE, Checked, Gate, Outcome
 from app.release.gates.gates import Asked, run
 from app.release.gates.replay import Replayed, Work, decide
 from app.release.restate_admin import RestateAdmin
-from tests.helpers.ports import free_port
+from tests.helpers.rehearsing import rehearsing
 from tests.helpers.waiting import eventually
-from tests.running import ALONE, System, clean_environment, running
+from tests.running import System, running
 
-CANDIDATE = Path(__file__).parent / "candidate.py"
 BOUNDS = ReplayBounds()
 SETTINGS = {
     "BETTING_REVIEW_THRESHOLD": "5000",
@@ -61,22 +57,8 @@ def in_flight(system: System) -> list[Work]:
         return list(replay.live(restate, BOUNDS)[1])
 
 
-@contextmanager
-def rehearsing(mistake: str) -> Iterator[str]:
-    """A candidate with some mistake, as it rehearses."""
-    port = free_port()
-    command = [sys.executable, str(CANDIDATE), mistake, str(port)]
-    environment = clean_environment() | ALONE | SETTINGS
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment) as process:
-        try:
-            eventually(lambda: httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success)
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            process.kill()
-
-
 def checked(system: System, mistake: str) -> Checked:
-    with rehearsing(mistake) as url, RestateAdmin(system.admin) as restate:
+    with rehearsing(mistake, SETTINGS) as url, RestateAdmin(system.admin) as restate:
         return replay.check(restate, url, BOUNDS)
 
 
@@ -125,7 +107,7 @@ def test_a_candidate_that_would_pay_and_charge_moves_nothing_and_changes_nothing
 
 
 def test_all_gates_let_the_same_code_pass(betting: System) -> None:
-    with rehearsing("none") as url, RestateAdmin(betting.admin) as restate:
+    with rehearsing("none", SETTINGS) as url, RestateAdmin(betting.admin) as restate:
         rehearsal = nullcontext(url)
         checked = run(Asked(restate, lambda: "", lambda: rehearsal, url), [Gate.CONTRACT, Gate.STATE, Gate.REPLAY])
 

@@ -24,6 +24,10 @@
 - name: RESTATE_METADATA_CLIENT__ADDRESSES
   value: '[{{ range $i := until $replicas }}{{ if $i }}, {{ end }}"http://{{ $name }}-{{ $i }}.{{ $nodes }}.{{ $.Release.Namespace }}.svc:5122/"{{ end }}]'
 - {name: RESTATE_DEFAULT_REPLICATION, value: "2"}
+{{- if not (hasKey $.Values.restate.env "RESTATE_ADMIN__QUERY_ENGINE__DATAFUSION_OPTIONS") }}
+# Restate 1.7 cannot send the filters that it makes of one side of a join to another node: a join of texts, as the bookkeeper's, fails.
+- {name: RESTATE_ADMIN__QUERY_ENGINE__DATAFUSION_OPTIONS, value: '{"datafusion.optimizer.enable_dynamic_filter_pushdown"="false"}'}
+{{- end }}
 {{- end }}
 {{- with $.Values.restate.snapshots }}
 {{- if .destination }}
