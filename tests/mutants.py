@@ -1143,4 +1143,22 @@ MUTANTS = [
 """,
         "tests/release/test_report.py::test_status_and_why_tell_what_a_version_runs_that_it_did_not_go_live_with",
     ),
+    Mutant(
+        "an image that may still come is taken for missing",
+        "app/release/lending.py",
+        """\
+-    final = reason.startswith(NEVER) or (reason.startswith(NO_IMAGE) and age >= NO_IMAGE_SECONDS)
++    final = reason.startswith(NEVER) or reason.startswith(NO_IMAGE)
+""",
+        "tests/release/test_lending.py::test_an_image_has_a_moment_to_come_unless_it_never_will",
+    ),
+    Mutant(
+        "a hook that was lent an image goes on as if it were its own",
+        "app/release/cli.py",
+        """\
+-        refuse_if_lent(cluster, release.own_image, image_of_each)
++        _ = refuse_if_lent
+""",
+        "tests/release/test_prepare.py::test_an_image_that_was_not_started_is_named_with_its_version_and_the_reason",
+    ),
 ]
