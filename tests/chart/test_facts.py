@@ -200,6 +200,7 @@ def test_three_nodes_find_each_other_and_only_provisioning_makes_them_one_cluste
     assert restate["spec"]["replicas"] == 3
     assert env["RESTATE_AUTO_PROVISION"] == "false"
     assert env["RESTATE_METADATA_CLIENT__ADDRESSES"].count("http://") == 3
+    assert "dynamic_filter_pushdown" in env["RESTATE_ADMIN__QUERY_ENGINE__DATAFUSION_OPTIONS"], "or no books"
     assert env["RESTATE_WORKER__SNAPSHOTS__DESTINATION"].startswith("s3://")
     assert [found for found in objects if found["kind"] == "Job" and "provision" in found["metadata"]["name"]]
 
