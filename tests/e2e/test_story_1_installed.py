@@ -181,7 +181,7 @@ LOOP = f"--as=system:serviceaccount:{NAMESPACE}:betting-release"
         (["delete", "service", "betting-restate"], "touches only versions"),
         (["scale", "deploy/betting-edge", "--replicas=0"], "deployments/scale"),
         (["patch", "deploy/betting-edge", '--patch={"spec": {"replicas": 0}}'], "touches only versions"),
-        (["set", "image", "deploy/betting-v1", "service=another:1"], "does not change what a version runs"),
+        (["set", "env", "deploy/betting-v1", "ANOTHER=setting"], "does not change what a version runs"),
         (["set", "image", "pod/betting-restate-0", "restate=another:1"], "to the prepare hook alone"),
         (["delete", "deploy", "betting-prometheus"], "touches only what has this release's labels"),
         (["get", "secret", "betting-token-key"], "cannot get resource"),
