@@ -25,7 +25,7 @@ from app.release.evidence import Collector
 from app.release.gatekeeper import rehearsed
 from app.release.gates.findings import Gate
 from app.release.gates.gates import PATIENCE_SECONDS
-from app.release.lending import lend_image, refuse_if_lent
+from app.release.lending import Lender, refuse_if_lent
 from app.release.notebook import Notebook, Noted
 from app.release.plan import Plan, Standing, Version
 from app.release.rescue import stays
@@ -296,11 +296,11 @@ def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool
         signal.signal(signum, lambda *_: stop.set())
     start_http_server(metrics_port)
     tell, drained = _once_each(), frozenset[str]()
-    notebook = Notebook(release.cluster)
+    notebook, lender = Notebook(release.cluster), Lender(release.cluster, release.own_image, _once_each())
     watcher = Watcher(release, notebook, Collector(notebook, release.restate, books), watch_seconds, _once_each())
     while not stop.is_set():
         try:
-            lend_image(release.cluster, release.own_image, tell)
+            lender.look()
             plan = one_round(release, drained - watcher.kept(), tell)
             noted = watcher.look(plan)
             metrics.show_watch(noted, notebook.taken_back(), release.cluster.intent().current)
@@ -316,7 +316,8 @@ def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool
         stop.wait(PAUSE_SECONDS)
 
 
-@main.command()
+# An image that was lent may be older than the chart: it first says why it was lent, and then what it does not know.
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.option("--images", required=True, help="The image of each version in the new values, as a JSON object.")
 @click.option("--foundation", default="{}", help="What the new values want of what cannot change, as a JSON object.")
 @click.option("--settings", default="{}", help="The settings of each version in the new values, as a JSON object.")
@@ -331,6 +332,7 @@ def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool
     multiple=True,
     help="A Secret that may have the webhook secret; one of them has to.",
 )
+@click.option("--needed-secret", "needed", multiple=True, help="A Secret without which Restate does not start.")
 @pass_release
 def prepare(
     release: Release,
@@ -343,17 +345,25 @@ def prepare(
     make_webhook_secret: bool,
     make_token_key: bool,
     secrets: tuple[str, ...],
+    needed: tuple[str, ...],
 ) -> None:
     """Before an install or upgrade: make keys once; refuse what cannot work, and another image under an old key."""
     cluster, image_of_each = release.cluster, json.loads(images)
     with _telling_the_way_back(cluster):
         refuse_if_lent(cluster, release.own_image, image_of_each)
+        if unknown := click.get_current_context().args:
+            raise click.UsageError(f"No such option: {unknown[0]}")
         if wanted := json.loads(foundation):
             refuse_what_cannot_change(cluster, wanted, signing_key)
         if of_each := json.loads(settings):
             refuse_other_settings(cluster, of_each)
         refuse_other_images(release, cluster.versions(image_of_each))
         _refuse_without_webhook_secret(cluster, secrets)
+        for secret in needed:
+            if cluster.lacks_secret(secret):
+                raise NotDoneError(
+                    f"there is no Secret {secret}, without which Restate does not start; nothing has changed"
+                )
         if restate_image and try_image(cluster, restate_image, deadline):
             click.echo(f"{restate_image} was started beside Restate, which may have it")
         if signing_key and cluster.make_signing_key(*new_signing_key()):

@@ -307,7 +307,11 @@ class Cluster:
 
     def lacks_signing_key(self) -> bool:
         """Whether there is no key that Restate signs with; asked by what makes it, for it has no right to read."""
-        return self._make_secret(self._signing_key, {}, dry_run="All")
+        return self.lacks_secret(self._signing_key)
+
+    def lacks_secret(self, name: str) -> bool:
+        """Whether there is no Secret of this name; asked by what may make one, for it has no right to read."""
+        return self._make_secret(name, {}, dry_run="All")
 
     def make_webhook_secret(self, secret: str) -> bool:
         """Store what the sandbox signs its webhooks with; whether there was none."""

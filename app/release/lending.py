@@ -4,48 +4,78 @@ Kubernetes lets the image of a pod be changed, and the loop's is known to be the
 """
 
 import socket
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from app.release.cluster import TIMEOUT_SECONDS, Cluster, may_be_gone, selector, trouble_of
+from kubernetes.client.exceptions import ApiException
+
+from app.release.cluster import TIMEOUT_SECONDS, Cluster, selector
 from app.release.rounds import NEVER, NO_IMAGE, NO_IMAGE_SECONDS, NotDoneError
 
 HOOK = "prepare"
 """The component of the hook's pods. The other hook runs after the version's own pods, which tell the same."""
-OF_THE_CONTAINER = "application/strategic-merge-patch+json"
-"""A change of one container by its name."""
-LENT = "betting/lent-for"
+CONTAINER = "release"
+"""What runs the hook in them; whoever injects more has images of their own."""
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+"""Changes one container by its name, where another patch would replace them all."""
+LENT_BECAUSE = "betting/lent-because"
 """Noted on a pod: why its own image was not started."""
 
 
-def lend_image(cluster: Cluster, own_image: str, tell: Callable[[str], None]) -> None:
-    """Give each hook whose image cannot be pulled the loop's own, with the reason; it has done nothing yet."""
-    for pod in _hooks(cluster):
-        image, reason = pod.spec.containers[0].image, not_pulled(pod, datetime.now(UTC))
-        if not reason or own_image in ("", image):
-            continue
-        tell(f"lend {pod.metadata.name} this image, so that it can say: {reason}")
-        change = {
-            "metadata": {"annotations": {LENT: reason}},
-            "spec": {"containers": [{"name": pod.spec.containers[0].name, "image": own_image}]},
+class Lender:
+    """The loop's part. It remembers since when each image could not be pulled: a registry has moments."""
+
+    def __init__(self, cluster: Cluster, own_image: str, tell: Callable[[str], None]) -> None:
+        self._cluster = cluster
+        self._own_image = own_image
+        self._tell = tell
+        self._failed_since: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Give each hook whose image does not come the loop's own, once, with the reason; it has done nothing yet."""
+        now, pods = time.monotonic(), {pod.metadata.name: pod for pod in _hook_pods(self._cluster)}
+        failing = {name: because for name, pod in pods.items() if (because := why_not_pulled(pod))}
+        self._failed_since = {
+            name: self._failed_since.get(name, now) for name in pods if name in failing or name in self._failed_since
         }
-        with may_be_gone():
-            cluster.core.patch_namespaced_pod(
-                pod.metadata.name,
-                cluster.namespace,
+        for name, because in failing.items():
+            waited = now - self._failed_since[name] >= NO_IMAGE_SECONDS
+            if (waited or because.startswith(NEVER)) and self._helps(pods[name]):
+                self._lend(pods[name], because)
+
+    def _helps(self, pod: Any) -> bool:
+        return LENT_BECAUSE not in _notes(pod) and self._own_image not in ("", _hook(pod).image)
+
+    def _lend(self, pod: Any, because: str) -> None:
+        """What Kubernetes refuses is told: the rest of the loop goes on."""
+        meta = pod.metadata
+        # With its resourceVersion, nothing is changed if the image has come since, and the hook has begun.
+        change = {
+            "metadata": {"resourceVersion": meta.resource_version, "annotations": {LENT_BECAUSE: because}},
+            "spec": {"containers": [{"name": CONTAINER, "image": self._own_image}]},
+        }
+        try:
+            self._cluster.core.patch_namespaced_pod(
+                meta.name,
+                self._cluster.namespace,
                 change,
-                _content_type=OF_THE_CONTAINER,
+                _content_type=STRATEGIC_MERGE,
                 _request_timeout=TIMEOUT_SECONDS,
             )
+        except ApiException as error:
+            self._tell(f"{meta.name} cannot be lent the loop's image to say {because}: {error.status} {error.reason}")
+        else:
+            self._tell(f"lent {meta.name} the loop's image, so that it says: {because}")
 
 
-def not_pulled(pod: Any, now: datetime) -> str:
-    """Why the image of a pod cannot be pulled; empty while it may still come."""
-    reason = trouble_of(pod)
-    age = (now - pod.metadata.creation_timestamp).total_seconds()
-    final = reason.startswith(NEVER) or (reason.startswith(NO_IMAGE) and age >= NO_IMAGE_SECONDS)
-    return reason if final else ""
+def why_not_pulled(pod: Any) -> str:
+    """Why the hook's image cannot be pulled; empty while it is being pulled, and once it is there."""
+    for container in pod.status.container_statuses or ():
+        waiting = container.state.waiting
+        if container.name == CONTAINER and waiting and waiting.reason in (*NO_IMAGE, *NEVER):
+            return ": ".join([waiting.reason, *(waiting.message or "").strip().splitlines()[-1:]])
+    return ""
 
 
 def refuse_if_lent(cluster: Cluster, image: str, images: Mapping[str, str]) -> None:
@@ -53,17 +83,26 @@ def refuse_if_lent(cluster: Cluster, image: str, images: Mapping[str, str]) -> N
 
     `image` is the one that was to run this, and `images` are those of all versions.
     """
-    for pod in _hooks(cluster):
-        reason = (pod.metadata.annotations or {}).get(LENT)
-        if reason and pod.metadata.name == socket.gethostname():
+    for pod in _hook_pods(cluster):
+        because = _notes(pod).get(LENT_BECAUSE)
+        if because and pod.metadata.name == socket.gethostname():
             versions = ", ".join(f"versions.{name}.image" for name, each in images.items() if each == image)
             raise NotDoneError(
-                f"{versions or 'the image'} {image} does not start: {reason}; nothing has changed. Correct it under "
+                f"{versions or 'the image'} {image} does not start: {because}; nothing has changed. Correct it under "
                 "the same key"
             )
 
 
-def _hooks(cluster: Cluster) -> list[Any]:
+def _hook_pods(cluster: Cluster) -> list[Any]:
     labels = selector(cluster.name, HOOK)
     found = cluster.core.list_namespaced_pod(cluster.namespace, label_selector=labels, _request_timeout=TIMEOUT_SECONDS)
     return list(found.items)
+
+
+def _hook(pod: Any) -> Any:
+    return next(container for container in pod.spec.containers if container.name == CONTAINER)
+
+
+def _notes(pod: Any) -> Mapping[str, str]:
+    notes: Mapping[str, str] = pod.metadata.annotations or {}
+    return notes

@@ -247,6 +247,14 @@ def test_the_keys_of_a_store_come_from_a_secret() -> None:
     ]
 
 
+def test_prepare_misses_the_keys_of_a_store_and_does_not_try_again_what_is_final() -> None:
+    [job] = [found for found in render(*STORE) if found["metadata"]["name"].startswith("betting-prepare-")]
+    [final] = job["spec"]["podFailurePolicy"]["rules"]
+
+    assert "--needed-secret=store-keys" in job["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert {1, 2, 127, 128} <= set(final["onExitCodes"]["values"])
+
+
 def test_what_restates_own_settings_say_of_a_store_stands_once() -> None:
     own = "RESTATE_WORKER__SNAPSHOTS__NUM_RETAINED"
     [container] = pod_specs(render(*STORE, f"--set=restate.env.{own}=5"))["betting-restate"]["containers"]

@@ -62,6 +62,8 @@ def test_an_admission_policy_holds_both_accounts_to_this_release() -> None:
     assert (rule["resources"], rule["operations"]) == (["*/*"], ["UPDATE", "DELETE"])
     assert "== 'betting'" in policy["validations"][0]["expression"]
     said = {each["message"]: each["expression"] for each in policy["validations"]}
+    image = one(render(), "Deployment", "betting-release")["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert f'c.image in ["{image}"]' in said["the release loop lends no image but a version's"]
     assert "== 'prepare'" in said["the release loop lends its image to the prepare hook alone"]
     assert "object.spec.template == oldObject.spec.template" in policy["validations"][-1]["expression"]
 

@@ -18,7 +18,7 @@ from tests.helpers.ports import free_port
 
 COMMAND_SECONDS = 180
 SHOWN_SECONDS = 200
-"""Until a command that only looks shows what the page says: a version is retired after the watch, of two minutes."""
+"""Until a command that only looks shows what a page says: a version is retired once the next has been watched."""
 OF_THE_PAGES = "betting.local/betting"
 DONE = "=done="
 ONLY_LOOKS = re.compile(r"^(release (status|why)|kubectl get) ?[^-]*$")

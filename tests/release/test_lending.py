@@ -1,28 +1,32 @@
 """A hook whose image cannot be pulled gets the loop's, and only that one, and only when it is sure."""
 
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace as Thing
 from typing import Any
 
 import pytest
+from kubernetes.client.exceptions import ApiException
 
-from app.release.lending import LENT, lend_image, not_pulled, refuse_if_lent
+from app.release import lending
+from app.release.lending import LENT_BECAUSE, Lender, refuse_if_lent, why_not_pulled
 from app.release.rounds import NO_IMAGE_SECONDS
 
-NOW = datetime(2026, 11, 27, tzinfo=UTC)
 MESSAGE = "Back-off pulling image"
-OWN = "betting:1"
+OWN, CANDIDATE = "betting:1", "betting:2"
+NAME = "betting-prepare-1"
 
 
-def pod(reason: str, age: float = NO_IMAGE_SECONDS, image: str = "betting:2", name: str = "betting-prepare-1") -> Any:
-    """A pod whose container waits for a reason; with none, it runs."""
+def container(reason: str, name: str = "release") -> Any:
+    """A container that waits for a reason; with none, it runs."""
     waiting = Thing(reason=reason, message=MESSAGE) if reason else None
-    state = Thing(waiting=waiting, running=None if reason else Thing())
-    container = Thing(state=state, last_state=Thing(terminated=None), ready=not reason, started=not reason)
+    return Thing(name=name, state=Thing(waiting=waiting))
+
+
+def pod(reason: str, image: str = CANDIDATE, name: str = NAME, notes: dict[str, str] | None = None) -> Any:
+    """A pod of the hook, beside whose container somebody has put one more."""
     return Thing(
-        metadata=Thing(name=name, annotations=None, creation_timestamp=NOW - timedelta(seconds=age)),
-        spec=Thing(containers=[Thing(name="release", image=image)]),
-        status=Thing(conditions=None, container_statuses=[container]),
+        metadata=Thing(name=name, annotations=notes, resource_version="7"),
+        spec=Thing(containers=[Thing(name="proxy", image="proxy:1"), Thing(name="release", image=image)]),
+        status=Thing(container_statuses=[container("ErrImagePull", "proxy"), container(reason)]),
     )
 
 
@@ -34,6 +38,7 @@ class Cluster:
     def __init__(self, *pods: Any) -> None:
         self.pods, self.asked = pods, ""
         self.changed: dict[str, Any] = {}
+        self.refuses = 0
         self.core = self
 
     def list_namespaced_pod(self, namespace: str, label_selector: str, **_: object) -> Any:
@@ -41,55 +46,112 @@ class Cluster:
         return Thing(items=self.pods)
 
     def patch_namespaced_pod(self, name: str, namespace: str, change: Any, _content_type: str, **_: object) -> None:
-        assert _content_type == "application/strategic-merge-patch+json", "another kind replaces the whole container"
+        assert _content_type == "application/strategic-merge-patch+json", "another kind replaces all containers"
+        if self.refuses:
+            raise ApiException(status=self.refuses, reason="Forbidden")
         self.changed[name] = change
 
 
+class Loop:
+    """The loop's looks at a namespace, each at a second of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cluster: Any, own_image: str = OWN) -> None:
+        self.seconds = 0.0
+        self.told: list[str] = []
+        self.cluster = cluster
+        self._lender = Lender(cluster, own_image, self.told.append)
+        monkeypatch.setattr(lending, "time", Thing(monotonic=lambda: self.seconds))
+
+    def look(self, *pods: Any, after: float = 0) -> bool:
+        """Look at these pods after so many seconds more; whether one was lent the image."""
+        self.seconds += after
+        self.cluster.pods = pods
+        self._lender.look()
+        return bool(self.cluster.changed)
+
+
 @pytest.mark.parametrize(
-    ("reason", "age", "told"),
+    ("reason", "told"),
     [
-        ("", 100, ""),
-        ("ContainerCreating", 100, ""),
-        ("CrashLoopBackOff", 100, ""),
-        ("ErrImagePull", NO_IMAGE_SECONDS - 1, ""),
-        ("ErrImagePull", NO_IMAGE_SECONDS, f"ErrImagePull: {MESSAGE}"),
-        ("ImagePullBackOff", NO_IMAGE_SECONDS, f"ImagePullBackOff: {MESSAGE}"),
-        ("InvalidImageName", 0, f"InvalidImageName: {MESSAGE}"),
-        ("ErrImageNeverPull", 0, f"ErrImageNeverPull: {MESSAGE}"),
+        ("", ""),
+        ("ContainerCreating", ""),
+        ("CrashLoopBackOff", ""),
+        ("ErrImagePull", f"ErrImagePull: {MESSAGE}"),
+        ("ImagePullBackOff", f"ImagePullBackOff: {MESSAGE}"),
+        ("InvalidImageName", f"InvalidImageName: {MESSAGE}"),
+        ("ErrImageNeverPull", f"ErrImageNeverPull: {MESSAGE}"),
     ],
 )
-def test_an_image_has_a_moment_to_come_unless_it_never_will(reason: str, age: float, told: str) -> None:
-    assert not_pulled(pod(reason, age), NOW) == told
+def test_the_reason_is_that_of_the_hooks_own_image(reason: str, told: str) -> None:
+    assert why_not_pulled(pod(reason)) == told
 
 
-def test_only_a_hook_whose_image_is_missing_gets_the_loops_with_the_reason() -> None:
-    cluster: Any = Cluster(pod("ErrImageNeverPull"), pod("", name="betting-prepare-2"))
-    told: list[str] = []
+def test_a_hook_whose_image_never_comes_gets_the_loops_at_once_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster()
+    loop = Loop(monkeypatch, cluster)
 
-    lend_image(cluster, OWN, told.append)
+    loop.look(pod("ErrImageNeverPull"), pod("", name="betting-prepare-2"))
 
     assert "component=prepare" in cluster.asked
     assert cluster.changed == {
-        "betting-prepare-1": {
-            "metadata": {"annotations": {LENT: f"ErrImageNeverPull: {MESSAGE}"}},
+        NAME: {
+            "metadata": {
+                "resourceVersion": "7",
+                "annotations": {LENT_BECAUSE: f"ErrImageNeverPull: {MESSAGE}"},
+            },
             "spec": {"containers": [{"name": "release", "image": OWN}]},
         }
     }
-    assert len(told) == 1
+    assert len(loop.told) == 1
 
 
-@pytest.mark.parametrize("own_image", [OWN, ""], ids=["the same", "not known"])
-def test_no_image_is_lent_that_would_not_help(own_image: str) -> None:
-    cluster: Any = Cluster(pod("ErrImageNeverPull", image=OWN))
+def test_an_image_has_a_moment_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(monkeypatch, Cluster())
 
-    lend_image(cluster, own_image, print)
+    assert not loop.look(pod("ContainerCreating"), after=1_000)
+    assert not loop.look(pod("ErrImagePull"), after=1_000), "a pull that took long has failed once"
+    assert not loop.look(pod("ImagePullBackOff"), after=NO_IMAGE_SECONDS - 1)
+    assert not loop.look(pod(""), after=2), "it has come"
+    assert loop.look(pod("ImagePullBackOff"))
 
-    assert cluster.changed == {}
+
+def test_how_long_an_image_was_missing_is_forgotten_with_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(monkeypatch, Cluster())
+
+    loop.look(pod("ErrImagePull"))
+    loop.look()
+
+    assert not loop.look(pod("ErrImagePull"), after=NO_IMAGE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("missing", "own_image"),
+    [
+        (pod("ErrImageNeverPull", image=OWN), OWN),
+        (pod("ErrImageNeverPull"), ""),
+        (pod("ErrImageNeverPull", notes={LENT_BECAUSE: "ErrImagePull"}), OWN),
+    ],
+    ids=["the same", "not known", "lent already"],
+)
+def test_no_image_is_lent_that_would_not_help(missing: Any, own_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not Loop(monkeypatch, Cluster(), own_image).look(missing)
+
+
+@pytest.mark.parametrize("status", [403, 404, 409])
+def test_a_change_that_kubernetes_refuses_is_told_and_stops_nothing(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = Cluster()
+    cluster.refuses = status
+    loop = Loop(monkeypatch, cluster)
+
+    loop.look(pod("ErrImageNeverPull"))
+
+    [told] = loop.told
+    assert told.endswith(f": {status} Forbidden")
 
 
 def test_an_image_that_was_lent_to_another_hook_refuses_nothing() -> None:
-    other = pod("", name="betting-prepare-of-last-week")
-    other.metadata.annotations = {LENT: "ErrImagePull"}
-    cluster: Any = Cluster(other)
+    cluster: Any = Cluster(pod("", name="betting-prepare-of-last-week", notes={LENT_BECAUSE: "ErrImagePull"}))
 
-    refuse_if_lent(cluster, "betting:2", {"v2": "betting:2"})
+    refuse_if_lent(cluster, CANDIDATE, {"v2": CANDIDATE})

@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import ApiException
 
 from app.release.cli import main, prepare
 from app.release.cluster import AnchorGoneError
-from app.release.lending import LENT
+from app.release.lending import LENT_BECAUSE
 from app.release.plan import Version
 from app.release.restate_admin import UnknownError
 from app.release.trial import NotStartedError
@@ -51,6 +51,9 @@ class Cluster:
 
     def tells(self, secret: str, key: str) -> bool:
         return key in self.secrets.get(secret, set())
+
+    def lacks_secret(self, name: str) -> bool:
+        return name not in self.secrets
 
     def make_signing_key(self, private_pem: bytes, public: str) -> bool:
         return self._make("signing key", public)
@@ -115,7 +118,7 @@ def test_at_the_first_install_there_is_no_way_back_to_tell() -> None:
 
 
 def test_an_image_that_was_not_started_is_named_with_its_version_and_the_reason() -> None:
-    cluster = Cluster(lent={LENT: "ErrImagePull: no such image"})
+    cluster = Cluster(lent={LENT_BECAUSE: "ErrImagePull: no such image"})
 
     said = str(prepared(cluster, *MADE_FOR_THE_SANDBOX, images='{"v1": "betting:a", "v2": "betting:b"}').exception)
 
@@ -123,6 +126,26 @@ def test_an_image_that_was_not_started_is_named_with_its_version_and_the_reason(
         "versions.v2.image betting:b does not start: ErrImagePull: no such image; nothing has changed"
     )
     assert cluster.made == {}
+
+
+def test_an_image_that_was_lent_may_be_older_than_the_chart_and_says_the_same() -> None:
+    lent, other = Cluster(lent={LENT_BECAUSE: "ErrImagePull"}), Cluster()
+
+    assert "does not start: ErrImagePull" in str(prepared(lent, "--of-a-later-chart=1").exception)
+    refused = prepared(other, "--of-a-later-chart=1")
+
+    assert (refused.exit_code, other.made) == (2, {})
+    assert "No such option: --of-a-later-chart=1" in refused.output
+
+
+def test_a_secret_that_restate_needs_is_missed_before_anything_changes() -> None:
+    without, there = Cluster(), Cluster({"store-keys": set()})
+
+    said = str(prepared(without, "--needed-secret=store-keys").exception)
+
+    assert "there is no Secret store-keys, without which Restate does not start; nothing has changed" in said
+    assert without.made == {}
+    assert prepared(there, "--needed-secret=store-keys").exit_code == 0
 
 
 def test_keys_are_made_at_the_first_install_and_kept_by_upgrades() -> None:
