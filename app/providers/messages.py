@@ -235,7 +235,7 @@ def _plain_mail(message: Message, sender: Sender, at: datetime) -> Mail | None:
     )
     if not is_plain:
         return None
-    text = message.text.replace("\n", "\r\n")
+    text = message.text.removesuffix("\n").replace("\n", "\r\n")  # one ends the text in any case
     headers = f"Message-ID: {_id_of(message)}\r\nDate: {format_datetime(at)}\r\n{sender.line}{to}\r\n{subject}\r\n"
     return Mail(sender.address, message.to, f"{headers}{_PLAIN_HEADERS}\r\n{text}\r\n".encode())
 

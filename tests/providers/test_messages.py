@@ -104,6 +104,8 @@ PARTS = st.text("ab0_.-+:@/", min_size=1, max_size=30)
 @example(message("a" * 80 + "@example.com"))
 @example(message("ann@example.com", text="x" * 79))
 @example(message("ann@example.com", text=""))
+@example(message("ann@example.com", text="\n"))
+@example(message("ann@example.com", text="a\n\n"))
 def test_a_plain_mail_is_what_the_library_makes_of_it(told: Message) -> None:
     sender = sender_of(f"The House <{SENDER}>")
     plain = messages._plain_mail(told, sender, AT)

@@ -136,7 +136,9 @@ def test_a_refusal_is_told_once_and_no_address_ever(own: System) -> None:
 
 
 def test_numbers_survive_a_killed_service_and_processes_that_share_a_folder_add_up(own: System) -> None:
-    deposit(own, request())
+    body = request()
+    deposit(own, body)
+    own.eventually(lambda: own.mails(str(body["email"])))  # what is sent is not seen while it is on its way
     own.eventually(lambda: own.query("select id from sys_invocation where status <> 'completed'") == [])
     deposits, attempts = own.metrics("betting_deposits_total"), _attempts_of_requests(own)
     own.kill("service")
