@@ -8,6 +8,8 @@ PY_SPY := .cache/py-spy/bin/py-spy
 FLOW ?= bet
 COMPILE := $(UV) pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+# How long a soak goes on.
+MINUTES ?= 30
 # What to run of the tests, for example: make test TESTS="tests/domain -x"
 TESTS ?=
 # Most of a test's time is waiting for a real system: two at a time, in the order of tests/conftest.py.
@@ -15,7 +17,7 @@ WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format dashboards edge pictures bench profile e2e setup lock clean
+.PHONY: help run test lint format dashboards edge pictures bench soak profile e2e setup lock clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +56,9 @@ pictures: setup ## of the dashboards, from a real system that is watched for a m
 
 bench: setup ## measure beside a no-op invocation
 	$(BIN)/python -m tests.bench
+
+soak: setup ## seasons for a while, and whether anything grew: make soak MINUTES=30
+	@exec $(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 profile: setup $(PY_SPY) ## where the service's time goes: make profile FLOW=bet, deposit, withdrawal or getAccount
 	PATH="$(CURDIR)/$(dir $(PY_SPY)):$$PATH" $(BIN)/python -m tests.bench.profile $(FLOW)

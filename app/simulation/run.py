@@ -34,8 +34,10 @@ class Target:
     """The headers that the sandbox demands of whoever moves money back."""
 
 
-async def simulate(target: Target, size: Size, seed: int, clients: int) -> Report:
+async def simulate(target: Target, size: Size, seed: int, clients: int, shown: Console | None = None) -> Report:
     """Play a season, so many things at once, wait until all has come to rest, and compare; progress on stderr.
+
+    `shown` is where else the progress is shown.
 
     Raises `UnreachableError` when the system does not answer.
     """
@@ -46,7 +48,7 @@ async def simulate(target: Target, size: Size, seed: int, clients: int) -> Repor
         others = dict.fromkeys(season.currencies, target.other_terms or target.terms)
         play = Play(client, season, Model(target.terms, others), prefix=f"sim{seed}-{uuid4().hex[:8]}")
         started = time.monotonic()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with Progress(*columns, console=shown or Console(stderr=True)) as progress:
             playing = progress.add_task("playing", total=len(season.actions))
             await play.play(clients, lambda: progress.advance(playing))
             seconds = time.monotonic() - started
