@@ -187,7 +187,7 @@ class Cluster:
         )
 
     def _trouble(self, version: str) -> str:
-        return first_trouble(self._pods("version", version))
+        return first_trouble(self.pods("version", version))
 
     def foundation(self, release: str, usual_name: str) -> Foundation:
         """What cannot change of what runs of a Helm release, whatever its objects are called."""
@@ -219,7 +219,7 @@ class Cluster:
 
     def restate_images(self) -> frozenset[str]:
         """The images of Restate's pods."""
-        return frozenset(pod.spec.containers[0].image for pod in self._pods("restate"))
+        return frozenset(pod.spec.containers[0].image for pod in self.pods("restate"))
 
     def try_restate(self, pods: int) -> None:
         """Start a pod of the image that Restate is to have, beside Restate; or end it."""
@@ -228,11 +228,12 @@ class Cluster:
 
     def trial(self, image: str) -> tuple[bool, str]:
         """Whether the pod of that image has started, and why not."""
-        tried = [pod for pod in self._pods("restate-trial") if pod.spec.containers[0].image == image]
+        tried = [pod for pod in self.pods("restate-trial") if pod.spec.containers[0].image == image]
         started = any(status.started for pod in tried for status in pod.status.container_statuses or ())
         return started, first_trouble(tried)
 
-    def _pods(self, component: str, version: str = "") -> list[Any]:
+    def pods(self, component: str, version: str = "") -> list[Any]:
+        """The pods of a component, and of one version if it is named."""
         return self._list(self._core.list_namespaced_pod, label_selector=selector(self._release, component, version))
 
     def scale(self, version: str, replicas: int) -> None:

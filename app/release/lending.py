@@ -10,7 +10,7 @@ from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
-from app.release.cluster import TIMEOUT_SECONDS, Cluster, selector
+from app.release.cluster import TIMEOUT_SECONDS, Cluster
 from app.release.rounds import NEVER, NO_IMAGE, NO_IMAGE_SECONDS, NotDoneError
 
 HOOK = "prepare"
@@ -34,7 +34,7 @@ class Lender:
 
     def look(self) -> None:
         """Give each hook whose image does not come the loop's own, once, with the reason; it has done nothing yet."""
-        now, pods = time.monotonic(), {pod.metadata.name: pod for pod in _hook_pods(self._cluster)}
+        now, pods = time.monotonic(), {pod.metadata.name: pod for pod in self._cluster.pods(HOOK)}
         failing = {name: because for name, pod in pods.items() if (because := why_not_pulled(pod))}
         self._failed_since = {
             name: self._failed_since.get(name, now) for name in pods if name in failing or name in self._failed_since
@@ -83,7 +83,7 @@ def refuse_if_lent(cluster: Cluster, image: str, images: Mapping[str, str]) -> N
 
     `image` is the one that was to run this, and `images` are those of all versions.
     """
-    for pod in _hook_pods(cluster):
+    for pod in cluster.pods(HOOK):
         because = _notes(pod).get(LENT_BECAUSE)
         if because and pod.metadata.name == socket.gethostname():
             versions = ", ".join(f"versions.{name}.image" for name, each in images.items() if each == image)
@@ -91,12 +91,6 @@ def refuse_if_lent(cluster: Cluster, image: str, images: Mapping[str, str]) -> N
                 f"{versions or 'the image'} {image} does not start: {because}; nothing has changed. Correct it under "
                 "the same key"
             )
-
-
-def _hook_pods(cluster: Cluster) -> list[Any]:
-    labels = selector(cluster.name, HOOK)
-    found = cluster.core.list_namespaced_pod(cluster.namespace, label_selector=labels, _request_timeout=TIMEOUT_SECONDS)
-    return list(found.items)
 
 
 def _hook(pod: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from app.release.cluster import DEPLOYED, MERGE, TAKEN_BACK, TIMEOUT_SECONDS, AnchorGoneError, Cluster, selector
+from app.release.cluster import DEPLOYED, MERGE, TAKEN_BACK, TIMEOUT_SECONDS, AnchorGoneError, Cluster
 from app.release.history import Change
 from app.release.watching import CRASHES, Outcome
 
@@ -56,6 +56,7 @@ class Notebook:
 
     def __init__(self, cluster: Cluster) -> None:
         self._core: client.CoreV1Api = cluster.core
+        self._pods = cluster.pods
         self._namespace, self._release = cluster.namespace, cluster.name
 
     def noted(self) -> Noted:
@@ -146,11 +147,6 @@ class Notebook:
         except ApiException as error:
             if error.status != 409:
                 raise
-
-    def _pods(self, component: str, version: str) -> list[Any]:
-        labels = selector(self._release, component, version)
-        method = self._core.list_namespaced_pod
-        return list(method(self._namespace, label_selector=labels, _request_timeout=TIMEOUT_SECONDS).items)
 
     def _notes(self) -> Mapping[str, str]:
         return self._config_map(self._anchor).metadata.annotations or {}

@@ -16,7 +16,7 @@ class Stage:
     """Where the versions of one release rehearse."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._apps, self._core = cluster.apps, cluster.core
+        self._apps, self._pods = cluster.apps, cluster.pods
         self._namespace, self._release = cluster.namespace, cluster.name
 
     def begin(self, version: str, note: str) -> str | None:
@@ -53,9 +53,7 @@ class Stage:
 
     def trouble(self, version: str) -> str:
         """Why the pod of a rehearsal does not start."""
-        method = self._core.list_namespaced_pod
-        labels = selector(self._release, REHEARSAL, version)
-        return first_trouble(method(self._namespace, label_selector=labels, _request_timeout=TIMEOUT_SECONDS).items)
+        return first_trouble(self._pods(REHEARSAL, version))
 
     def clear(self) -> None:
         """End the rehearsals that nobody asks anything: a Deployment begins with a pod, and who asked may have died.

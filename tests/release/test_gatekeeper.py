@@ -178,8 +178,7 @@ def deployment(name: str, annotations: Any) -> Any:
 
 
 def cluster(apps: Apps) -> Any:
-    core = Some(list_namespaced_pod=lambda *_, **__: Some(items=[]))
-    return Some(apps=apps, core=core, namespace="shop", name="betting")
+    return Some(apps=apps, pods=lambda *_: [], namespace="shop", name="betting")
 
 
 def test_only_one_asks_at_a_time() -> None:

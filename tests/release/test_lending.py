@@ -7,6 +7,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from app.release import lending
+from app.release.cluster import Cluster
 from app.release.lending import LENT_BECAUSE, Lender, refuse_if_lent, why_not_pulled
 from app.release.rounds import NO_IMAGE_SECONDS
 
@@ -30,16 +31,18 @@ def pod(reason: str, image: str = CANDIDATE, name: str = NAME, notes: dict[str, 
     )
 
 
-class Cluster:
-    """A namespace with hooks' pods, as the loop sees and changes them."""
-
-    name, namespace = "betting", "shop"
+class Namespace:
+    """The part of Kubernetes' API by which the loop sees and changes hooks' pods."""
 
     def __init__(self, *pods: Any) -> None:
         self.pods, self.asked = pods, ""
         self.changed: dict[str, Any] = {}
         self.refuses = 0
-        self.core = self
+
+    def cluster(self) -> Cluster:
+        made = Cluster.__new__(Cluster)
+        vars(made).update(_namespace="shop", _release="betting", _core=self)
+        return made
 
     def list_namespaced_pod(self, namespace: str, label_selector: str, **_: object) -> Any:
         self.asked = label_selector
@@ -55,11 +58,11 @@ class Cluster:
 class Loop:
     """The loop's looks at a namespace, each at a second of its own."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cluster: Any, own_image: str = OWN) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cluster: Namespace, own_image: str = OWN) -> None:
         self.seconds = 0.0
         self.told: list[str] = []
         self.cluster = cluster
-        self._lender = Lender(cluster, own_image, self.told.append)
+        self._lender = Lender(cluster.cluster(), own_image, self.told.append)
         monkeypatch.setattr(lending, "time", Thing(monotonic=lambda: self.seconds))
 
     def look(self, *pods: Any, after: float = 0) -> bool:
@@ -87,7 +90,7 @@ def test_the_reason_is_that_of_the_hooks_own_image(reason: str, told: str) -> No
 
 
 def test_a_hook_whose_image_never_comes_gets_the_loops_at_once_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster = Cluster()
+    cluster = Namespace()
     loop = Loop(monkeypatch, cluster)
 
     loop.look(pod("ErrImageNeverPull"), pod("", name="betting-prepare-2"))
@@ -106,7 +109,7 @@ def test_a_hook_whose_image_never_comes_gets_the_loops_at_once_with_the_reason(m
 
 
 def test_an_image_has_a_moment_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = Loop(monkeypatch, Cluster())
+    loop = Loop(monkeypatch, Namespace())
 
     assert not loop.look(pod("ContainerCreating"), after=1_000)
     assert not loop.look(pod("ErrImagePull"), after=1_000), "a pull that took long has failed once"
@@ -116,7 +119,7 @@ def test_an_image_has_a_moment_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_how_long_an_image_was_missing_is_forgotten_with_its_pod(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = Loop(monkeypatch, Cluster())
+    loop = Loop(monkeypatch, Namespace())
 
     loop.look(pod("ErrImagePull"))
     loop.look()
@@ -134,14 +137,14 @@ def test_how_long_an_image_was_missing_is_forgotten_with_its_pod(monkeypatch: py
     ids=["the same", "not known", "lent already"],
 )
 def test_no_image_is_lent_that_would_not_help(missing: Any, own_image: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not Loop(monkeypatch, Cluster(), own_image).look(missing)
+    assert not Loop(monkeypatch, Namespace(), own_image).look(missing)
 
 
 @pytest.mark.parametrize("status", [403, 404, 409])
 def test_a_change_that_kubernetes_refuses_is_told_and_stops_nothing(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = Cluster()
+    cluster = Namespace()
     cluster.refuses = status
     loop = Loop(monkeypatch, cluster)
 
@@ -152,6 +155,6 @@ def test_a_change_that_kubernetes_refuses_is_told_and_stops_nothing(
 
 
 def test_an_image_that_was_lent_to_another_hook_refuses_nothing() -> None:
-    cluster: Any = Cluster(pod("", name="betting-prepare-of-last-week", notes={LENT_BECAUSE: "ErrImagePull"}))
+    cluster = Namespace(pod("", name="betting-prepare-of-last-week", notes={LENT_BECAUSE: "ErrImagePull"}))
 
-    refuse_if_lent(cluster, CANDIDATE, {"v2": CANDIDATE})
+    refuse_if_lent(cluster.cluster(), CANDIDATE, {"v2": CANDIDATE})

@@ -1,7 +1,6 @@
 """Another image under an old key: taken while Restate has never known the version, refused from then on."""
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from click.testing import CliRunner
@@ -17,14 +16,14 @@ CRASHES = version("v2", available=0, known_image="", declared_image="betting:cor
 class Namespace:
     """Versions that run, no keys to make, and no hook that was lent an image."""
 
-    name, namespace = "betting", "shop"
-    core = SimpleNamespace(list_namespaced_pod=lambda *_, **__: SimpleNamespace(items=[]))
-
     def __init__(self, *versions: Version) -> None:
         self._versions = versions
 
     def versions(self, images: Any) -> tuple[Version, ...]:
         return self._versions
+
+    def pods(self, component: str) -> list[Any]:
+        return []
 
     def way_back(self) -> str:
         return ""
