@@ -53,6 +53,11 @@ ALONE = {
 """What the service cannot start without, where `betting dev` does not give it."""
 REPLAYING = {"RESTATE_WORKER__INVOKER__INACTIVITY_TIMEOUT": "0s"}
 """Every wait suspends the handler, so that all code after it runs as a replay."""
+ONCE = {"connection": "close"}
+"""A connection for each request: one that is kept may be closed by the ingress just as the next request goes out on it.
+
+The client's own limit of kept connections will not do: in several threads, one may close what another has just begun.
+"""
 
 
 class System:
@@ -68,10 +73,8 @@ class System:
         self.admin: str = facts["admin"]
         self.service: str = facts["service"]
         self.sandbox: str = facts["sandbox"]
-        # A connection that is kept may be closed by the ingress just as the next request goes out on it.
-        fresh = httpx.Limits(max_keepalive_connections=0)
         self._http = httpx.Client(
-            timeout=ANSWER_SECONDS, trust_env=False, limits=fresh, event_hooks={"response": [self._check]}
+            timeout=ANSWER_SECONDS, trust_env=False, headers=ONCE, event_hooks={"response": [self._check]}
         )
 
     def facts(self) -> dict[str, Any]:
@@ -169,7 +172,7 @@ class System:
     ) -> httpx.Request:
         path = [service, handler] if key is None else [service, quote(key, safe=""), handler]
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        kind = {} if content is None else {"content-type": "application/json"}
+        kind = ONCE if content is None else ONCE | {"content-type": "application/json"}
         url = "/".join([self.ingress, *path])
         timeout = httpx.Timeout(ANSWER_SECONDS).as_dict()
         return httpx.Request(

@@ -128,6 +128,9 @@ class Release:
         return told
 
 
+ONCE = {"connection": "close"}  # of a kept connection that the other end closes, kubectl says nothing
+
+
 @contextmanager
 def forward(target: str, port: int) -> Iterator[httpx.Client]:
     """An HTTP client of a port in the cluster."""
@@ -135,10 +138,9 @@ def forward(target: str, port: int) -> Iterator[httpx.Client]:
         probe.bind(("127.0.0.1", 0))
         local = probe.getsockname()[1]
     command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
-    once = httpx.Limits(max_keepalive_connections=0)  # of a connection that the other end closes, kubectl says nothing
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{local}", timeout=60, limits=once) as http,
+        httpx.Client(base_url=f"http://127.0.0.1:{local}", timeout=60, headers=ONCE) as http,
     ):
         try:
             until(lambda: _listens(local), f"port-forward to {target}")
