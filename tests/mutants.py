@@ -17,6 +17,10 @@ EXPOSURE_TESTS = "tests/domain/test_exposure.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
+STUCK_SHARD_TEST = (
+    "tests/services/test_unreadable_documents.py"
+    "::test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_one_shard_is_stuck"
+)
 RETURNS = "app/domain/settlement.py"
 MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
@@ -512,6 +516,28 @@ MUTANTS = [
 +    await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), after.terms)
 """,
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
+    ),
+    Mutant(
+        "a change asks one shard after the other",
+        SHELL,
+        """\
+-        for _, told in _shards_told(ctx, changed):
+-            await told
++        for shard in sorted(changed.leases):
++            await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), changed.terms)
+""",
+        STUCK_SHARD_TEST,
+    ),
+    Mutant(
+        "prices ask the shards",
+        SHELL,
+        """\
+-    return rules.market_prices(ctx.key(), await _opened(ctx))
++    known = await _opened(ctx)
++    await _extents(ctx, known)
++    return rules.market_prices(ctx.key(), known)
+""",
+        STUCK_SHARD_TEST,
     ),
     Mutant(
         "a shard waits for somebody whom its source does not name",

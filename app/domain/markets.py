@@ -680,20 +680,13 @@ def bet_name(user_id: str, bet_id: str) -> str:
     return f"{user_id}/{bet_id}"
 
 
-class MarketView(Wire):
-    """The answer to `get`. `withdrawn` has deductions in percent.
-
-    Only operators see the number of `bets`, the `liability` on each selection (in minor units), and `made_by`: who made
-    the newest change of each kind.
-    """
+class MarketPrices(Wire):
+    """The answer to `prices`: what the market itself knows. `withdrawn` has deductions in percent."""
 
     market_id: str
     name: str
     status: MarketStatus
     prices: dict[str, Price]
-    bets: int | None = Field(None, exclude_if=is_none)
-    liability: dict[str, int] | None = Field(None, exclude_if=is_none)
-    made_by: dict[ChangeKind, Actor] | None = Field(None, exclude_if=is_none)
     result_version: int
     currency: str
     event_id: str | None
@@ -701,9 +694,29 @@ class MarketView(Wire):
     withdrawn: dict[str, int]
 
 
-def market_view(market_id: str, market: Market) -> MarketView:
-    """Build the view of a market that everybody may see."""
-    return MarketView(
+class MarketLiability(Wire):
+    """The answer to `liability`: the number of bets, and the liability on each selection in minor units."""
+
+    market_id: str
+    bets: int
+    liability: dict[str, int]
+
+
+class MarketView(MarketPrices):
+    """The answer to `get`.
+
+    Only operators see the number of `bets`, the `liability` on each selection (in minor units), and `made_by`: who made
+    the newest change of each kind.
+    """
+
+    bets: int | None = Field(None, exclude_if=is_none)
+    liability: dict[str, int] | None = Field(None, exclude_if=is_none)
+    made_by: dict[ChangeKind, Actor] | None = Field(None, exclude_if=is_none)
+
+
+def market_prices(market_id: str, market: Market) -> MarketPrices:
+    """Build what everybody may see of a market, from its state alone."""
+    return MarketPrices(
         market_id=market_id,
         name=market.opened.name,
         status=market.status,
@@ -716,14 +729,25 @@ def market_view(market_id: str, market: Market) -> MarketView:
     )
 
 
+def market_liability(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketLiability:
+    """Sum up the contents of a market's shards."""
+    shards = list(extents)
+    return MarketLiability(
+        market_id=market_id,
+        bets=sum(shard.bets for shard in shards),
+        liability={name: sum(shard.used.get(name, 0) for shard in shards) for name in market.prices},
+    )
+
+
+def market_view(market_id: str, market: Market) -> MarketView:
+    """Build the view of a market that everybody may see."""
+    return MarketView(**dict(market_prices(market_id, market)))
+
+
 def operators_view(market_id: str, market: Market, extents: Iterable[Extent]) -> MarketView:
     """Build the view of a market for operators, from its state and the contents of its shards."""
-    shards = list(extents)
-    more = {
-        "bets": sum(shard.bets for shard in shards),
-        "liability": {name: sum(shard.used.get(name, 0) for shard in shards) for name in market.prices},
-        "made_by": market.made_by or None,
-    }
+    told = market_liability(market_id, market, extents)
+    more = {"bets": told.bets, "liability": told.liability, "made_by": market.made_by or None}
     return market_view(market_id, market).model_copy(update=more)
 
 

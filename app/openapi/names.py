@@ -45,6 +45,8 @@ _OPERATIONS = {
     "MarketService/withdraw": "withdrawSelection",
     "MarketService/settle": "settleMarket",
     "MarketService/get": "getMarket",
+    "MarketService/prices": "getMarketPrices",
+    "MarketService/liability": "getMarketLiability",
     "MarketFeed/take": "sendRecord",
     "MarketQuarantine/list": "listRecords",
     "MarketQuarantine/retry": "retryRecord",

@@ -11,7 +11,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -20,14 +20,14 @@ import click
 import httpx
 from rich.console import Console
 
-from tests.bench import bets, payments, settling
+from tests.bench import bets, markets, payments, settling
 from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
-from tests.bench.measuring import FLOOR, Result, measure, table
+from tests.bench.measuring import FLOOR, Request, Result, measure, table
 from tests.helpers.ports import free_port_base
 from tests.running import System, clean_environment, running
 
-SUITES = ("payments", "bets", "settlement")
+SUITES = ("payments", "bets", "markets", "settlement")
 
 
 @contextmanager
@@ -46,6 +46,15 @@ def compared(system: System) -> Iterator[int]:
         service.wait()
 
 
+async def flows_of(suite: str, system: System, door: Door, named: Sequence[str]) -> dict[str, Callable[[], Request]]:
+    """The flows of a suite, after what they need is planted."""
+    if suite == "payments":
+        return payments.flows()
+    if suite == "markets":
+        return await markets.flows(system.admin)
+    return await bets.flows(system.admin, door, named)
+
+
 async def measured(
     system: System,
     door: Door,
@@ -60,7 +69,7 @@ async def measured(
     for suite in suites:
         if suite == "settlement":
             continue
-        flows = payments.flows() if suite == "payments" else await bets.flows(system.admin, door, named)
+        flows = await flows_of(suite, system, door, named)
         if named:
             flows = {name: flow for name, flow in flows.items() if name in {FLOOR, *named}}
         if flows.keys() != {FLOOR}:
@@ -114,7 +123,7 @@ def main(
     settings: Mapping[str, str],
     output: Path,
 ) -> None:
-    """Measure payments, bets and settlement beside a no-op invocation, on a system of its own."""
+    """Measure payments, bets, markets and settlement beside a no-op invocation, on a system of its own."""
     unhurried = {
         "BETTING_CHARGE_WAIT_SECONDS": "25",
         "BETTING_PROVIDER_TIMEOUT_SECONDS": "10",

@@ -47,6 +47,8 @@ LOOKS = {
     "DepositFollowUp/status",
     "WithdrawalWorkflow/status",
     "MarketService/get",
+    "MarketService/prices",
+    "MarketService/liability",
     "SettlementWorkflow/progress",
     "SettlementRun/progress",
     "MarketService/resultVersion",

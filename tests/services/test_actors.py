@@ -197,6 +197,11 @@ def test_a_market_says_who_changed_it_last_and_shows_its_liability_to_operators_
         told = did(door, who, f"MarketService/{market}/get")
         assert told["prices"] == seen["prices"]
         assert told.keys().isdisjoint({"bets", "liability", "madeBy"})
+        assert (
+            told
+            == did(door, who, f"MarketService/{market}/prices")
+            == did(door, "ada", f"MarketService/{market}/prices")
+        )
 
 
 def test_a_record_is_by_whoever_sent_it_and_a_retried_one_by_whoever_retried_it(door: System) -> None:

@@ -27,6 +27,9 @@ def test_a_bet_from_market_to_payout(betting: System) -> None:
     }
     assert customer.money == (9_000, 1_000)
     assert game.does("get")["liability"] == {"home": 1_500, "away": 0}
+    liability = {"marketId": game.market_id, "bets": 1, "liability": {"home": 1_500, "away": 0}}
+    assert game.does("liability") == liability
+    assert game.does("prices") | liability == game.does("get")
     assert game.ends("won") == {"bets": 1, "settled": 1, "paid": 2_500, "done": True}
     assert customer.money == (11_500, 0)
     assert customer.bet(placed)["status"] == "settled"

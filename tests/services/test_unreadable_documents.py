@@ -1,5 +1,6 @@
 """A stored document that this code cannot read: who only reads is told at once, and work waits until it is mended."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from app.domain.model import Wire
 from app.services.shell.access import PublicHandler, only_reads, public_handlers
 from app.services.shell.wire import Document, UnreadableError
 from app.telemetry import metrics
+from tests.bench.planting import SHARDS, market_with_bets, plant
 from tests.running import System, running
 
 LIMIT = {"kind": "deposit", "period": "day", "amount": 5_000}
+MANY_TRIES = 8
 OFFER = {"name": "A game", "selections": [{"selectionId": "home", "name": "Home", "price": "2.50"}]}
 
 
@@ -69,6 +72,41 @@ def test_who_reads_is_told_and_work_waits_until_the_document_is_mended(broken: S
     assert "Ann Smith" not in broken.log()
 
 
+def test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_one_shard_is_stuck(
+    broken: System,
+) -> None:
+    market_id, shards = "m-stuck", [f"m-stuck:{number}" for number in range(SHARDS)]
+    asyncio.run(plant(broken.admin, market_with_bets(market_id, [])))
+    broken.eventually(lambda: all(broken.state("MarketBook", shard) for shard in shards))
+    broken.plant("MarketBook", shards[0], {"book": b'{"terms": "Ann Smith"}'})
+
+    broken.call("MarketService", "setPrices/send", {"prices": {"home": "2.22"}}, market_id)
+
+    def told() -> bool:
+        return all(knows(broken, shard, "2.22") for shard in shards[1:])
+
+    broken.eventually(lambda: told() or max(tries(broken, "hear"), default=0) >= MANY_TRIES)
+    assert told(), "shards wait for one that is stuck"
+
+    broken.call("MarketService", "prices/send", None, market_id)
+
+    broken.eventually(lambda: not tries(broken, "prices") or tries(broken, "extent"))
+    assert not tries(broken, "extent"), "prices wait for a shard"
+    assert broken.call("MarketService", "prices", None, market_id).json()["prices"] == {"home": "2.22", "away": "2.00"}
+    assert tries(broken, "setPrices"), "it is answered before every shard knows the price"
+
+
+def knows(system: System, shard: str, home: str) -> bool:
+    known: bool = json.loads(system.state("MarketBook", shard)["book"])["terms"]["prices"]["home"] == home
+    return known
+
+
+def tries(system: System, handler: str) -> list[int]:
+    """How often each invocation of a handler that has not ended was started."""
+    sql = f"select retry_count from sys_invocation where status <> 'completed' and target_handler_name = '{handler}'"
+    return [row.get("retry_count", 0) for row in system.query(sql)]
+
+
 def work(system: System, one: Object, key: str) -> list[tuple[str, str]]:
     where = f"target_service_name = '{one.service}' and target_service_key = '{key}'"
     sql = f"select id, status from sys_invocation where status <> 'completed' and {where}"
@@ -94,6 +132,8 @@ def test_readers_are_public_handlers_that_change_nothing() -> None:
         "DepositFollowUp/status",
         "MarketQuarantine/list",
         "MarketService/get",
+        "MarketService/liability",
+        "MarketService/prices",
         "PlayerService/audit",
         "PlayerService/getAccount",
         "PlayerService/getBet",

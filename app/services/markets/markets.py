@@ -24,7 +24,7 @@ from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 
 from app.domain import markets as rules
-from app.domain.access import Actor, Role, may
+from app.domain.access import OPERATORS, Actor, Role, may
 from app.domain.markets import (
     Accepted,
     BetPage,
@@ -36,6 +36,8 @@ from app.domain.markets import (
     Holder,
     Lease,
     Market,
+    MarketLiability,
+    MarketPrices,
     MarketStatus,
     MarketView,
     OpenMarket,
@@ -216,6 +218,8 @@ def numbered_shard(market_id: str, shard: int) -> str:
 
 
 TRADING = may(Role.TRADER, Role.FEED)
+WATCHING = may(*(role for role in Role if role in OPERATORS))
+"""Who may see what the house stands to lose: the same who see it in `get`."""
 
 # Public handlers of the market.
 
@@ -325,13 +329,39 @@ async def settle(ctx: restate.ObjectSharedContext, request: SettleRequest) -> Se
 @market.handler(name="get", kind="shared", **takes(EmptyRequest, may(Role.ANYONE), Refusal.UNKNOWN_MARKET, reads=True))
 async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketView:
     """Return the market; to operators, with the number of bets and the liability of all its shards."""
+    known = await _opened(ctx)
+    if not serves_operator():
+        return rules.market_view(ctx.key(), known)
+    return rules.operators_view(ctx.key(), known, await _extents(ctx, known))
+
+
+@market.handler(
+    name="prices", kind="shared", **takes(EmptyRequest, may(Role.ANYONE), Refusal.UNKNOWN_MARKET, reads=True)
+)
+async def prices(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketPrices:
+    """Return the market's status and prices. No shard is asked, so this costs the same however many are in use."""
+    return rules.market_prices(ctx.key(), await _opened(ctx))
+
+
+@market.handler(name="liability", kind="shared", **takes(EmptyRequest, WATCHING, Refusal.UNKNOWN_MARKET, reads=True))
+async def liability(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketLiability:
+    """Return the number of bets and the liability of the market. Every shard in use is asked."""
+    known = await _opened(ctx)
+    return rules.market_liability(ctx.key(), known, await _extents(ctx, known))
+
+
+async def _opened(ctx: restate.ObjectSharedContext) -> Market:
+    """The market, or the refusal that there is none."""
     known = await ctx.get(STATE, serde=_MARKET)
     if known is None:
         refuse(_unknown_market(ctx.key()))
-    if not serves_operator():
-        return rules.market_view(ctx.key(), known)
+    return known
+
+
+async def _extents(ctx: restate.ObjectSharedContext, known: Market) -> list[Extent]:
+    """The contents of every shard in use. All are asked at once."""
     asked = [ctx.object_call(extent, numbered_shard(ctx.key(), shard), None) for shard in sorted(known.leases)]
-    return rules.operators_view(ctx.key(), known, [await answer for answer in asked])
+    return [await answer for answer in asked]
 
 
 async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
