@@ -62,6 +62,18 @@ def test_alerts_are_about_this_release_and_its_volume(size: str, size_bytes: int
     assert rules["spec"] == rule_file(namespace="shop", runbooks=runbooks, restate_storage_bytes=size_bytes)
 
 
+@pytest.mark.parametrize(("destination", "records"), [("s3://a/b", 20_000), ("", "Inf")])
+def test_an_alert_knows_after_how_many_records_a_snapshot_is_due_where_there_are_any(
+    destination: str, records: int | str
+) -> None:
+    store = f"--set=restate.snapshots.everyRecords=20000,restate.snapshots.destination={destination}"
+    runbooks = "https://example.com/runbooks"
+
+    [rules] = of_kind("PrometheusRule", RULES, store, f"--set=monitoring.runbooks={runbooks}")
+
+    assert rules["spec"] == rule_file("shop", runbooks, 10 * 2**30, records)
+
+
 def test_alerts_carry_the_labels_by_which_prometheus_chooses_them() -> None:
     [rules] = of_kind("PrometheusRule", RULES, "--set=monitoring.labels.release=prometheus")
 

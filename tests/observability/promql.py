@@ -9,6 +9,7 @@ _TOKEN = re.compile(
     | (?P<offset>\boffset\s+\w+)
     | (?P<window>\[[^\]]*\])
     | (?P<function>\b[a-z_]+\s*(?=\(|\sby\b))
+    | (?P<infinite>\bInf\b)
     | (?P<selector>[a-zA-Z_:][\w:]*(?:\{(?:"(?:[^"\\]|\\.)*"|[^"}])*\})?)
     | (?P<number>[\d.]+(?:e\d+)?)
     | (?P<other>.)

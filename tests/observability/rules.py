@@ -36,11 +36,14 @@ class Alert:
 ALL = tuple(Alert(file.stem, file.read_text()) for file in sorted(FILES.iterdir()))
 
 
-def rule_file(namespace: str, runbooks: str, restate_storage_bytes: int) -> dict[str, Any]:
+def rule_file(
+    namespace: str, runbooks: str, restate_storage_bytes: int, restate_snapshot_records: int | str = "Inf"
+) -> dict[str, Any]:
     """What Prometheus loads."""
     facts: dict[str, str | int] = {
         "namespace": namespace,
         "runbooks": runbooks,
         "restate_storage_bytes": restate_storage_bytes,
+        "restate_snapshot_records": restate_snapshot_records,
     }
     return {"groups": [{"name": "betting", "rules": [alert.rule(**facts) for alert in ALL]}]}

@@ -13,7 +13,12 @@ from tests.observability.prometheus import program
 from tests.observability.rules import ALL, ROOT, RUNBOOKS, Alert, rule_file
 
 TESTS = Path(__file__).parent / "alerts"
-FACTS: dict[str, str | int] = {"namespace": "shop", "runbooks": "docs/runbooks", "restate_storage_bytes": 10 * 2**30}
+FACTS: dict[str, str | int] = {
+    "namespace": "shop",
+    "runbooks": "docs/runbooks",
+    "restate_storage_bytes": 10 * 2**30,
+    "restate_snapshot_records": 10_000,
+}
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 every_alert = pytest.mark.parametrize("alert", ALL, ids=lambda alert: alert.name)
 

@@ -14,6 +14,7 @@ from tests.observability.promql import metric, selectors
         ('absent(up{job="x {y} or z"} == 1) or on () vector(0)', ['up{job="x {y} or z"}']),
         ("predict_linear(sum by (n) (a)[6h:10m], 2 * 86400)", ["a"]),
         ("-deriv((a or 0 * b)[15m:])", ["a", "b"]),
+        ("a > 2 * Inf * Info", ["a", "Info"]),
     ],
 )
 def test_metrics_are_told_from_functions_labels_and_operators(query: str, expected: list[str]) -> None:

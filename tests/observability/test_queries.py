@@ -13,7 +13,12 @@ from tests.observability.rules import ALL, Alert
 from tests.observability.watched import NAMESPACE, Traffic, Watched, filled, watched
 
 METRICS = Path(__file__).parents[2] / "docs" / "metrics.md"
-FACTS: dict[str, str | int] = {"namespace": NAMESPACE, "runbooks": "docs/runbooks", "restate_storage_bytes": 10 * 2**30}
+FACTS: dict[str, str | int] = {
+    "namespace": NAMESPACE,
+    "runbooks": "docs/runbooks",
+    "restate_storage_bytes": 10 * 2**30,
+    "restate_snapshot_records": "Inf",
+}
 PARTS = ("_total", "_bucket", "_sum", "_count")
 """What an exporter adds to the name of a counter, histogram or summary."""
 

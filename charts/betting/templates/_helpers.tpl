@@ -295,6 +295,7 @@ groups:
   rules:
   {{- range $path, $_ := .Files.Glob "files/alerts/*.yaml" }}
   {{- $alert := $.Files.Get $path | replace "$namespace" $.Release.Namespace | replace "$runbooks" $.Values.monitoring.runbooks }}
+  {{- $alert = $alert | replace "$restate_snapshot_records" (ternary "Inf" ($.Values.restate.snapshots.everyRecords | int | toString) (empty $.Values.restate.snapshots.destination)) }}
   - {{ $alert | replace "$restate_storage_bytes" (include "betting.bytes" $.Values.restate.storage.size) | fromYaml | toYaml | nindent 4 | trim }}
   {{- end }}
 {{- end -}}
