@@ -1187,4 +1187,23 @@ MUTANTS = [
 """,
         "tests/release/test_prepare.py::test_an_image_that_was_not_started_is_named_with_its_version_and_the_reason",
     ),
+    # What a load needs.
+    Mutant(
+        "nodes are planned so that none may be away",
+        "app/capacity/needs.py",
+        """\
+-    node_cores = max(int(value("least_node_cores")), ceil(restate_cores / busy / max(1, nodes - 1)))
++    node_cores = max(int(value("least_node_cores")), ceil(restate_cores / busy / nodes))
+""",
+        "tests/capacity/test_needs.py::test_two_of_three_nodes_can_do_the_work_of_all",
+    ),
+    Mutant(
+        "what is forgotten after 90 days is planned for ever",
+        "app/capacity/needs.py",
+        """\
+-    return min(load.days, value(constant))
++    return max(load.days, value(constant))
+""",
+        "tests/capacity/test_needs.py::test_what_is_forgotten_takes_no_more_after_its_time",
+    ),
 ]

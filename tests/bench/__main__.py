@@ -20,14 +20,14 @@ import click
 import httpx
 from rich.console import Console
 
-from tests.bench import bets, markets, payments, settling
+from tests.bench import bets, markets, payments, settling, sizes
 from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
 from tests.bench.measuring import FLOOR, Request, Result, measure, table
 from tests.helpers.ports import free_port_base
 from tests.running import System, clean_environment, running
 
-SUITES = ("payments", "bets", "markets", "settlement")
+SUITES = ("payments", "bets", "markets", "settlement", "sizes")
 
 
 @contextmanager
@@ -67,7 +67,7 @@ async def measured(
     """Round after round of requests."""
     results = []
     for suite in suites:
-        if suite == "settlement":
+        if suite in ("settlement", "sizes"):
             continue
         flows = await flows_of(suite, system, door, named)
         if named:
@@ -123,21 +123,35 @@ def main(
     settings: Mapping[str, str],
     output: Path,
 ) -> None:
-    """Measure payments, bets, markets and settlement beside a no-op invocation, on a system of its own."""
+    """Measure payments, bets, markets and settlement beside a no-op invocation, on a system of its own.
+
+    The sizes are the constants of `betting capacity`, measured on another system.
+    """
     unhurried = {
         "BETTING_CHARGE_WAIT_SECONDS": "25",
         "BETTING_PROVIDER_TIMEOUT_SECONDS": "10",
         "BETTING_BOOKS_SECONDS": "86400",  # the bookkeeper would read all that is planted, again and again
     }
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running(Path(folder), environment={**unhurried, **settings}) as system,
-        compared(system) as floor,
-        opened(system) as door,
-    ):
-        meter = Meter(system, {"service": [floor], "edge": [door.pid]}).watch_idle()
-        results = asyncio.run(measured(system, door, meter, suites, named, rounds, clients))
-        settlements = asyncio.run(settled(system, settle)) if "settlement" in suites else []
+    results: list[Result] = []
+    settlements: list[settling.Settled] = []
+    measured_sizes: sizes.Sizes | None = None
+    if set(suites) - {"sizes"}:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running(Path(folder), environment={**unhurried, **settings}) as system,
+            compared(system) as floor,
+            opened(system) as door,
+        ):
+            meter = Meter(system, {"service": [floor], "edge": [door.pid]}).watch_idle()
+            results = asyncio.run(measured(system, door, meter, suites, named, rounds, clients))
+            settlements = asyncio.run(settled(system, settle)) if "settlement" in suites else []
+    if "sizes" in suites and not named:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running(Path(folder), environment={**unhurried, **sizes.SETTINGS, **settings}) as system,
+            opened(system) as door,
+        ):
+            measured_sizes = asyncio.run(sizes.Sizing(system, door).measured())
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.machine()}
     output.parent.mkdir(parents=True, exist_ok=True)
     report = {
@@ -146,6 +160,7 @@ def main(
         "settings": settings,
         "results": [asdict(result) for result in results],
         "settlements": [asdict(one) for one in settlements],
+        "sizes": asdict(measured_sizes) if measured_sizes else None,
     }
     output.write_text(json.dumps(report, indent=2) + "\n")
     console = Console(width=110)
@@ -153,6 +168,8 @@ def main(
         console.print(table(results))
     if settlements:
         console.print(settling.table(settlements))
+    if measured_sizes:
+        console.print(sizes.table(measured_sizes))
     click.echo(f"as JSON: {output}")
 
 
