@@ -25,6 +25,7 @@ RETURNS = "app/domain/settlement.py"
 MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
 ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
+NODES, NODE_TESTS = "app/release/nodes.py", "tests/release/test_nodes.py"
 KNOWN_TESTS, SETTINGS_TESTS = "tests/release/test_known.py", "tests/release/test_fixed_settings.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
 
@@ -1205,5 +1206,42 @@ MUTANTS = [
 +    return max(load.days, value(constant))
 """,
         "tests/capacity/test_needs.py::test_what_is_forgotten_takes_no_more_after_its_time",
+    ),
+    # A node of Restate that lost its volume.
+    Mutant(
+        "a node is replaced while another one may hold the only copy",
+        NODES,
+        """\
+-    if missing := _missing(seen, set(names) - {name}):
++    if missing := _missing(seen, ()):
+""",
+        f"{NODE_TESTS}::test_nothing_is_taken_while_another_node_may_hold_the_only_copy[away]",
+    ),
+    Mutant(
+        "a node is replaced that may have its data",
+        NODES,
+        """\
+-    if node is not None and not lost:
++    if False and node is not None:
+""",
+        f"{NODE_TESTS}::test_a_node_that_may_have_its_data_is_refused_with_what_to_do[read-write]",
+    ),
+    Mutant(
+        "a lost storage is given up though a partition has no snapshot",
+        "app/release/replacing.py",
+        """\
+-    if missing := sorted(wanted - made):
++    if missing := sorted(wanted - wanted - made):
+""",
+        f"{NODE_TESTS}::test_a_storage_is_not_disabled_while_a_partition_has_no_snapshot",
+    ),
+    Mutant(
+        "a node that was removed is not emptied at once, and joins on what its failed starts left",
+        "app/release/replacing.py",
+        """\
+-    return made.actions[: 2 if made.actions[0].do is Step.REMOVE else 1]
++    return made.actions[:1]
+""",
+        f"{NODE_TESTS}::test_a_node_is_emptied_right_after_it_was_removed",
     ),
 ]

@@ -58,7 +58,10 @@ def of_betting(group: click.Group, arguments: str) -> set[str]:
     if name not in group.commands:
         return {name}
     command = group.commands[name]
-    return set() if isinstance(command, click.Group) else options(arguments) - known(command) - {"--help"}
+    if isinstance(command, click.Group):
+        rest = arguments.removeprefix(name).strip()
+        return of_betting(command, rest) if rest else set()
+    return options(arguments) - known(command) - {"--help"}
 
 
 def known(command: click.Command) -> set[str]:
@@ -132,6 +135,8 @@ $ helm upgrade betting charts/betting \\
         ("betting", "books --twice", {"--twice"}),
         ("betting", "bocks", {"bocks"}),
         ("release", "rescue v1 --to v2 --sometimes", {"--sometimes"}),
+        ("release", "node replace betting-restate-2 --dry-run", set()),
+        ("release", "node replace betting-restate-2 --twice", {"--twice"}),
         ("betting release", "status --output json", set()),
         ("kubectl", "logs deploy/betting-books --tial=50", {"--tial"}),
         ("kubectl", "create secret generic mine --from-litral=a=b", {"--from-litral"}),

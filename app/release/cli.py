@@ -18,7 +18,7 @@ from rich.console import Console
 from urllib3.exceptions import HTTPError
 
 from app.release import history as histories
-from app.release import metrics, report
+from app.release import metrics, nodes, replacing, report
 from app.release.check import check as check_version
 from app.release.cluster import WEBHOOK_SECRET, AnchorGoneError, Cluster
 from app.release.evidence import Collector
@@ -30,6 +30,7 @@ from app.release.notebook import Notebook, Noted
 from app.release.plan import Plan, Standing, Version
 from app.release.rescue import stays
 from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
+from app.release.restate_pods import RestatePods
 from app.release.rounds import (
     PAUSE_SECONDS,
     NotDoneError,
@@ -273,6 +274,36 @@ def rescue(
         click.echo(f"resume {held.id} {held.handler} on {onto.id}: {results[held.id]}")
     if not rescued:
         click.echo(f"plan: nothing to do; no work of {version} is {' or '.join(sorted(statuses))}")
+
+
+@main.group()
+def node() -> None:
+    """Look after the nodes of Restate. It takes your own rights: to run its tool in its pods, and to delete one."""
+
+
+@node.command("replace")
+@click.argument("name")
+@click.option("--deadline", default=600.0, show_default=True, help="Seconds until the node has to be back.")
+@dry_run
+@output
+@pass_release
+def replace_node(release: Release, name: str, deadline: float, dry_run: bool, output: str) -> None:
+    """Bring back a node of Restate, by its pod's name, that lost its volume; it gets a new number.
+
+    It never takes a node that may still have its data, and needs all others alive. It may be repeated at any time:
+    what is done is not done again.
+    """
+    machine = RestatePods(release.cluster)
+    names = machine.names()
+    if dry_run:
+        made = nodes.plan(replacing.look(machine), name, names)
+        if made.refused:
+            raise NotDoneError(made.refused)
+        lines = "\n".join(replacing.as_lines(made))
+        click.echo(replacing.as_json(name, made.actions, made.done) if output == "json" else lines)
+        return
+    replaced = replacing.replace(machine, name, names, deadline, _once_each())
+    click.echo(replacing.as_json(name, replaced.did, replaced.ended) if output == "json" else replaced.ended)
 
 
 @main.command()

@@ -221,6 +221,12 @@ class Cluster:
         """The images of Restate's pods."""
         return frozenset(pod.spec.containers[0].image for pod in self.pods("restate"))
 
+    def restate_names(self) -> tuple[str, ...]:
+        """The names of all nodes that Restate is to have."""
+        name = f"{self._release}-restate"
+        found = self._list(self._apps.list_namespaced_stateful_set, field_selector=f"metadata.name={name}")
+        return tuple(f"{name}-{number}" for each in found for number in range(each.spec.replicas))
+
     def try_restate(self, pods: int) -> None:
         """Start a pod of the image that Restate is to have, beside Restate; or end it."""
         patch = self._apps.patch_namespaced_deployment

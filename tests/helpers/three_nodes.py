@@ -1,6 +1,7 @@
 """Three restate-servers that are one cluster, with the settings that the chart gives them, and what they sign for."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from app.dev.tether import tether
 from app.release.evidence import scrape
 from app.release.signing import new_signing_key
 from tests.chart.rendered import one, render
+from tests.helpers.object_store import CREDENTIALS, ObjectStore
 from tests.helpers.ports import free_port
 from tests.helpers.waiting import eventually
 from tests.running import ALONE, ANSWER_SECONDS, FAST, STOP_SECONDS, clean_environment
@@ -27,7 +29,7 @@ CHART = (
     "--set=restate.snapshots.destination=s3://a-bucket/restate",
 )
 SNAPSHOTS = "RESTATE_WORKER__SNAPSHOTS__"
-"""Settings that need an object store. These nodes keep their disks, so they do without."""
+"""Settings that need an object store. Nodes that keep their disks do without."""
 SIGNING_KEY = "RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE"
 LEADS = "restate_num_active_partition_leaders{"
 
@@ -60,6 +62,14 @@ class Node:
         if self._process is not None:
             self._process.kill()
             self._process.wait(STOP_SECONDS)
+
+    def lose_volume(self) -> None:
+        """Forget all that it has stored; it has to be dead."""
+        shutil.rmtree(self.folder / self.name)
+
+    def ended(self) -> int | None:
+        """The exit code, once it has ended by itself."""
+        return self._process.poll() if self._process is not None else None
 
     def leads(self) -> int:
         """How many partitions it leads now."""
@@ -100,13 +110,13 @@ class Cluster:
 
 
 @contextmanager
-def three_nodes(folder: Path, rules: Mapping[str, str]) -> Iterator[Cluster]:
+def three_nodes(folder: Path, rules: Mapping[str, str], snapshots: ObjectStore | None = None) -> Iterator[Cluster]:
     """Start the nodes, and what answers and asks them, with these settings of the service; kill all in the end."""
     private, public = new_signing_key()
     key = folder / "private.pem"
     key.write_bytes(private)
     nodes = [Node(f"betting-restate-{number}", folder) for number in range(NODES)]
-    settings = chart_settings(nodes) | {SIGNING_KEY: str(key)}
+    settings = chart_settings(nodes, snapshots) | {SIGNING_KEY: str(key)}
     sandbox, smtp, service, books = (free_port() for _ in range(4))
     cluster = Cluster(nodes, settings, f"http://{HOST}:{sandbox}", books)
     environment = FAST | ALONE | dict(rules) | {
@@ -143,11 +153,13 @@ def three_nodes(folder: Path, rules: Mapping[str, str]) -> Iterator[Cluster]:
         yield cluster
 
 
-def chart_settings(nodes: Sequence[Node]) -> dict[str, str]:
+def chart_settings(nodes: Sequence[Node], store: ObjectStore | None = None) -> dict[str, str]:
     """The settings that the chart gives to each of three nodes, with the addresses of these."""
-    pod = one(render(*CHART), "StatefulSet", "betting-restate")["spec"]["template"]["spec"]
+    where = [f"--set=restate.snapshots.endpoint={store.url},restate.snapshots.region=here"] if store else []
+    pod = one(render(*CHART, *where), "StatefulSet", "betting-restate")["spec"]["template"]["spec"]
     told = {each["name"]: str(each["value"]) for each in pod["containers"][0]["env"] if "value" in each}
-    settings = {name: value for name, value in told.items() if not name.startswith(SNAPSHOTS)}
+    settings = {name: value for name, value in told.items() if store or not name.startswith(SNAPSHOTS)}
+    settings |= CREDENTIALS if store else {}
     for node in nodes:
         there = f"http://{node.name}.betting-restate-nodes.shop.svc:5122/"
         settings = {name: value.replace(there, node.address) for name, value in settings.items()}

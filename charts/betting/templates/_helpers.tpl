@@ -211,7 +211,7 @@ without Helm, which deletes what a hook has left. Use: include "betting.job" (li
 {{- fail (printf "current: %q is no key of versions (%s)" .Values.current (keys (include "betting.versions" . | fromJson) | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- if and (gt (int .Values.restate.replicas) 1) (not .Values.restate.snapshots.destination) -}}
-{{- fail "restate.replicas: 3 needs restate.snapshots.destination, or a node that lost its volume could never come back" -}}
+{{- fail "restate.replicas: 3 needs restate.snapshots.destination, or a node that lost its volume could never be replaced" -}}
 {{- end -}}
 {{- with .Values.restate -}}
 {{- $store := .snapshots -}}
