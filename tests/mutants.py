@@ -530,6 +530,16 @@ MUTANTS = [
         STUCK_SHARD_TEST,
     ),
     Mutant(
+        "a change is answered before its shards know it",
+        SHELL,
+        """\
+-        for _, told in _shards_told(ctx, changed):
+-            await told
++        _shards_told(ctx, changed)
+""",
+        STUCK_SHARD_TEST,
+    ),
+    Mutant(
         "prices ask the shards",
         SHELL,
         """\

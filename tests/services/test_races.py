@@ -212,6 +212,41 @@ def test_while_prices_change_a_bet_is_at_a_price_that_its_player_takes(betting: 
     check(game, attempts)
 
 
+@pytest.mark.parametrize("rule", ["none", "higher"])
+def test_a_bet_placed_after_a_price_change_was_answered_is_at_no_older_price(
+    betting: System, share: int, rule: str
+) -> None:
+    game, customers = Game(betting, home="3.000"), crowd(betting, 48)
+    offered, bets_done = ["3.000"], Event()
+    all_prices = [f"{number / 1_000:.3f}" for number in random.Random(0).sample(range(2_001, 3_000), 999)]
+
+    def reprice() -> None:
+        for price in all_prices:
+            game.does("setPrices", {"prices": {"home": price}})
+            offered.append(price)
+            if bets_done.is_set():
+                return
+
+    def bet(customer: Customer) -> tuple[int, Attempt]:
+        answered = len(offered)
+        asked = "1.001" if rule == "higher" else random.choice([*offered[:4], *offered[-2:]])
+        return answered, Attempt(customer, [game.home(asked)], 10, rule).made()
+
+    def bet_all() -> list[tuple[int, Attempt]]:
+        placed = at_once([partial(bet, one) for one in islice(cycle(customers), 480 // share)], 12)
+        bets_done.set()
+        return placed
+
+    placed: list[tuple[int, Attempt]] = at_once([bet_all, reprice])[0]
+
+    known = [Decimal(price) for price in ("3.000", *all_prices)]
+    accepted = [(answered, attempt) for answered, attempt in placed if attempt.accepted]
+    assert len(accepted) == len(placed) if rule == "higher" else accepted
+    for answered, attempt in accepted:
+        assert known.index(Decimal(attempt.answer["legs"][0]["price"])) >= answered - 1
+    check(game, [attempt for _, attempt in placed])
+
+
 def test_a_storm_of_doubles_leases_suspensions_and_prices_comes_to_an_end(betting: System, share: int) -> None:
     games = [Game(betting, maxLiability=2_000_000), Game(betting, maxLiability=2_000_000)]
     customers = crowd(betting, 45 // share)
