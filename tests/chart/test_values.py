@@ -60,6 +60,22 @@ REFUSED = (
         "at '/restate/snapshots/endpoint'",
     ),
     ("a spread that is none", ("--set=restate.spread.hosts=maybe",), "at '/restate/spread/hosts'"),
+    ("a spread over zones that is none", ("--set=restate.spread.zones=required",), "at '/restate/spread/zones'"),
+    ("a label of hosts that is no text", ("--set=nodeSelector.fast=true",), "at '/nodeSelector/fast'"),
+    ("a toleration that is none", ("--set=edge.tolerations[0].keys=x",), "'keys' not allowed"),
+    ("an affinity that is none", ('--set-json=service.affinity={"hosts": {}}',), "'hosts' not allowed"),
+    (
+        "a memory limit that Restate does not fit in",
+        ("--set=restate.resources.limits.memory=1000Mi",),
+        "limits.memory: 1000Mi leaves 376 MiB beside what Restate's parts share, 250 of it for RocksDB, "
+        "and 384 are needed: raise it to 1Gi at least",
+    ),
+    (
+        "a RocksDB that leaves Restate no room",
+        ("--set=restate.rocksdbMemory=1GiB",),
+        "leaves 256 MiB beside what Restate's parts share, 1024 of it for RocksDB, and 384 are needed: raise it, or "
+        "lower restate.rocksdbMemory",
+    ),
     ("a setting that is none of ours", ("--set=service.settings.SMTP_HOST=mail",), "'SMTP_HOST' not allowed"),
     (
         "no sandbox and no provider",

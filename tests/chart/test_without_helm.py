@@ -11,6 +11,7 @@ UPGRADES = {
     "another deadline": ("--set=release.deadlineSeconds=77",),
     "more memory": ("--set=release.resources.limits.memory=1Gi",),
     "secrets of their own": ("--set=restate.signingKeySecret=mine",),
+    "other hosts": ("--set=nodeSelector.disk=fast",),
 }
 
 

@@ -131,8 +131,9 @@ def test_all_that_cannot_change_is_named_at_once() -> None:
             ),
         ),
         ((), ("--set=restate.resources.limits.memory=4Gi,service.pods=3",)),
+        ((), ("--set=nodeSelector.disk=fast,service.priorityClassName=high",)),
     ],
-    ids=["the same size", "more nodes", "no sandbox any more", "what can change"],
+    ids=["the same size", "more nodes", "no sandbox any more", "what can change", "other hosts"],
 )
 def test_what_can_change_is_taken(before: tuple[str, ...], after: tuple[str, ...]) -> None:
     assert refused(Cluster(render(*before)), wanted(*after)) == ""

@@ -165,6 +165,7 @@ securityContext: {{ include "betting.podSecurity" $root | nindent 2 }}
 {{- with include "betting.pullSecrets" $root }}
 imagePullSecrets: {{ . | nindent 2 }}
 {{- end }}
+{{- include "betting.placement" (list $root dict) }}
 containers:
 - name: release
   image: {{ include "betting.image" (list $root $root.Values.current) | quote }}
@@ -281,7 +282,7 @@ without Helm, which deletes what a hook has left. Use: include "betting.job" (li
 {{- end }}
 {{- end -}}
 
-{{/* A quantity of storage, such as 1.5Gi, in whole bytes, rounded up as Kubernetes does. */}}
+{{/* A quantity of storage or memory, such as 1.5Gi, in whole bytes, rounded up as Kubernetes does. */}}
 {{- define "betting.bytes" -}}
 {{- $units := dict "" "1" "m" "0.001" "k" "1e3" "Ki" "1024" "M" "1e6" "Mi" "1048576" "G" "1e9" "Gi" "1073741824" "T" "1e12" "Ti" "1099511627776" -}}
 {{- $text := include "betting.text" . -}}

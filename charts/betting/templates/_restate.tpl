@@ -1,3 +1,38 @@
+{{/* How Restate's parts share the memory limit of its pod, as JSON: each by its setting. By default they would take 5 GiB together. RocksDB
+may be told by a value of its own. What is left, for the program and what it sends and receives, has to be enough. Without a limit
+there is nothing to share, and what `restate.env` says is not counted. */}}
+{{- define "betting.restateMemory" -}}
+{{- $rest := 384 -}}
+{{- $rocksdb := "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE" -}}
+{{- $parts := dict
+  $rocksdb 4
+  "RESTATE_WORKER__INVOKER__MEMORY_LIMIT" 8
+  "RESTATE_ADMIN__QUERY_ENGINE__MEMORY_SIZE" 8
+  "RESTATE_BIFROST__RECORD_CACHE_MEMORY_SIZE" 16
+  "RESTATE_WORKER__DATA_SERVICE_MEMORY_LIMIT" 16
+-}}
+{{- $limit := ((.Values.restate.resources | default dict).limits | default dict).memory -}}
+{{- $mebibytes := div (include "betting.bytes" ($limit | default 0) | int64) 1048576 -}}
+{{- $told := dict -}}
+{{- with .Values.restate.rocksdbMemory -}}
+{{- $_ := set $told $rocksdb (mul (regexFind "^[0-9]+" . | int64) (ternary 1024 1 (hasSuffix "GiB" .))) -}}
+{{- end -}}
+{{- $shares := dict -}}
+{{- $sum := 0 -}}
+{{- range $setting, $part := $parts -}}
+{{- $share := get $told $setting | default (div $mebibytes $part) -}}
+{{- if and $share (not (hasKey $.Values.restate.env $setting)) -}}
+{{- $sum = add $sum $share -}}
+{{- $_ := set $shares $setting (printf "%dMiB" (int64 $share)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $limit (gt (add $sum $rest) $mebibytes) -}}
+{{- $cure := ternary "raise it, or lower restate.rocksdbMemory" "raise it to 1Gi at least" (gt (len $told) 0) -}}
+{{- fail (printf "restate.resources.limits.memory: %s leaves %d MiB beside what Restate's parts share, %d of it for RocksDB, and %d are needed: %s" (include "betting.text" $limit) (sub $mebibytes $sum) (get $told $rocksdb | default (div $mebibytes 4)) $rest $cure) -}}
+{{- end -}}
+{{- $shares | toJson -}}
+{{- end -}}
+
 {{/* Restate's settings. */}}
 {{- define "betting.restateEnv" -}}
 {{- $name := printf "%s-restate" (include "betting.name" .) -}}
@@ -13,7 +48,9 @@
 - {name: RESTATE_DISABLE_TELEMETRY, value: "true"}
 - {name: RESTATE_AUTO_PROVISION, value: {{ eq $replicas 1 | quote }}}
 - {name: RESTATE_DEFAULT_NUM_PARTITIONS, value: {{ $.Values.restate.partitions | quote }}}
-- {name: RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE, value: {{ $.Values.restate.rocksdbMemory | quote }}}
+{{- range $setting, $share := include "betting.restateMemory" $ | fromJson }}
+- {name: {{ $setting }}, value: {{ $share | quote }}}
+{{- end }}
 - {name: RESTATE_SHUTDOWN_TIMEOUT, value: "{{ sub $.Values.restate.terminationGracePeriodSeconds 15 }}s"}
 {{- if not (hasKey $.Values.restate.env "RESTATE_INGRESS__REQUEST_SIZE_LIMIT") }}
 - {name: RESTATE_INGRESS__REQUEST_SIZE_LIMIT, value: "65536"} # a large request costs a pod its memory, and is repeated
@@ -63,4 +100,28 @@
 {{- range $setting, $value := $.Values.restate.env }}
 - {name: {{ $setting }}, value: {{ include "betting.text" $value | quote }}}
 {{- end }}
+{{- end -}}
+
+{{/* The pod that makes three empty nodes one cluster. A Job cannot change: its name tells all of this. */}}
+{{- define "betting.provisionPod" -}}
+{{- $name := printf "%s-restate" (include "betting.name" .) -}}
+{{- $provision := printf "until restatectl status; do restatectl provision --yes --num-partitions %d --replication 2 --log-provider replicated; sleep 2; done" (int .Values.restate.partitions) -}}
+restartPolicy: OnFailure
+automountServiceAccountToken: false
+securityContext: {{ include "betting.podSecurity" . | nindent 2 }}
+{{- with include "betting.pullSecrets" . }}
+imagePullSecrets: {{ . | nindent 2 }}
+{{- end }}
+{{- include "betting.placement" (list . .Values.restate "beside") }}
+containers:
+- name: provision
+  image: {{ .Values.restate.image | quote }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command: [sh, -c, {{ $provision | quote }}]
+  env:
+  - {name: RESTATECTL_ADDRESS, value: "http://{{ $name }}-0.{{ $name }}-nodes:5122/"}
+  resources:
+    requests: {cpu: 20m, memory: 64Mi}
+    limits: {memory: 128Mi}
+  securityContext: {{ include "betting.containerSecurity" . | nindent 4 }}
 {{- end -}}
