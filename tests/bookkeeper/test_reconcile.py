@@ -247,5 +247,19 @@ async def test_what_differs_once_and_agrees_when_all_is_compared_again_is_not_to
     assert await both.look(90) == set()
 
 
+async def test_what_a_restore_takes_from_the_books_is_found_at_once_by_who_starts_anew_and_in_a_day_by_who_goes_on(
+    both: Both,
+) -> None:
+    both.there, both.here = [there()], [here()]
+    assert await both.look(300) == set()
+    both.here.clear()
+
+    assert await both.look(3600) == set()
+    both.reconciler, went_on = Reconciler(both, timedelta(seconds=60)), both.reconciler
+    assert await both.look() == {"d"}
+    both.reconciler = went_on
+    assert await both.look(24 * 3600) == {"d"}
+
+
 def test_a_side_is_the_providers_or_the_books() -> None:
     assert (moved_there(there()).side, here().side) == (Side.PROVIDER, Side.BOOKS)
