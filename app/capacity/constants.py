@@ -112,9 +112,7 @@ CONSTANTS: Mapping[str, Constant] = {
     "withdrawal_journal_bytes": _measured(
         1_680, "bytes", "the journal of a withdrawal's request, as long as its answer is kept"
     ),
-    "workflow_journal_bytes": _measured(
-        2_240, "bytes", "the journals of a withdrawal's workflow and its claim, kept for a day"
-    ),
+    "workflow_journal_bytes": _measured(1_290, "bytes", "the journal of a withdrawal's workflow, kept for a day"),
     "answer_bytes": _measured(
         101, "bytes on disk", "a row of a request that has ended, with no journal; 5,500 of them"
     ),
@@ -136,7 +134,7 @@ CONSTANTS: Mapping[str, Constant] = {
         7_200, "s", "BETTING_IDEMPOTENCY_SECONDS: answers to deposits, withdrawals, changes of prices and the like"
     ),
     "journal_seconds": _setting(
-        86_400, "s", "Restate's default-journal-retention: a withdrawal's workflow and its claim"
+        86_400, "s", "Restate's default-journal-retention: the journal of a withdrawal's workflow"
     ),
     "workflow_days": _setting(
         90, "days", "RETENTION in settlement.py and withdrawals.py: rows of workflows that have ended"

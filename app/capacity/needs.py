@@ -151,14 +151,9 @@ def pods(busy_cores: float, busy: float) -> int:
 
 
 def rows_kept(load: Load) -> float:
-    """Rows of requests that have ended: kept for hours, for a day, or for as long as a workflow is known."""
+    """Rows of requests that have ended: kept for hours, or for as long as a workflow is known."""
     hours = value("answer_seconds") * (load.deposits + load.withdrawals + load.price_changes)
-    return hours + claims(load) + workflows(load)
-
-
-def claims(load: Load) -> float:
-    """Claims of withdrawals, which are kept with their journals as long as Restate keeps a journal."""
-    return load.withdrawals * value("average_of_peak") * value("journal_seconds")
+    return hours + workflows(load)
 
 
 def workflows(load: Load) -> float:
@@ -186,11 +181,12 @@ def stored_by(load: Load, partitions: int) -> Stored:
     )
     journals = value("answer_seconds") * (
         load.deposits * value("deposit_journal_bytes") + load.withdrawals * value("withdrawal_journal_bytes")
-    ) + claims(load) * value("workflow_journal_bytes")
+    )
+    of_runs = load.withdrawals * value("average_of_peak") * value("journal_seconds") * value("workflow_journal_bytes")
     return Stored(
         players=factor * load.players * value("player_bytes"),
         history=factor * load.days * history,
         follow_ups=factor * a_day(load.deposits) * kept_days(load, "follow_up_days") * value("follow_up_bytes"),
-        answers=factor * journals + rows_kept(load) * value("answer_bytes"),
+        answers=factor * (journals + of_runs) + rows_kept(load) * value("answer_bytes"),
         log=partitions * value("log_records") * value("record_bytes"),
     )

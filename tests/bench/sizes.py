@@ -190,8 +190,7 @@ class Sizing:
         left = self._flushed().since(before)
         count = with_warm(WITHDRAWALS)
         self.sizes.values["withdrawal_journal_bytes"] = left.journals["PaymentService/withdraw"] / count
-        inside = sum(size for name, size in left.journals.items() if name.startswith("WithdrawalWorkflow/"))
-        self.sizes.values["workflow_journal_bytes"] = inside / count
+        self.sizes.values["workflow_journal_bytes"] = left.journals["WithdrawalWorkflow/run"] / count
         self._left("withdrawal", left, count)
 
     async def _price_changes(self) -> None:

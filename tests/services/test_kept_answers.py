@@ -1,6 +1,7 @@
 """What Restate keeps of requests that have ended: nothing where a repetition does no harm, or else for a while."""
 
 from tests.helpers.bets import Customer, Game
+from tests.helpers.withdrawals import THRESHOLD, rich, status, withdraw
 from tests.running import System
 
 READS = ("getAccount", "getStatement", "audit", "listBets", "getLimits")
@@ -31,3 +32,13 @@ def test_the_answer_to_a_request_without_an_id_is_kept(betting: System) -> None:
     customer.does("setLimit", {"kind": "stake", "period": "day", "amount": 5})
 
     betting.eventually(lambda: kept(betting, "PlayerService", customer.user_id) == 1)
+
+
+def test_of_a_withdrawal_its_run_alone_is_kept(betting: System) -> None:
+    """Who waits for it asks for its status again and again."""
+    name = withdraw(betting, rich(betting, THRESHOLD), amount=THRESHOLD)["withdrawalId"]
+    betting.eventually(lambda: status(betting, name) == "inReview")
+    assert betting.call("WithdrawalWorkflow", "approve", {"operator": "ann"}, key=name).is_success
+    betting.eventually(lambda: status(betting, name) == "paid")
+
+    betting.eventually(lambda: kept(betting, "WithdrawalWorkflow", name) == 1)

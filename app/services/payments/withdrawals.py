@@ -28,7 +28,7 @@ from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, key_is, takes
 from app.services.shell.shield import has_ended, was_stopped
-from app.services.shell.wire import Json, Reply, invalid, refuse
+from app.services.shell.wire import FORGET_AT_ONCE, Json, Reply, invalid, refuse
 
 RETENTION = timedelta(days=90)
 """How long `status` knows a withdrawal after its end. The player's document and archive keep it for ever."""
@@ -96,25 +96,25 @@ async def run(ctx: restate.WorkflowContext, order: WithdrawalOrder) -> Withdrawa
         raise
 
 
-@withdrawal_workflow.handler(name="taken", ingress_private=True)
+@withdrawal_workflow.handler(name="taken", ingress_private=True, journal_retention=FORGET_AT_ONCE)
 async def claimed_order(ctx: restate.WorkflowSharedContext) -> WithdrawalOrder:
     """Return the owner of this id once it has one. Replaced by `claim`; kept because the previous version calls it."""
     return await ctx.promise("taken", serde=_ORDER).value()
 
 
-@withdrawal_workflow.handler(name="claim", ingress_private=True)
+@withdrawal_workflow.handler(name="claim", ingress_private=True, journal_retention=FORGET_AT_ONCE)
 async def claim(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> WithdrawalOrder:
     """Claim this id, and return its owner: the first withdrawal that claimed it, even after its run has ended."""
     return await _claimed(ctx, order)
 
 
-@withdrawal_workflow.handler(name="owner", ingress_private=True)
+@withdrawal_workflow.handler(name="owner", ingress_private=True, journal_retention=FORGET_AT_ONCE)
 async def owner(ctx: restate.WorkflowSharedContext, nothing: None) -> Reply[WithdrawalOrder]:
     """Return the withdrawal that owns this id, if there is one."""
     return Reply(value=await ctx.promise("taken", serde=_ORDER).peek())
 
 
-@withdrawal_workflow.handler(name="abandon", ingress_private=True)
+@withdrawal_workflow.handler(name="abandon", ingress_private=True, journal_retention=FORGET_AT_ONCE)
 async def abandon(ctx: restate.WorkflowSharedContext, order: WithdrawalOrder) -> Review:
     """Return the outcome of the review. A review that is still open ends as abandoned, because its run has ended."""
     if (not_needed := _without_review(order)) is not None:

@@ -51,13 +51,14 @@ def takes(
     Not among the refusals are those of every handler: of an invalid request, and of a caller without access.
     `reads` is one that only reads; no component calls it. `repeatable` is one whose ids make a repetition harmless for
     ever. Restate keeps no answer of either. It would keep each for a day otherwise, whether the request has an
-    idempotency key or not.
+    idempotency key or not. It keeps the answer of a workflow's handler with its journal, so that is not kept either.
     """
+    kept = {"idempotency_retention": FORGET_AT_ONCE, "journal_retention": FORGET_AT_ONCE}
     return {
         "accept": JSON,
         "input_serde": RequestBody(model, access.owner),
         "metadata": as_metadata(access, refuses, reads),
-        **({"idempotency_retention": FORGET_AT_ONCE} if reads or repeatable else {}),
+        **(kept if reads or repeatable else {}),
     }
 
 
