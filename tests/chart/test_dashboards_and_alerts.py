@@ -74,6 +74,14 @@ def test_an_alert_knows_after_how_many_records_a_snapshot_is_due_where_there_are
     assert rules["spec"] == rule_file("shop", runbooks, 10 * 2**30, records)
 
 
+def test_an_alert_knows_how_many_nodes_restate_is_to_have() -> None:
+    three = "--set=restate.replicas=3,restate.snapshots.destination=s3://a/b,monitoring.runbooks=https://example.com/runbooks"
+
+    [rules] = of_kind("PrometheusRule", RULES, three)
+
+    assert rules["spec"] == rule_file("shop", "https://example.com/runbooks", 10 * 2**30, 10_000, 3)
+
+
 def test_alerts_carry_the_labels_by_which_prometheus_chooses_them() -> None:
     [rules] = of_kind("PrometheusRule", RULES, "--set=monitoring.labels.release=prometheus")
 

@@ -37,7 +37,11 @@ ALL = tuple(Alert(file.stem, file.read_text()) for file in sorted(FILES.iterdir(
 
 
 def rule_file(
-    namespace: str, runbooks: str, restate_storage_bytes: int, restate_snapshot_records: int | str = "Inf"
+    namespace: str,
+    runbooks: str,
+    restate_storage_bytes: int,
+    restate_snapshot_records: int | str = "Inf",
+    restate_nodes: int = 1,
 ) -> dict[str, Any]:
     """What Prometheus loads."""
     facts: dict[str, str | int] = {
@@ -45,5 +49,6 @@ def rule_file(
         "runbooks": runbooks,
         "restate_storage_bytes": restate_storage_bytes,
         "restate_snapshot_records": restate_snapshot_records,
+        "restate_nodes": restate_nodes,
     }
     return {"groups": [{"name": "betting", "rules": [alert.rule(**facts) for alert in ALL]}]}

@@ -18,6 +18,7 @@ FACTS: dict[str, str | int] = {
     "runbooks": "docs/runbooks",
     "restate_storage_bytes": 10 * 2**30,
     "restate_snapshot_records": 10_000,
+    "restate_nodes": 3,
 }
 SECTIONS = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
 every_alert = pytest.mark.parametrize("alert", ALL, ids=lambda alert: alert.name)

@@ -18,6 +18,7 @@ FACTS: dict[str, str | int] = {
     "runbooks": "docs/runbooks",
     "restate_storage_bytes": 10 * 2**30,
     "restate_snapshot_records": "Inf",
+    "restate_nodes": 1,
 }
 PARTS = ("_total", "_bucket", "_sum", "_count")
 """What an exporter adds to the name of a counter, histogram or summary."""

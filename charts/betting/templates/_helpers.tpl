@@ -297,6 +297,7 @@ groups:
   {{- range $path, $_ := .Files.Glob "files/alerts/*.yaml" }}
   {{- $alert := $.Files.Get $path | replace "$namespace" $.Release.Namespace | replace "$runbooks" $.Values.monitoring.runbooks }}
   {{- $alert = $alert | replace "$restate_snapshot_records" (ternary "Inf" ($.Values.restate.snapshots.everyRecords | int | toString) (empty $.Values.restate.snapshots.destination)) }}
+  {{- $alert = $alert | replace "$restate_nodes" ($.Values.restate.replicas | int | toString) }}
   - {{ $alert | replace "$restate_storage_bytes" (include "betting.bytes" $.Values.restate.storage.size) | fromYaml | toYaml | nindent 4 | trim }}
   {{- end }}
 {{- end -}}
