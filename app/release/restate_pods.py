@@ -54,11 +54,14 @@ class RestatePods:
             asked.run_forever(timeout=ANSWER_SECONDS)
             if asked.is_open():
                 raise UnknownError(f"{' '.join(command)} in {pod}: no answer in {ANSWER_SECONDS} s")
-            answer, complaint = asked.read_stdout(), asked.read_stderr()
-            if asked.returncode:
-                raise UnknownError(f"{' '.join(command)} in {pod}: {complaint.strip() or asked.returncode}")
+            answer, complaint, code = asked.read_stdout(), asked.read_stderr(), asked.returncode
+        except (KeyError, TypeError, ValueError) as error:
+            raise UnknownError(f"{' '.join(command)} in {pod}: Kubernetes does not tell how it ended") from error
         finally:
             asked.close()
+            asked.sock.shutdown()  # once the other side has closed it, `close` leaves it open
+        if code:
+            raise UnknownError(f"{' '.join(command)} in {pod}: {complaint.strip() or code}")
         return str(answer)
 
     def start_empty(self, name: str) -> None:
@@ -89,7 +92,8 @@ def _asking() -> Iterator[None]:
         yield
     except ApiException as error:
         if error.status in (401, 403) or " 403 " in str(error.reason):  # the second is how a refused `exec` is told
-            raise NotDoneError(f"Kubernetes forbids it ({error.reason}): {ALLOWED}") from error
+            reason = str(error.reason).split(" -+-+-")[0]
+            raise NotDoneError(f"Kubernetes forbids it ({reason}): {ALLOWED}") from error
         raise UnknownError(f"Kubernetes: {error.status} {error.reason}") from error
     except (HTTPError, WebSocketException, OSError) as error:
         raise UnknownError(f"Kubernetes does not answer: {error!r}") from error

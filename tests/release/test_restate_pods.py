@@ -1,9 +1,16 @@
-"""An operator's command reaches Restate's nodes through their pods: against a namespace in memory."""
+"""An operator's command reaches Restate's nodes through their pods: in memory, and over a socket."""
 
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace as Thing
 from typing import Any
 
 import pytest
+from aiohttp import web
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
@@ -65,6 +72,7 @@ class Answer:
     def __init__(self, said: str = "", complaint: str = "", code: int = 0, silent: bool = False) -> None:
         self.said, self.complaint, self.returncode, self.silent = said, complaint, code, silent
         self.closed = False
+        self.sock = Thing(shutdown=lambda: None)
 
     def run_forever(self, timeout: float) -> None:
         assert timeout > 0
@@ -175,3 +183,89 @@ def test_why_a_pod_does_not_start_is_told() -> None:
 
     assert machine.trouble("betting-restate-2") == "CrashLoopBackOff: "
     assert machine.trouble("betting-restate-0") == machine.trouble("betting-restate-1") == ""
+
+
+STDOUT, STDERR, STATUS = "\x01", "\x02", "\x03"
+"""The channels of a command in a pod, as the first byte of each message."""
+FAILED = {"status": "Failure", "details": {"causes": [{"reason": "ExitCode", "message": "1"}]}}
+
+
+@contextmanager
+def api_server(*messages: str) -> Iterator[tuple[str, list[str]]]:
+    """What Kubernetes sends for a command in a pod, and what it was asked."""
+    asked: list[str] = []
+
+    async def run(request: web.Request) -> web.StreamResponse:
+        asked.append(f"{request.path} {request.query.getall('command')}")
+        socket = web.WebSocketResponse(protocols=["v4.channel.k8s.io"])
+        await socket.prepare(request)
+        for message in messages:
+            await socket.send_bytes(message.encode())
+        await socket.close()
+        return socket
+
+    loop, started, where = asyncio.new_event_loop(), threading.Event(), []
+
+    async def serve() -> web.AppRunner:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", run)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        where.append(runner.addresses[0][1])
+        return runner
+
+    def forever() -> None:
+        runner = loop.run_until_complete(serve())
+        started.set()
+        loop.run_forever()
+        loop.run_until_complete(runner.cleanup())
+        loop.close()
+
+    thread = threading.Thread(target=forever)
+    thread.start()
+    started.wait()
+    try:
+        yield f"http://127.0.0.1:{where[0]}", asked
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+def over_a_socket(url: str) -> RestatePods:
+    """Asks a real API server for the command, and only for that."""
+    settings = client.Configuration()
+    settings.host = url
+    api = client.CoreV1Api(client.ApiClient(settings))
+    machine = pods(Api(pod(1)))
+    vars(machine._cluster)["_core"] = Thing(
+        list_namespaced_pod=Api(pod(1)).list_namespaced_pod,
+        connect_get_namespaced_pod_exec=api.connect_get_namespaced_pod_exec,
+    )
+    return machine
+
+
+def test_what_a_command_says_is_told_apart_from_its_complaints() -> None:
+    done = STATUS + json.dumps({"status": "Success"})
+    said = [f"{STDOUT}N1\n", f"{STDERR}1 row", f"{STDOUT}N2 in Zürich\n", done]
+
+    with api_server(*said) as (url, asked):
+        told = over_a_socket(url).restatectl("sql", "--jsonl", "select 1")
+
+    assert told == "N1\nN2 in Zürich\n"
+    path = "/api/v1/namespaces/shop/pods/betting-restate-1/exec"
+    assert asked == [f"{path} ['restatectl', '--yes', 'sql', '--jsonl', 'select 1']"]
+
+
+def test_a_command_that_fails_is_no_answer() -> None:
+    with (
+        api_server(f"{STDOUT}half", f"{STDERR}Error: no quorum", STATUS + json.dumps(FAILED)) as (url, _),
+        pytest.raises(UnknownError, match="in betting-restate-1: Error: no quorum"),
+    ):
+        over_a_socket(url).restatectl("status")
+
+
+def test_a_command_whose_end_is_not_told_is_no_answer() -> None:
+    with api_server(f"{STDOUT}half") as (url, _), pytest.raises(UnknownError, match="does not tell how it ended"):
+        over_a_socket(url).restatectl("status")
