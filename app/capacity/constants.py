@@ -147,9 +147,9 @@ CONSTANTS: Mapping[str, Constant] = {
         30_000, "records a partition", "restate.snapshots: everyRecords, times one more than retained"
     ),
     "node_memory_bytes": _setting(
-        2.75 * GIB,
+        3450 * MIB,
         "bytes",
-        "Restate 1.7 beside RocksDB, at most: invoker 1.5 GiB, queries 1 GiB, records in memory 250 MiB",
+        "Restate beside RocksDB, at most: calls 1.5 GiB, queries 1 GiB, records 250 MiB, messages 256, the rest 384",
     ),
     "least_pods": _setting(2, "pods", "of the service and of the door, so that one may end"),
     "least_rocksdb_bytes": _setting(512 * MIB, "bytes", "restate.rocksdbMemory"),

@@ -5,14 +5,16 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from app.capacity.constants import CONSTANTS, GIB, MIB, Basis
-from app.capacity.needs import OPERATIONS, value
+from app.capacity.needs import OPERATIONS, needs_of, usual_load, value
 from app.dev.binaries import restate_server
 from app.services import settlement
 from app.services.payments import withdrawals
 from app.settings import Settings
+from tests.chart.rendered import LEFT_TO_RESTATE, pod_specs, render
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "betting"
@@ -23,6 +25,12 @@ def size(text: str) -> float:
     """A size as Restate writes it."""
     number, unit = text.split()
     return float(number) * {"MiB": MIB, "GiB": GIB}[unit]
+
+
+def restates_memory(*values: str) -> dict[str, str]:
+    """Restate's settings in the chart."""
+    [container] = pod_specs(render(*values))["betting-restate"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
 
 
 def test_what_is_kept_for_how_long_is_what_the_code_says() -> None:
@@ -39,7 +47,7 @@ def test_what_the_chart_is_set_to_is_what_the_chart_says() -> None:
 
     assert value("log_records") == snapshots["everyRecords"] * (snapshots["retained"] + 1)
     assert value("least_partitions") == restate["partitions"]
-    assert f"{value('least_rocksdb_bytes') / MIB:g}MiB" == restate["rocksdbMemory"]
+    assert f"{value('least_rocksdb_bytes') / MIB:g}MiB" == restates_memory()["RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE"]
     copies = re.findall(r'RESTATE_DEFAULT_REPLICATION, value: "(\d)"', (CHART / "templates/_restate.tpl").read_text())
     assert copies == [f"{value('copies'):g}"]
 
@@ -54,9 +62,22 @@ def test_what_restate_is_set_to_is_what_it_says_itself(tmp_path: Path) -> None:
         config["worker"]["invoker"]["memory-limit"],
         config["admin"]["query-engine"]["memory-size"],
         config["bifrost"]["record-cache-memory-size"],
+        config["worker"]["data-service-memory-limit"],
     )
-    # 250 MiB are told as a quarter of a GiB.
-    assert abs(sum(map(size, beside_rocksdb)) - value("node_memory_bytes")) < 10 * MIB
+    assert sum(map(size, beside_rocksdb)) + LEFT_TO_RESTATE * MIB == value("node_memory_bytes")
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize("bets", [1, 100, 1_000, 10_000])
+def test_the_chart_takes_the_memory_that_a_node_needs(bets: int, nodes: int) -> None:
+    needs = needs_of(usual_load(bets, players=1_000, days=90), nodes)
+
+    told = restates_memory(
+        f"--set=restate.rocksdbMemory={needs.rocksdb_bytes / MIB:.0f}MiB",
+        f"--set=restate.resources.limits.memory={needs.node_memory_bytes / MIB:.0f}Mi",
+    )
+
+    assert told["RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE"] == f"{needs.rocksdb_bytes / MIB:.0f}MiB"
 
 
 def test_what_is_measured_is_what_the_benchmark_prints() -> None:

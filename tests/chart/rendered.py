@@ -15,6 +15,8 @@ KUBERNETES = tuple(f"1.{minor}" for minor in range(30, 38))
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "betting"
 ENVIRONMENTS = ("dev", "kind", "prod")
+LEFT_TO_RESTATE = 384
+"""MiB of Restate's memory limit that none of its parts has: an empty one takes 160, and what it sends comes on top."""
 
 Object = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.dev.binaries import restate_server
-from tests.chart.rendered import ENVIRONMENTS, Object, environment, pod_specs, render
+from tests.chart.rendered import ENVIRONMENTS, LEFT_TO_RESTATE, Object, environment, pod_specs, render
 
 PARTS = {
     "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE": ("rocksdb-total-memory-size",),
@@ -20,8 +20,6 @@ PARTS = {
     "RESTATE_WORKER__DATA_SERVICE_MEMORY_LIMIT": ("worker", "data-service-memory-limit"),
 }
 """Restate's settings of memory, and where its configuration has each."""
-REST = 384
-"""MiB that are left to the program. An empty restate-server has 160, and what it sends and receives comes on top."""
 UNITS = {"Mi": 1, "MiB": 1, "Gi": 1024, "GiB": 1024}
 SECONDS = 30
 
@@ -56,7 +54,7 @@ def test_the_shares_leave_the_program_what_it_needs(memory: str) -> None:
     told = shares(limited(memory))
 
     assert len(told) == len(PARTS)
-    assert limit // 2 < sum(told) <= limit - REST
+    assert limit // 4 <= told[0] < sum(told) <= limit - LEFT_TO_RESTATE
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
@@ -66,11 +64,19 @@ def test_each_environment_adds_up(name: str) -> None:
     told = [mebibytes(share) for share in settings(objects).values()]
 
     assert len(told) == len(PARTS)
-    assert sum(told) <= mebibytes(container["resources"]["limits"]["memory"]) - REST
+    assert sum(told) <= mebibytes(container["resources"]["limits"]["memory"]) - LEFT_TO_RESTATE
 
 
 def test_rocksdb_may_have_more_than_its_share() -> None:
-    assert shares(limited("6Gi"), "--set=restate.rocksdbMemory=3GiB") == [3072, 768, 768, 384, 384]
+    assert shares(limited("6Gi"), "--set=restate.rocksdbMemory=3GiB") == [3072, 768, 768, 250, 256]
+
+
+def test_of_a_large_limit_no_part_but_rocksdb_gets_more_than_restate_would_give_it(tmp_path: Path) -> None:
+    rocksdb, *others = shares(limited("64Gi"))
+    _, *defaults = (mebibytes(found(configuration({}, tmp_path), place)) for place in PARTS.values())
+
+    assert rocksdb == 16 * 1024
+    assert others == defaults
 
 
 def test_what_is_exactly_enough_is_taken() -> None:
@@ -94,19 +100,25 @@ def test_without_a_limit_there_is_nothing_to_share(part: str) -> None:
 
 def test_restate_reads_each_share(tmp_path: Path) -> None:
     told = settings(render(limited("3Gi")))
+
+    read = configuration(told, tmp_path)
+
+    assert {setting: mebibytes(found(read, place)) for setting, place in PARTS.items()} == {
+        setting: mebibytes(share) for setting, share in told.items()
+    }
+
+
+def configuration(environment: Mapping[str, str], folder: Path) -> Mapping[str, Any]:
+    """What Restate makes of its settings."""
     dumped = subprocess.run(
         [restate_server(), "--dump-config"],
-        env=told | {"RESTATE_BASE_DIR": str(tmp_path)},
+        env={"RESTATE_BASE_DIR": str(folder), **environment},
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
-    read = tomllib.loads(dumped.stdout)
-
-    assert {setting: mebibytes(found(read, place)) for setting, place in PARTS.items()} == {
-        setting: mebibytes(share) for setting, share in told.items()
-    }
+    return tomllib.loads(dumped.stdout)
 
 
 def found(read: Mapping[str, Any], place: tuple[str, ...]) -> str:

@@ -1,15 +1,15 @@
-{{/* How Restate's parts share the memory limit of its pod, as JSON: each by its setting. By default they would take 5 GiB together. RocksDB
-may be told by a value of its own. What is left, for the program and what it sends and receives, has to be enough. Without a limit
+{{/* How Restate's parts share the memory limit of its pod, as JSON: each by its setting. By default they would take 5 GiB together, and no
+part but RocksDB gets more than it would take then. RocksDB may be told by a value of its own. What is left, for the program and what it sends and receives, has to be enough. Without a limit
 there is nothing to share, and what `restate.env` says is not counted. */}}
 {{- define "betting.restateMemory" -}}
 {{- $rest := 384 -}}
 {{- $rocksdb := "RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE" -}}
 {{- $parts := dict
-  $rocksdb 4
-  "RESTATE_WORKER__INVOKER__MEMORY_LIMIT" 8
-  "RESTATE_ADMIN__QUERY_ENGINE__MEMORY_SIZE" 8
-  "RESTATE_BIFROST__RECORD_CACHE_MEMORY_SIZE" 16
-  "RESTATE_WORKER__DATA_SERVICE_MEMORY_LIMIT" 16
+  $rocksdb (dict "part" 4)
+  "RESTATE_WORKER__INVOKER__MEMORY_LIMIT" (dict "part" 8 "most" 1536)
+  "RESTATE_ADMIN__QUERY_ENGINE__MEMORY_SIZE" (dict "part" 8 "most" 1024)
+  "RESTATE_BIFROST__RECORD_CACHE_MEMORY_SIZE" (dict "part" 16 "most" 250)
+  "RESTATE_WORKER__DATA_SERVICE_MEMORY_LIMIT" (dict "part" 16 "most" 256)
 -}}
 {{- $limit := ((.Values.restate.resources | default dict).limits | default dict).memory -}}
 {{- $mebibytes := div (include "betting.bytes" ($limit | default 0) | int64) 1048576 -}}
@@ -20,7 +20,8 @@ there is nothing to share, and what `restate.env` says is not counted. */}}
 {{- $shares := dict -}}
 {{- $sum := 0 -}}
 {{- range $setting, $part := $parts -}}
-{{- $share := get $told $setting | default (div $mebibytes $part) -}}
+{{- $share := div $mebibytes $part.part -}}
+{{- $share = get $told $setting | default (min $share ($part.most | default $share)) -}}
 {{- if and $share (not (hasKey $.Values.restate.env $setting)) -}}
 {{- $sum = add $sum $share -}}
 {{- $_ := set $shares $setting (printf "%dMiB" (int64 $share)) -}}
