@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import restate
 from hypercorn.asyncio import serve as serve_asgi
-from hypercorn.config import Config
 from restate.logging import RestateLoggingFilter
 from restate.server import install_shutdown_hook
 from restate.server_types import RestateAppT
 
 from app import __version__
+from app.connections import ServerConfig
 from app.domain.follow_up import Patience
 from app.domain.policy import Policy, method_name
 from app.providers.configured import mailer_of, provider_of
@@ -67,7 +67,7 @@ SERVICES = (
 UNLIMITED = 2**31
 """Hypercorn closes a connection after 1,000 requests by default, which fails whatever is in flight on it."""
 STREAMS_PER_CONNECTION = 128
-"""Restate opens another connection when one is full, so that load reaches other pods too."""
+"""More than Restate sends on one: what it sends beyond a limit that it has not heard of yet waits for long."""
 
 
 def dependencies_of(settings: Settings, provider: PaymentProvider, mailer: Mailer, counts: Counts) -> Dependencies:
@@ -112,9 +112,9 @@ def build_app(settings: Settings) -> RestateAppT:
     return restate.app(SERVICES, identity_keys=list(settings.identity_keys))
 
 
-def server_config(settings: Settings) -> Config:
-    """How the application is served: HTTP/2 with prior knowledge, on connections that live long."""
-    config = Config()
+def server_config(settings: Settings) -> ServerConfig:
+    """How the application is served: HTTP/2 with prior knowledge, on connections that end when nothing is lost."""
+    config = ServerConfig(settings.connection_seconds)
     config.bind = [f"{settings.host}:{settings.port}"]
     config.keep_alive_max_requests = UNLIMITED
     config.keep_alive_timeout = 3600
@@ -149,13 +149,19 @@ async def serve(settings: Settings) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         install_shutdown_hook(loop, end, signum)
     log_to_stderr(settings.log_format, settings.secrets, RestateLoggingFilter())
+    config = server_config(settings)
+
+    async def stopped() -> None:
+        await stop.wait()
+        await config.end()
+
     async with (
         provider_of(settings) as provider,
         mailer_of(settings) as mailer,
     ):
         with telemetry(settings) as counts:
             connect(dependencies_of(settings, provider, mailer, counts))
-            await serve_asgi(build_app(settings), server_config(settings), shutdown_trigger=stop.wait, mode="asgi")
+            await serve_asgi(build_app(settings), config, shutdown_trigger=stopped, mode="asgi")
 
 
 @contextmanager

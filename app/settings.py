@@ -141,6 +141,11 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="Logs as lines for people, or as JSON")
     version: str = Field("dev", description="What this version is called in metrics and traces")
+    connection_seconds: float = Field(
+        20,
+        gt=0,
+        description="How long a connection takes requests, before Restate opens another one, to any pod; seconds",
+    )
     shutdown_grace_seconds: float = Field(
         10, gt=0, description="After SIGTERM, how long running attempts may take to end, seconds"
     )

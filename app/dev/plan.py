@@ -227,6 +227,7 @@ def _restate_environment(folder: Folder, ports: Ports) -> dict[str, str]:
         "RESTATE_INGRESS__REQUEST_SIZE_LIMIT": str(REQUEST_BYTES),
         "RESTATE_ADMIN__BIND_ADDRESS": f"{HOST}:{ports.admin}",
         "RESTATE_DEFAULT_NUM_PARTITIONS": "4",  # measured best on two cores
+        "RESTATE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT": "8",  # as in the chart
         "RESTATE_LOG_FILTER": "warn,octocrab=off",  # its search for newer versions fails without a network
         "RESTATE_LOG_FORMAT": "compact",
         "RESTATE_LOG_DISABLE_ANSI_CODES": "true",

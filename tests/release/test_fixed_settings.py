@@ -12,6 +12,7 @@ from app.release.unchangeable import refuse_other_settings
 from app.settings import Settings
 
 FREE = {
+    "connection_seconds",
     "host",
     "identity_keys",
     "idempotency_seconds",  # how long Restate keeps answers, as it was registered

@@ -56,6 +56,9 @@ there is nothing to share, and what `restate.env` says is not counted. */}}
 {{- if not (hasKey $.Values.restate.env "RESTATE_INGRESS__REQUEST_SIZE_LIMIT") }}
 - {name: RESTATE_INGRESS__REQUEST_SIZE_LIMIT, value: "65536"} # a large request costs a pod its memory, and is repeated
 {{- end }}
+{{- if not (hasKey $.Values.restate.env "RESTATE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT") }}
+- {name: RESTATE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT, value: "8"} # many connections, so that each pod has some
+{{- end }}
 - {name: RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE, value: /signing-key/private.pem}
 {{- if gt $replicas 1 }}
 - {name: RESTATE_METADATA_CLIENT__TYPE, value: replicated}
