@@ -26,6 +26,7 @@ MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
 ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
 NODES, NODE_TESTS = "app/release/nodes.py", "tests/release/test_nodes.py"
+CONNECTION_TESTS = "tests/test_connections.py"
 KNOWN_TESTS, SETTINGS_TESTS = "tests/release/test_known.py", "tests/release/test_fixed_settings.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
 
@@ -1253,5 +1254,51 @@ MUTANTS = [
 +    return made.actions[:1]
 """,
         f"{NODE_TESTS}::test_a_node_is_emptied_right_after_it_was_removed",
+    ),
+    # Connections, and the number of pods.
+    Mutant(
+        "a connection ends while a request is under way on it",
+        "app/connections.py",
+        """\
+-        if time.monotonic() < self._until or self.over.is_set() or not self._acknowledged or self._is_busy:
++        if time.monotonic() < self._until or self.over.is_set() or not self._acknowledged:
+""",
+        f"{CONNECTION_TESTS}::test_it_allows_no_more_streams_and_ends_when_that_has_been_heard",
+    ),
+    Mutant(
+        "a connection ends before Restate has heard that it takes no more",
+        "app/connections.py",
+        """\
+-        elif self._acknowledged > 1:
++        else:
+""",
+        f"{CONNECTION_TESTS}::test_it_allows_no_more_streams_and_ends_when_that_has_been_heard",
+    ),
+    Mutant(
+        "data that comes late for one request ends all that are under way on its connection",
+        "app/connections.py",
+        """\
+-        self.streams = Streams()
++        self.streams = {}
+""",
+        f"{CONNECTION_TESTS}::test_data_of_a_stream_that_the_server_has_ended_does_no_harm_to_others",
+    ),
+    Mutant(
+        "the release loop takes back the pods that an autoscaler has given",
+        "app/release/plan.py",
+        """\
+-        return self.replicas != self.full_strength if self.floor is None else self.replicas < self.full_strength
++        return self.replicas != self.full_strength
+""",
+        "tests/release/test_plan.py",
+    ),
+    Mutant(
+        "an autoscaler may leave the version that serves with one pod",
+        "app/release/plan.py",
+        """\
+-    floor = 1 if ending else version.full_strength
++    floor = 1
+""",
+        "tests/release/test_plan.py",
     ),
 ]

@@ -92,7 +92,7 @@ class Cluster:
             config.load_kube_config()  # type: ignore[no-untyped-call]
         self._namespace, self._release = namespace, release
         self._core, self._apps, self._policy = client.CoreV1Api(), client.AppsV1Api(), client.PolicyV1Api()
-        self._batch = client.BatchV1Api()
+        self._batch, self._autoscaling = client.BatchV1Api(), client.AutoscalingV2Api()
 
     @property
     def name(self) -> str:
@@ -156,11 +156,24 @@ class Cluster:
         services = {
             s.metadata.name for s in self._list(self._core.list_namespaced_service, label_selector=self._labelled())
         }
+        floors = self._floors()
         owners = {owner["uid"] for owner in self._owners()}
-        versions = (self._version(deployment, images, owners, services) for deployment in found)
+        versions = (self._version(deployment, images, owners, services, floors) for deployment in found)
         return tuple(sorted(versions, key=lambda version: version.name))
 
-    def _version(self, deployment: Any, images: Mapping[str, str], owners: set[str], services: set[str]) -> Version:
+    def _floors(self) -> Mapping[str, int]:
+        """The fewest pods that each autoscaler may ask for, by its name, which is that of the Deployment."""
+        found = self._autoscaling.list_namespaced_horizontal_pod_autoscaler
+        return {a.metadata.name: a.spec.min_replicas or 1 for a in self._list(found, label_selector=self._labelled())}
+
+    def _version(
+        self,
+        deployment: Any,
+        images: Mapping[str, str],
+        owners: set[str],
+        services: set[str],
+        floors: Mapping[str, int],
+    ) -> Version:
         meta, spec, status = deployment.metadata, deployment.spec, deployment.status
         name = meta.labels[VERSION]
         available = status.available_replicas or 0
@@ -184,6 +197,7 @@ class Cluster:
             known_image=meta.annotations.get(KNOWN_IMAGE, ""),
             settings=fixed_settings.given(_settings(deployment)),
             known_settings=fixed_settings.read(meta.annotations.get(KNOWN_SETTINGS)),
+            floor=floors.get(meta.name),
         )
 
     def _trouble(self, version: str) -> str:
@@ -246,6 +260,12 @@ class Cluster:
         """Set the number of pods of a version."""
         patch = self._apps.patch_namespaced_deployment  # of its subresource `scale`, an admission policy sees no labels
         self._patch(patch, self._named(version), {"spec": {"replicas": replicas}})
+
+    def set_floor(self, version: str, pods: int) -> None:
+        """Set the fewest pods that a version's autoscaler may ask for."""
+        with may_be_gone():
+            patch = self._autoscaling.patch_namespaced_horizontal_pod_autoscaler
+            self._patch(patch, self._named(version), {"spec": {"minReplicas": pods}})
 
     def remember(self, version: str, image: str, settings: Known) -> None:
         """Note on a version as what Restate has come to know it, where upgrades do not change it."""

@@ -58,6 +58,13 @@ class Version:
     """The settings of its pods that cannot change once Restate knows it."""
     known_settings: Known | None = None
     """Those that it had when Restate came to know it; None if that is not noted."""
+    floor: int | None = None
+    """The fewest pods that its autoscaler may ask for. None without one: the number of its pods is then ours alone."""
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it takes all new work with a number of pods that is ours to correct."""
+        return self.replicas != self.full_strength if self.floor is None else self.replicas < self.full_strength
 
     @property
     def strayed(self) -> tuple[str, ...]:
@@ -139,6 +146,7 @@ class Step(StrEnum):
     UNPROTECT = "unprotect"
     REMEMBER = "remember"
     SCALE = "scale"
+    FLOOR = "floor"  # of its autoscaler: it and we must want the same, or they take turns
     CHECK = "check"  # the gates have to let it pass
     REGISTER = "register"
     DEREGISTER = "deregister"
@@ -299,6 +307,7 @@ def _actions(standing: Standing, observed: Observed, drained_before: frozenset[s
     needed = wanted or verdict not in (Verdict.DRAINED, Verdict.RETIRED)
     if needed and not version.protected:
         yield Action(Step.PROTECT, version.name, "a forgotten key must not take its work away")
+    yield from _floor(standing, wanted)
     if wanted and verdict is not Verdict.CHANGED:
         yield from _serve(standing, is_first=not (observed.restate and observed.restate.routes))
     elif verdict in (Verdict.LIVE, Verdict.DRAINING, Verdict.STUCK, Verdict.MISSING) and version.replicas == 0:
@@ -309,6 +318,16 @@ def _actions(standing: Standing, observed: Observed, drained_before: frozenset[s
         yield Action(Step.REMOVE, version.name, "retired, and no longer in values")
     elif verdict is Verdict.RETIRED and version.protected:
         yield Action(Step.UNPROTECT, version.name, "retired: its key may go")
+
+
+def _floor(standing: Standing, wanted: bool) -> Iterable[Action]:
+    """All pods for what takes new work or is to take it, and one for what only ends its own."""
+    version, verdict = standing.version, standing.verdict
+    ending = verdict in (Verdict.DRAINING, Verdict.STUCK, Verdict.DRAINED, Verdict.RETIRED) and not wanted
+    floor = 1 if ending else version.full_strength
+    if version.floor not in (None, floor):
+        why = "only ends its own work" if ending else "takes new work"
+        yield Action(Step.FLOOR, version.name, why, replicas=floor)
 
 
 def _serve(standing: Standing, is_first: bool) -> Iterable[Action]:
@@ -322,7 +341,7 @@ def _serve(standing: Standing, is_first: bool) -> Iterable[Action]:
         yield Action(Step.REFUSE, version.name, f"{NOT_PASSED}: {gates.failed}")
         if version.replicas:
             yield Action(Step.SCALE, version.name, "did not pass its gates", replicas=0)
-    elif version.replicas != version.full_strength:
+    elif version.is_short:
         yield Action(Step.SCALE, version.name, "takes all new work", replicas=version.full_strength)
     elif standing.verdict is Verdict.STARTING and version.refused:
         yield Action(Step.REFUSE, version.name, f"is refused by Restate: {version.refused}")

@@ -98,6 +98,8 @@ class Release:
                     self._remember(versions[action.version])
                 case Step.SCALE:
                     self.cluster.scale(action.version, action.replicas)
+                case Step.FLOOR:
+                    self.cluster.set_floor(action.version, action.replicas)
                 case Step.CHECK:
                     pass_gates(self.cluster, self.restate, versions[action.version], tell)
                 case Step.REGISTER:

@@ -26,6 +26,22 @@ def test_replicas_of_a_version_are_never_rendered() -> None:
             assert "helm.sh/resource-policy" not in found["metadata"].get("annotations", {})
 
 
+def test_each_version_has_an_autoscaler_whose_floor_the_release_loop_alone_writes() -> None:
+    objects = render(*UPGRADED, "--set=service.autoscaling.enabled=true,service.autoscaling.maxPods=5")
+
+    for key in ("v1", "v2"):
+        scaler = one(objects, "HorizontalPodAutoscaler", f"betting-{key}")
+        kubernetes_validate.validate(scaler, KUBERNETES[0], strict=True)
+        assert labels(scaler) == labels(one(objects, "Deployment", f"betting-{key}"))
+        assert scaler["spec"]["scaleTargetRef"]["name"] == f"betting-{key}"
+        assert scaler["spec"]["maxReplicas"] == 5
+        assert "minReplicas" not in scaler["spec"]
+
+
+def test_without_autoscaling_there_is_no_autoscaler() -> None:
+    assert not [found for found in render(*UPGRADED) if found["kind"] == "HorizontalPodAutoscaler"]
+
+
 def test_shipping_a_version_changes_nothing_of_the_others() -> None:
     before = {(f["kind"], f["metadata"]["name"]): f for f in render(*INSTALLED) if "betting/version" in labels(f)}
     after = {(f["kind"], f["metadata"]["name"]): f for f in render(*UPGRADED) if "betting/version" in labels(f)}

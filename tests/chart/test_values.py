@@ -142,6 +142,12 @@ REFUSED = (
     ("no storage", ("--set=sandbox.storage.size=0",), "sandbox.storage.size: 0 is 0 bytes"),
     ("a collector without a scheme", ("--set=otel.endpoint=collector:4318",), "at '/otel/endpoint'"),
     ("a bookkeeper that never looks", ("--set=books.everySeconds=0",), "minimum: got 0, want 1"),
+    (
+        "an autoscaler that may give too few pods",
+        ("--set=service.autoscaling.enabled=true,service.autoscaling.maxPods=2,versions.v1.pods=3",),
+        "service.autoscaling.maxPods: 2 is less than the 3 pods with which v1 serves",
+    ),
+    ("an autoscaler by no load", ("--set=service.autoscaling.cpuPercent=0",), "minimum: got 0, want 1"),
     ("no pods", ("--set=service.pods=0",), "minimum: got 0, want 1"),
 )
 

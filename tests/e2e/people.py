@@ -7,6 +7,8 @@ import httpx
 
 from tests.e2e.running import by, until
 
+LOAD_PLAYERS = 12
+"""Those who deposit without a pause: so many that Restate needs several connections."""
 PLAYER = {"walletId": "exampleWalletId", "userId": "exampleUserId", "email": "example@example.com"}
 TRADER, PAYMENTS, AUDITOR = by("tom", "trader"), by("pat", "payments"), by("ada", "auditor")
 
@@ -84,7 +86,7 @@ def players() -> list[str]:
         "ben",
         "bettor",
         *(f"review-{n}" for n in (1, 2, 3)),
-        *(f"deposits-{n}" for n in range(4)),
+        *(f"deposits-{n}" for n in range(LOAD_PLAYERS)),
     ]
 
 

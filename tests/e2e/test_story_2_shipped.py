@@ -1,12 +1,16 @@
 """A release on a real cluster, then: versions come and go. The steps build on each other."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.people import (
+    LOAD_PLAYERS,
     approve,
     audited,
     bet,
@@ -38,6 +42,8 @@ from tests.e2e.watching import panel, seen
 
 pytestmark = pytest.mark.e2e
 
+WINDOW, A_FAIR_PART = 200, 1 / 6
+"""Attempts of which a pod's share is seen, and what is fair of three: where a connection goes is chance."""
 OTHERS_KEY = "publickeyv1_Ewt43aaq742w5Ygz7JAADAcnKLyvwsUcU2ZEAkPWQChk"
 
 
@@ -188,6 +194,65 @@ def test_6a_a_bad_version_fails_the_upgrade_with_the_reason(
     release.upgrade(f"versions.{key}=null", "current=v2", "release.deadlineSeconds=60")
     until(lambda: key not in release.status(), f"{key} is gone", 90)
     assert which(users) == "v2"
+
+
+def test_6b_a_pod_that_an_autoscaler_adds_takes_its_share_and_the_loop_leaves_it(
+    release: Release, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release.upgrade("service.autoscaling.enabled=true")
+    until(lambda: floors() == {"betting-v2": 2}, "the release loop sets the floor of the version that serves")
+
+    with load(release.images["v1"], players=LOAD_PLAYERS) as told:
+        before = pods("v2")
+        scaled(3)  # as an autoscaler does
+        [added] = set(pods("v2")) - set(before)
+        began = time.monotonic()
+        until(lambda: share(added, pods("v2")) > A_FAIR_PART, "the pod that was added takes its share", 90)
+        waited = time.monotonic() - began
+        assert deployment("betting-v2")["spec"]["replicas"] == 3, "the release loop leaves it to the autoscaler"
+        kubectl("scale", "deployment/betting-v2", "--replicas=2")
+        until(lambda: len(pods("v2")) == 2, "a pod is drained", 90)
+
+    with capsys.disabled():
+        print(f"\na pod that was added under load had its share after {waited:.0f} s; {told}")
+    assert told["failed attempts"] == 0, told
+    assert told["sent"] == told["succeeded"] > 50
+    kubectl("scale", "deployment/betting-v2", "--replicas=1")
+    until(lambda: deployment("betting-v2")["spec"]["replicas"] == 2, "no fewer pods than the version needs to serve")
+    release.upgrade("service.autoscaling.enabled=false")
+    assert floors() == {}
+
+
+def floors() -> dict[str, int]:
+    """The fewest pods of each autoscaler."""
+    return {found["metadata"]["name"]: found["spec"]["minReplicas"] for found in get("hpa")}
+
+
+def deployment(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", "deployment", name, "--output=json"))
+    return found
+
+
+def scaled(pods: int) -> None:
+    """Another number of pods of v2, all of them ready."""
+    kubectl("scale", "deployment/betting-v2", f"--replicas={pods}")
+    kubectl("rollout", "status", "deployment/betting-v2", "--timeout=90s")
+
+
+def share(pod: str, of: list[str]) -> float:
+    """A pod's part of the attempts of the next seconds."""
+    before = {name: attempts(name) for name in of}
+    until(lambda: sum(attempts(name) - before[name] for name in of) >= WINDOW, "there is load")
+    after = {name: attempts(name) - before[name] for name in of}
+    return after[pod] / sum(after.values())
+
+
+def attempts(pod: str) -> float:
+    """How many attempts at invocations a pod has finished."""
+    with forward(f"pod/{pod}", 9095) as http:
+        families = text_string_to_metric_families(http.get("/metrics").raise_for_status().text)
+    samples = [sample for family in families for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == "betting_handler_attempts_total")
 
 
 def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:

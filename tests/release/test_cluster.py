@@ -36,6 +36,7 @@ class Api:
         self.version, self.service = thing("betting-v1", owners=owners), service
         self.patched: dict[str, Any] = {}
         self.notes: dict[str, str] | None = None
+        self.floor: int | None = None
 
     def list_namespaced_deployment(self, namespace: str, **selector: object) -> Any:
         of_the_loop = "field_selector" in selector
@@ -46,6 +47,15 @@ class Api:
 
     def list_namespaced_service(self, namespace: str, **selector: object) -> Any:
         return Thing(items=[self.version] if self.service else [])
+
+    def list_namespaced_horizontal_pod_autoscaler(self, namespace: str, **selector: object) -> Any:
+        scaled = (
+            [] if self.floor is None else [Thing(metadata=self.version.metadata, spec=Thing(min_replicas=self.floor))]
+        )
+        return Thing(items=scaled)
+
+    def patch_namespaced_horizontal_pod_autoscaler(self, name: str, namespace: str, change: Any, **_: object) -> None:
+        self.patched[name] = change
 
     def read_namespaced_config_map(self, name: str, namespace: str, **_: object) -> Any:
         if self.notes is None:
@@ -68,7 +78,9 @@ class Api:
 
 def cluster(api: Api) -> Cluster:
     made = Cluster.__new__(Cluster)
-    vars(made).update(_namespace="shop", _release="betting", _core=api, _apps=api, _policy=api, _batch=api)
+    vars(made).update(
+        _namespace="shop", _release="betting", _core=api, _apps=api, _policy=api, _batch=api, _autoscaling=api
+    )
     return made
 
 
@@ -98,6 +110,24 @@ def test_a_version_without_its_service_is_seen(there: bool) -> None:
     [version] = cluster(Api((), service=there)).versions({})
 
     assert version.missing == ("" if there else "Service")
+
+
+@pytest.mark.parametrize("floor", [None, 1, 3])
+def test_the_floor_of_a_versions_autoscaler_is_read(floor: int | None) -> None:
+    api = Api(())
+    api.floor = floor
+
+    [version] = cluster(api).versions({})
+
+    assert version.floor == floor
+
+
+def test_the_floor_of_a_versions_autoscaler_is_set_and_nothing_else_of_it() -> None:
+    api = Api(())
+
+    cluster(api).set_floor("v1", 2)
+
+    assert api.patched == {"betting-v1": {"spec": {"minReplicas": 2}}}
 
 
 def test_an_anchor_that_is_gone_is_named_with_what_brings_it_back() -> None:

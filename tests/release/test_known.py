@@ -47,6 +47,9 @@ class Deployments:
     def list_namespaced_service(self, namespace: str, **_: object) -> Any:
         return client.V1ServiceList(items=[])
 
+    def list_namespaced_horizontal_pod_autoscaler(self, namespace: str, **_: object) -> Any:
+        return client.V2HorizontalPodAutoscalerList(items=[])
+
     def patch_namespaced_deployment(self, name: str, namespace: str, change: Any, **_: object) -> None:
         notes = self._v1["metadata"]["annotations"] | change["metadata"]["annotations"]
         self._v1 = self._v1 | {"metadata": self._v1["metadata"] | {"annotations": notes, "name": name}}
@@ -61,7 +64,8 @@ def deployments() -> Any:
 def cluster(deployments: Any, monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(Cluster, "_owners", lambda self: [])
     made = Cluster.__new__(Cluster)
-    vars(made).update(_namespace="shop", _release="betting", _core=deployments, _apps=deployments)
+    apis = dict.fromkeys(("_core", "_apps", "_autoscaling"), deployments)
+    vars(made).update(_namespace="shop", _release="betting", **apis)
     return made
 
 

@@ -325,13 +325,46 @@ ROWS = (
         "refuse v2",
     ),
     Row(
+        "the autoscaler has given a version that serves more pods: they are left to it",
+        Observed((version("v1", floor=1, replicas=1), version("v2", floor=2, replicas=5)), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "",
+    ),
+    Row(
+        "an autoscaler asks for no fewer pods than a version needs to serve",
+        Observed((V1, version("v2", floor=1, replicas=1)), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "floor v2 to 2, scale v2 to 2",
+    ),
+    Row(
+        "an autoscaler has a version that only ends its work go down to one pod, which it does by its load",
+        Observed((version("v1", floor=2, replicas=4), V2), "v2", replace(ON_V2, work=(work("v1"),))),
+        "v1 draining, v2 live",
+        "floor v1 to 1",
+    ),
+    Row(
+        "an autoscaler's floor is that of a version that serves while the wanted one starts",
+        Observed(
+            (version("v1", floor=2), replace(NEW_V2, floor=1, available=1)), "v2", Restate(BOTH[:1], routed_to("v1"))
+        ),
+        "v1 live, v2 starting",
+        "floor v2 to 2",
+    ),
+    Row(
+        "a version that is drained goes down to no pods, autoscaler or not",
+        Observed((version("v1", floor=1, replicas=4), V2), "v2", ON_V2),
+        "v1 drained, v2 live",
+        "scale v1 to 0",
+        frozenset({"v1"}),
+    ),
+    Row(
         "the wanted version is not there yet", Observed((V1,), "v2", Restate(BOTH[:1], routed_to("v1"))), "v1 live", ""
     ),
 )
 
 
 def said(action: Action) -> str:
-    return f"{action.do} {action.version}" + (f" to {action.replicas}" if action.do is Step.SCALE else "")
+    return f"{action.do} {action.version}" + (f" to {action.replicas}" if action.do in (Step.SCALE, Step.FLOOR) else "")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.situation)
@@ -362,6 +395,8 @@ def carried_out(action: Action, observed: Observed) -> Observed:
     match action.do:
         case Step.SCALE:
             versions[index] = replace(versions[index], replicas=action.replicas, available=action.replicas)
+        case Step.FLOOR:
+            versions[index] = replace(versions[index], floor=action.replicas)
         case Step.PROTECT | Step.UNPROTECT:
             versions[index] = replace(versions[index], protected=action.do is Step.PROTECT)
         case Step.REMOVE:
