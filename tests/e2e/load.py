@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any
 
 import httpx
@@ -29,11 +29,16 @@ def bet(player: str, count: int) -> tuple[str, dict[str, Any]]:
 ASKS, SUCCEEDS, PAUSE_SECONDS = {"deposits": (deposit, "credited", 0.1), "bets": (bet, "accepted", 0.25)}[KIND]
 
 
+longest = 0.0
+"""The longest that a player waited until a request had succeeded, in seconds."""
+
+
 async def play(player: str, http: httpx.AsyncClient, told: Counter[str], errors: Counter[str]) -> None:
     """One request after the other; a lost answer is asked for again with the same id, so that no money moves twice."""
+    global longest
     count, who = 0, {"authorization": f"Bearer {TOKENS[player]}"}
     while not os.path.exists("/tmp/stop"):  # noqa: ASYNC240
-        count += 1
+        count, began = count + 1, monotonic()
         path, body = ASKS(player, count)
         told["sent"] += 1
         while True:
@@ -47,6 +52,7 @@ async def play(player: str, http: httpx.AsyncClient, told: Counter[str], errors:
                 errors[repr(error)] += 1
             told["failed attempts"] += 1
             await asyncio.sleep(0.5)
+        longest = max(longest, monotonic() - began)
         await asyncio.sleep(PAUSE_SECONDS)
 
 
@@ -54,7 +60,7 @@ async def main() -> None:
     told, errors = Counter({"sent": 0, "succeeded": 0, "failed attempts": 0}), Counter[str]()
     async with httpx.AsyncClient(base_url=DOOR, timeout=60) as http:
         await asyncio.gather(*(play(player, http, told, errors) for player in TOKENS))
-    print(json.dumps({**told, "errors": dict(errors.most_common(5))}))
+    print(json.dumps({**told, "longest": longest, "errors": dict(errors.most_common(5))}))
 
 
 asyncio.run(main())

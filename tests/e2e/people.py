@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.running import by, until
+from tests.e2e.running import by, door, forward, until
 
 LOAD_PLAYERS = 12
 """Those who deposit without a pause: so many that Restate needs several connections."""
@@ -88,6 +88,17 @@ def players() -> list[str]:
         *(f"review-{n}" for n in (1, 2, 3)),
         *(f"deposits-{n}" for n in range(LOAD_PLAYERS)),
     ]
+
+
+def money_agrees(*players: str) -> None:
+    """What the provider has moved is what the books of these players say, and they are balanced."""
+    with door() as users, forward("service/betting-sandbox", 9090) as sandbox:
+        moved = [
+            *sandbox.get("/charges").json(),
+            *({**p, "amount": -p["amount"]} for p in sandbox.get("/payouts").json()),
+        ]
+        wallets = [wallet for player in players for wallet in audited(users, player).values()]
+    assert sum(-wallet["provider"] for wallet in wallets) == sum(payment["amount"] for payment in moved)
 
 
 def audited(users: httpx.Client, player: str) -> dict[str, Any]:

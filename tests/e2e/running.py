@@ -86,7 +86,7 @@ class Release:
         self.images = images
         self.chart = ROOT / "charts" / "betting"
 
-    def install(self) -> str:
+    def install(self, *values: str) -> str:
         repository, tag = self.images["v1"].rsplit(":", 1)
         return self._helm(
             "install",
@@ -95,6 +95,7 @@ class Release:
             f"--set=image.repository={repository}",
             f"--set=versions.v1.image.tag={tag}",
             f"--set=sandbox.image={self.images['v1']}",
+            *(f"--set={value}" for value in values),
             "--wait",
         )
 
@@ -158,6 +159,11 @@ def _listens(port: int) -> bool:
 def _token(user: str, *roles: str) -> str:
     options = [f"--role={role}" for role in roles]
     return kubectl("exec", "betting-sandbox-0", "--", "betting", "token", user, "--minutes=480", *options).strip()
+
+
+def forget_tokens() -> None:
+    """Those that a release has signed which is gone."""
+    _token.cache_clear()
 
 
 class by(httpx.Auth):  # noqa: N801, it reads as a word
