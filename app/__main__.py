@@ -469,7 +469,7 @@ def _played_in(given: "Settings") -> list[tuple[str, int, int]]:
     envvar="BETTING_BOOKS_SAMPLE",
     show_default=True,
     show_envvar=True,
-    help="Players whose movements are added up again in each look.",
+    help="Players whose movements are added up again in each look, at least: each has a turn within a day.",
 )
 @click.option(
     "--stranded-after",

@@ -1301,4 +1301,13 @@ MUTANTS = [
 """,
         "tests/release/test_plan.py",
     ),
+    Mutant(
+        "with many players it takes months until each was audited",
+        "app/bookkeeper/auditing.py",
+        """\
+-    return min(players, MOST, max(fewest, ceil(players * seconds / TURN_SECONDS)))
++    return min(players, MOST, fewest)
+""",
+        "tests/bookkeeper/test_auditing.py",
+    ),
 ]

@@ -13,6 +13,7 @@ import httpx
 from pydantic import ValidationError
 
 from app.bookkeeper import queries
+from app.bookkeeper.auditing import audits_due
 from app.bookkeeper.books import Books, Waiting, balances_of
 from app.bookkeeper.forgetting import Forgetting
 from app.bookkeeper.queries import Row
@@ -60,6 +61,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         self._ingress = ingress.rstrip("/")
         self._charge_wait = charge_wait
         self._place = place
+        self._audited_at: float | None = None
         self._search = Search(stranded_after, charge_wait)
         self._reconciler = reconciler
         self._forgetting = forgetting
@@ -141,7 +143,9 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         done("what is stranded")
         reconciled, not_reconciled = await self._reconciled()
         done("what the provider moved")
-        audits = await self._audits(min(sample, players["players"]), done)
+        now = asyncio.get_running_loop().time()
+        audits = await self._audits(audits_due(players["players"], now - (self._audited_at or now), sample), done)
+        self._audited_at = now
         return Books(
             seen_at=seen_at,
             players=players["players"],
