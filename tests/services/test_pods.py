@@ -18,6 +18,8 @@ WINDOW = 200
 """Attempts of which a pod's share is seen; an attempt is a small part of a deposit."""
 A_FAIR_PART = 1 / 3
 """Of two pods. Which of them a connection goes to, and how busy it is, is chance."""
+RARELY = 1
+"""A request that is sent at the very moment when its connection ends may fail, and is repeated (decision 13)."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_a_pod_that_is_added_under_load_takes_its_share(system: System) -> None:
             system.eventually(lambda: share(system, added, pods) > A_FAIR_PART)
 
         assert set(answers) == {200}
-        assert failed_attempts(system) == failed
+        assert failed_attempts(system) - failed <= RARELY
 
 
 def test_a_pod_that_is_drained_under_load_fails_nothing(system: System) -> None:
@@ -78,4 +80,4 @@ def test_a_pod_that_is_drained_under_load_fails_nothing(system: System) -> None:
             system.eventually(lambda: other.attempts() >= WINDOW)
 
         assert set(answers) == {200}
-        assert failed_attempts(system) == failed
+        assert failed_attempts(system) - failed <= RARELY
