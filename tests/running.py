@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from app.dev.ports import Ports
 from app.dev.tether import tether
 from tests.helpers.described import check_answer
+from tests.helpers.exported import exported
 from tests.helpers.ports import free_port_base
 from tests.helpers.waiting import POLL_SECONDS, eventually
 
@@ -139,12 +139,7 @@ class System:
     def metrics(self, name: str) -> dict[tuple[str, ...], float]:
         """What the service exports under a name now, by the values of its labels in their names' order."""
         text = self._http.get(f"{self.ports.url('metrics')}/metrics").raise_for_status().text
-        return {
-            tuple(sample.labels[label] for label in sorted(sample.labels)): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name
-        }
+        return exported(text, name)
 
     def log(self) -> str:
         """What the service has said since it was started."""

@@ -158,9 +158,7 @@ def rows_kept(load: Load) -> float:
 
 def workflows(load: Load) -> float:
     """Withdrawals and settlements of markets whose workflows are known still."""
-    return a_day(load.withdrawals) * kept_days(load, "workflow_days") + load.markets_a_day * kept_days(
-        load, "workflow_days"
-    )
+    return (a_day(load.withdrawals) + load.markets_a_day) * kept_days(load, "workflow_days")
 
 
 def a_day(peak: float) -> float:

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.running import ONCE
+
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "betting-e2e"
 COMMAND_SECONDS = 180
@@ -129,9 +131,6 @@ class Release:
         return told
 
 
-ONCE = {"connection": "close"}  # of a kept connection that the other end closes, kubectl says nothing
-
-
 @contextmanager
 def forward(target: str, port: int) -> Iterator[httpx.Client]:
     """An HTTP client of a port in the cluster."""
@@ -139,6 +138,7 @@ def forward(target: str, port: int) -> Iterator[httpx.Client]:
         probe.bind(("127.0.0.1", 0))
         local = probe.getsockname()[1]
     command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    # Once: of a kept connection that the other end closes, kubectl says nothing.
     with (
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{local}", timeout=60, headers=ONCE) as http,

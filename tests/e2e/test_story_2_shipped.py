@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.people import (
     LOAD_PLAYERS,
@@ -40,11 +39,12 @@ from tests.e2e.running import (
     until,
 )
 from tests.e2e.watching import panel, seen
+from tests.helpers.exported import attempts_in, share
 
 pytestmark = pytest.mark.e2e
 
-WINDOW, A_FAIR_PART = 200, 1 / 6
-"""Attempts of which a pod's share is seen, and what is fair of three: where a connection goes is chance."""
+A_FAIR_PART = 1 / 6
+"""Of three pods: where a connection goes is chance."""
 OTHERS_KEY = "publickeyv1_Ewt43aaq742w5Ygz7JAADAcnKLyvwsUcU2ZEAkPWQChk"
 
 
@@ -208,7 +208,7 @@ def test_6b_a_pod_that_an_autoscaler_adds_takes_its_share_and_the_loop_leaves_it
         scaled(3)  # as an autoscaler does
         [added] = set(pods("v2")) - set(before)
         began = time.monotonic()
-        until(lambda: share(added, pods("v2")) > A_FAIR_PART, "the pod that was added takes its share", 90)
+        until(lambda: share(added, pods("v2"), attempts) > A_FAIR_PART, "the pod that was added takes its share", 90)
         waited = time.monotonic() - began
         assert deployment("betting-v2")["spec"]["replicas"] == 3, "the release loop leaves it to the autoscaler"
         kubectl("scale", "deployment/betting-v2", "--replicas=2")
@@ -240,20 +240,10 @@ def scaled(pods: int) -> None:
     kubectl("rollout", "status", "deployment/betting-v2", "--timeout=90s")
 
 
-def share(pod: str, of: list[str]) -> float:
-    """A pod's part of the attempts of the next seconds."""
-    before = {name: attempts(name) for name in of}
-    until(lambda: sum(attempts(name) - before[name] for name in of) >= WINDOW, "there is load")
-    after = {name: attempts(name) - before[name] for name in of}
-    return after[pod] / sum(after.values())
-
-
 def attempts(pod: str) -> float:
     """How many attempts at invocations a pod has finished."""
     with forward(f"pod/{pod}", 9095) as http:
-        families = text_string_to_metric_families(http.get("/metrics").raise_for_status().text)
-    samples = [sample for family in families for sample in family.samples]
-    return sum(sample.value for sample in samples if sample.name == "betting_handler_attempts_total")
+        return attempts_in(http.get("/metrics").raise_for_status().text)
 
 
 def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.helpers.balancer import HOST, Balancer, balancing
+from tests.helpers.exported import attempts_in
 from tests.helpers.ports import free_port
 from tests.running import System, clean_environment
 
@@ -24,13 +24,8 @@ class Pod:
 
     def attempts(self) -> float:
         """How many attempts at invocations it has finished."""
-        text = httpx.get(f"http://{HOST}:{self.metrics_port}/metrics", trust_env=False).raise_for_status().text
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == "betting_handler_attempts_total"
-        )
+        url = f"http://{HOST}:{self.metrics_port}/metrics"
+        return attempts_in(httpx.get(url, trust_env=False).raise_for_status().text)
 
 
 @contextmanager

@@ -9,13 +9,12 @@ from contextlib import contextmanager
 import pytest
 
 from tests.helpers.deposits import request
+from tests.helpers.exported import WINDOW, share
 from tests.helpers.pods import Pod, behind_one_address, failed_attempts, pod
 from tests.running import STOP_SECONDS, System, running
 
 CLIENTS = 16
 SOON = {"BETTING_CONNECTION_SECONDS": "1"}
-WINDOW = 200
-"""Attempts of which a pod's share is seen; an attempt is a small part of a deposit."""
 A_FAIR_PART = 1 / 3
 """Of two pods. Which of them a connection goes to, and how busy it is, is chance."""
 RARELY = 1
@@ -47,22 +46,14 @@ def under_load(system: System) -> Iterator[list[int]]:
         one.result()
 
 
-def share(system: System, pod: Pod, of: list[Pod]) -> float:
-    """A pod's part of the next attempts."""
-    before = {one: one.attempts() for one in of}
-    system.eventually(lambda: sum(one.attempts() - before[one] for one in of) >= WINDOW)
-    after = {one: one.attempts() - before[one] for one in of}
-    return after[pod] / sum(after.values())
-
-
 def test_a_pod_that_is_added_under_load_takes_its_share(system: System) -> None:
     with pod(system, **SOON) as first, pod(system, **SOON) as added, behind_one_address(system, first) as balancer:
         pods, failed = [first, added], failed_attempts(system)
         with under_load(system) as answers:
-            assert share(system, added, pods) == 0
+            assert share(added, pods, Pod.attempts) == 0
             balancer.send_to(first.port, added.port)
 
-            system.eventually(lambda: share(system, added, pods) > A_FAIR_PART)
+            system.eventually(lambda: share(added, pods, Pod.attempts) > A_FAIR_PART)
 
         assert set(answers) == {200}
         assert failed_attempts(system) - failed <= RARELY
@@ -72,7 +63,7 @@ def test_a_pod_that_is_drained_under_load_fails_nothing(system: System) -> None:
     with pod(system) as drained, pod(system) as other, behind_one_address(system, drained) as balancer:
         failed = failed_attempts(system)
         with under_load(system) as answers:
-            assert share(system, drained, [drained, other]) == 1
+            assert share(drained, [drained, other], Pod.attempts) == 1
             balancer.send_to(other.port)
             drained.process.send_signal(signal.SIGTERM)
 
