@@ -39,6 +39,8 @@ there is nothing to share, and what `restate.env` says is not counted. */}}
 {{- $name := printf "%s-restate" (include "betting.name" .) -}}
 {{- $nodes := printf "%s-nodes" $name -}}
 {{- $replicas := int .Values.restate.replicas -}}
+{{- /* What `restate.env` may say otherwise. A large request costs a pod its memory, and is repeated; of many connections each pod has some. */}}
+{{- $ours := dict "RESTATE_INGRESS__REQUEST_SIZE_LIMIT" "65536" "RESTATE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT" "8" -}}
 - name: RESTATE_NODE_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - {name: RESTATE_CLUSTER_NAME, value: {{ include "betting.name" . | quote }}}
@@ -53,40 +55,26 @@ there is nothing to share, and what `restate.env` says is not counted. */}}
 - {name: {{ $setting }}, value: {{ $share | quote }}}
 {{- end }}
 - {name: RESTATE_SHUTDOWN_TIMEOUT, value: "{{ sub $.Values.restate.terminationGracePeriodSeconds 15 }}s"}
-{{- if not (hasKey $.Values.restate.env "RESTATE_INGRESS__REQUEST_SIZE_LIMIT") }}
-- {name: RESTATE_INGRESS__REQUEST_SIZE_LIMIT, value: "65536"} # a large request costs a pod its memory, and is repeated
-{{- end }}
-{{- if not (hasKey $.Values.restate.env "RESTATE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT") }}
-- {name: RESTATE_WORKER__INVOKER__HTTP2_STREAMS_PER_CONNECTION_LIMIT, value: "8"} # many connections, so that each pod has some
-{{- end }}
 - {name: RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE, value: /signing-key/private.pem}
 {{- if gt $replicas 1 }}
 - {name: RESTATE_METADATA_CLIENT__TYPE, value: replicated}
 - name: RESTATE_METADATA_CLIENT__ADDRESSES
   value: '[{{ range $i := until $replicas }}{{ if $i }}, {{ end }}"http://{{ $name }}-{{ $i }}.{{ $nodes }}.{{ $.Release.Namespace }}.svc:5122/"{{ end }}]'
 - {name: RESTATE_DEFAULT_REPLICATION, value: "2"}
-{{- if not (hasKey $.Values.restate.env "RESTATE_ADMIN__QUERY_ENGINE__DATAFUSION_OPTIONS") }}
-# Restate 1.7 cannot send the filters that it makes of one side of a join to another node: a join of texts, as the bookkeeper's, fails.
-- {name: RESTATE_ADMIN__QUERY_ENGINE__DATAFUSION_OPTIONS, value: '{"datafusion.optimizer.enable_dynamic_filter_pushdown"="false"}'}
-{{- end }}
+{{- /* Restate 1.7 cannot send the filters that it makes of one side of a join to another node: a join of texts, as the bookkeeper's, fails. */}}
+{{- $_ := set $ours "RESTATE_ADMIN__QUERY_ENGINE__DATAFUSION_OPTIONS" `{"datafusion.optimizer.enable_dynamic_filter_pushdown"="false"}` }}
 {{- end }}
 {{- with $.Values.restate.snapshots }}
 {{- if .destination }}
 - {name: RESTATE_WORKER__SNAPSHOTS__DESTINATION, value: {{ .destination | quote }}}
 - {name: RESTATE_WORKER__SNAPSHOTS__SNAPSHOT_INTERVAL_NUM_RECORDS, value: {{ .everyRecords | int | quote }}}
-{{- $ours := dict "NUM_RETAINED" (.retained | int | toString) }}
+{{- $_ := set $ours "RESTATE_WORKER__SNAPSHOTS__NUM_RETAINED" (.retained | int) }}
 {{- with .endpoint }}
-{{- $_ := set $ours "AWS_ENDPOINT_URL" . }}
-{{- $_ := set $ours "AWS_ALLOW_HTTP" (hasPrefix "http://" . | toString) }}
+{{- $_ := set $ours "RESTATE_WORKER__SNAPSHOTS__AWS_ENDPOINT_URL" . }}
+{{- $_ := set $ours "RESTATE_WORKER__SNAPSHOTS__AWS_ALLOW_HTTP" (hasPrefix "http://" .) }}
 {{- end }}
 {{- with .region }}
-{{- $_ := set $ours "AWS_REGION" . }}
-{{- end }}
-{{- range $setting, $value := $ours }}
-{{- $setting = printf "RESTATE_WORKER__SNAPSHOTS__%s" $setting }}
-{{- if not (hasKey $.Values.restate.env $setting) }}
-- {name: {{ $setting }}, value: {{ $value | quote }}}
-{{- end }}
+{{- $_ := set $ours "RESTATE_WORKER__SNAPSHOTS__AWS_REGION" . }}
 {{- end }}
 {{- if .credentialsSecret }}
 {{- $secret := .credentialsSecret }}
@@ -102,6 +90,9 @@ there is nothing to share, and what `restate.env` says is not counted. */}}
 - {name: RESTATE_TRACING_ENDPOINT, value: "otlp+{{ . | trimSuffix "/" }}/v1/traces"} # OTLP over HTTP, as the service's
 {{- end }}
 {{- range $setting, $value := $.Values.restate.env }}
+{{- $_ := set $ours $setting $value }}
+{{- end }}
+{{- range $setting, $value := $ours }}
 - {name: {{ $setting }}, value: {{ include "betting.text" $value | quote }}}
 {{- end }}
 {{- end -}}
