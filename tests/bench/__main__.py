@@ -24,7 +24,7 @@ from tests.bench import bets, markets, payments, settling, sizes
 from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
 from tests.bench.measuring import FLOOR, Request, Result, measure, table
-from tests.helpers.ports import free_port_base
+from tests.helpers.ports import free_port
 from tests.running import System, clean_environment, running
 
 SUITES = ("payments", "bets", "markets", "settlement", "sizes")
@@ -33,7 +33,7 @@ SUITES = ("payments", "bets", "markets", "settlement", "sizes")
 @contextmanager
 def compared(system: System) -> Iterator[int]:
     """The services to compare with, served as ours are, by a process of their own, whose id it gives."""
-    port = free_port_base() + 1080
+    port = free_port()
     service = subprocess.Popen([sys.executable, "-m", "tests.bench.services", str(port)], env=clean_environment())
     url = f"http://127.0.0.1:{port}"
     try:

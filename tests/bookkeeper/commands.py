@@ -9,7 +9,7 @@ from pathlib import Path
 from app.dev.tether import tether
 from tests.bookkeeper.looking import Kept
 from tests.dev.commands import betting
-from tests.helpers.ports import free_port_base
+from tests.helpers.ports import free_port
 from tests.running import clean_environment
 
 NOWHERE = "http://127.0.0.1:1"
@@ -22,7 +22,7 @@ def once(kept: Kept, *options: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def bookkeeper(kept: Kept, folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A bookkeeper that goes on looking, the address of its numbers, and its log in a folder."""
-    port = free_port_base()
+    port = free_port()
     where = [f"--admin={kept.system.admin}", f"--ingress={kept.system.ingress}", f"--port={port}", "--every=1"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

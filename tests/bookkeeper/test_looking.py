@@ -10,7 +10,7 @@ from app.bookkeeper.books import Waiting
 from app.bookkeeper.restate import Restate, UnknownError
 from app.domain.wallet import Account
 from tests.bookkeeper.looking import EVERYBODY, HOME_WON, Kept, bet, looks, open_market, player_with, settle
-from tests.helpers.ports import free_port_base
+from tests.helpers.ports import free_port
 
 ACCOUNTS = {Account.CASH: 100, Account.PROVIDER: -100}
 AWAY_WON = {"home": {"result": "lost"}, "away": {"result": "won"}}
@@ -183,7 +183,7 @@ PAGES = "select service_key from state where service_name = 'MarketBookPage' and
 
 def test_without_an_answer_from_either_nothing_is_known(kept: Kept) -> None:
     kept.deposit("somebody")
-    nowhere = f"http://127.0.0.1:{free_port_base()}"
+    nowhere = f"http://127.0.0.1:{free_port()}"
     admin, ingress = kept.system.admin, kept.system.ingress
     for restate in (Restate(nowhere, ingress, timedelta(0), 0), Restate(admin, nowhere, timedelta(0), 0)):
         with pytest.raises(UnknownError, match=f"{nowhere}/.* does not answer"):

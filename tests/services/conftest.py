@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.helpers.ports import free_port_base
+from tests.helpers.ports import free_port
 from tests.running import FAST, clean_environment, running
 from tests.services.crash_matrix import Crashing, Insisting
 
@@ -20,7 +20,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
     folder = tmp_path_factory.mktemp("crashes")
     (folder / "seen").touch()
     with running(folder) as system:
-        port = free_port_base() + 1080
+        port = free_port()
         environment = clean_environment() | FAST | UNHURRIED | {"BETTING_REVIEW_THRESHOLD": "80"} | system.outside()
         command = [sys.executable, "-m", "tests.services.crashing", str(port), str(folder), system.admin]
         with (folder / "service.log").open("w") as log:

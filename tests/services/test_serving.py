@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.helpers.deposits import cash, deposit, moved, request, status
-from tests.helpers.ports import free_port_base
+from tests.helpers.ports import free_port
 from tests.running import ALONE, FAST, System, clean_environment, running
 
 KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
@@ -22,7 +22,7 @@ DISCOVERY = {"accept": "application/vnd.restate.endpointmanifest.v4+json"}
 @contextmanager
 def serving(**settings: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The service alone, until it is told to go."""
-    port = free_port_base() + 1080
+    port = free_port()
     service = subprocess.Popen(
         [sys.executable, "-m", "app", "serve"],
         env=clean_environment() | ALONE | {"BETTING_PORT": str(port), "BETTING_METRICS_PORT": "0"} | settings,
