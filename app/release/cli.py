@@ -386,9 +386,10 @@ def prepare(
             raise click.UsageError(f"No such option: {unknown[0]}")
         if wanted := json.loads(foundation):
             refuse_what_cannot_change(cluster, wanted, signing_key)
+        versions = cluster.versions(image_of_each)
         if of_each := json.loads(settings):
-            refuse_other_settings(cluster, of_each)
-        refuse_other_images(release, cluster.versions(image_of_each))
+            refuse_other_settings(versions, of_each)
+        refuse_other_images(release, versions)
         _refuse_without_webhook_secret(cluster, secrets)
         for secret in needed:
             if cluster.lacks_secret(secret):

@@ -216,16 +216,6 @@ class Cluster:
             if deployment.spec.replicas
         }
 
-    def settings_of_known(self) -> Mapping[str, Known]:
-        """The fixed settings of each version when Restate came to know it; of now where that was not noted then."""
-        found = self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())
-        return {
-            deployment.metadata.labels[VERSION]: fixed_settings.read(notes.get(KNOWN_SETTINGS))
-            or Known(fixed_settings.given(_settings(deployment)))
-            for deployment in found
-            if KNOWN_IMAGE in (notes := deployment.metadata.annotations or {})
-        }
-
     def has_read_signing_key(self) -> bool:
         """Whether pods check what Restate signs by the Secret's key; without it, none could have started."""
         found = self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())

@@ -67,6 +67,11 @@ class Version:
         return self.replicas != self.full_strength if self.floor is None else self.replicas < self.full_strength
 
     @property
+    def settings_to_keep(self) -> Known:
+        """Its fixed settings when Restate came to know it; those of now where that was not noted then."""
+        return self.known_settings or Known(self.settings)
+
+    @property
     def strayed(self) -> tuple[str, ...]:
         """What it runs that is not what Restate came to know."""
         changes = fixed_settings.changed(self.name, self.known_settings, self.settings) if self.known_settings else ()

@@ -37,16 +37,16 @@ def refuse_what_cannot_change(cluster: Cluster, wanted: Mapping[str, Any], makes
         )
 
 
-def refuse_other_settings(cluster: Cluster, wanted: Mapping[str, Mapping[str, str]]) -> None:
+def refuse_other_settings(versions: Iterable[Version], wanted: Mapping[str, Mapping[str, str]]) -> None:
     """Refuse another setting that a rule reads, of a version that Restate knows or has known.
 
     Compared is what it was set to when Restate came to know it: whatever it runs now, it may always go back to that.
     """
     found = [
         change
-        for version, known in cluster.settings_of_known().items()
-        if version in wanted
-        for change in fixed_settings.changed(version, known, wanted[version])
+        for version in versions
+        if version.known_image and version.name in wanted
+        for change in fixed_settings.changed(version.name, version.settings_to_keep, wanted[version.name])
     ]
     if found:
         values = ((change.value, change.before.replace(",", "\\,")) for change in found)

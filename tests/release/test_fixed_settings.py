@@ -1,15 +1,16 @@
 """Which settings of a version may change in place, and which a rule reads."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from app.release.fixed_settings import DEFAULTS, FIXED, PREFIX, Known, changed, given, note, read
+from app.release.plan import Version
 from app.release.rounds import NotDoneError
 from app.release.unchangeable import refuse_other_settings
 from app.settings import Settings
+from tests.release.plans import version
 
 FREE = {
     "connection_seconds",
@@ -63,20 +64,13 @@ def test_each_default_is_that_of_the_service(name: str, monkeypatch: pytest.Monk
 BEFORE = {THRESHOLD: "5000"}
 
 
-@dataclass
-class Cluster:
-    """Versions that Restate knows, with their settings."""
-
-    known: Mapping[str, Known] = field(default_factory=lambda: {"v1": Known(BEFORE, DEFAULTS)})
-
-    def settings_of_known(self) -> Mapping[str, Known]:
-        return self.known
+V1 = version("v1", known_image="betting:v1", known_settings=Known(BEFORE, DEFAULTS))
 
 
-def refused(wanted: Mapping[str, Mapping[str, str]], cluster: Any = None) -> str:
+def refused(wanted: Mapping[str, Mapping[str, str]], *versions: Version) -> str:
     """Why it is refused; empty if it is not."""
     try:
-        refuse_other_settings(cluster or Cluster(), wanted)  # type: ignore[arg-type]
+        refuse_other_settings(versions or (V1,), wanted)
     except NotDoneError as error:
         return str(error)
     return ""
@@ -114,9 +108,9 @@ def test_what_a_rule_reads_stays_and_the_refusal_says_how_to_keep_it(settings: d
 
 
 def test_all_versions_are_named_at_once_with_one_way_to_keep_them() -> None:
-    cluster = Cluster({"v1": Known(BEFORE), "v2": Known({"BETTING_LOOKUP_SECONDS": "10,60"})})
+    v2 = version("v2", known_image="betting:v2", known_settings=Known({"BETTING_LOOKUP_SECONDS": "10,60"}))
 
-    said = refused({"v1": {THRESHOLD: "6000"}, "v2": {}}, cluster)
+    said = refused({"v1": {THRESHOLD: "6000"}, "v2": {}}, replace(V1, known_settings=Known(BEFORE)), v2)
 
     assert said.endswith(
         f"--set versions.v1.settings.{THRESHOLD}=5000,versions.v2.settings.BETTING_LOOKUP_SECONDS=10\\,60"
@@ -127,7 +121,16 @@ def test_a_default_of_other_code_is_not_taken_for_its_own() -> None:
     written_out = {**BEFORE, "BETTING_MAX_OPEN_BETS": "200"}
 
     assert "BETTING_MAX_OPEN_BETS is empty and would become 200" in refused(
-        {"v1": written_out}, Cluster({"v1": Known(BEFORE)})
+        {"v1": written_out}, replace(V1, known_settings=Known(BEFORE))
+    )
+
+
+def test_what_restate_does_not_know_yet_may_change_and_where_nothing_was_noted_then_what_it_runs_stays() -> None:
+    runs = version("v1", settings=BEFORE, known_image="", known_settings=None)
+
+    assert refused({"v1": {THRESHOLD: "6000"}}, runs) == ""
+    assert "is 5000 and would become 6000" in refused(
+        {"v1": {THRESHOLD: "6000"}}, replace(runs, known_image="betting:v1")
     )
 
 

@@ -120,7 +120,7 @@ def test_what_is_noted_stays_whatever_is_changed_later_also_without_pods(
         "image was betting:v1 and is betting:moved",
         "BETTING_REVIEW_THRESHOLD was empty and is 6000",
     )
-    assert cluster.settings_of_known() == {"v1": before.known_settings}
+    assert after.settings_to_keep == before.known_settings
 
 
 def test_where_nothing_was_noted_then_what_runs_now_counts(cluster: Cluster, deployments: Deployments) -> None:
@@ -128,4 +128,5 @@ def test_where_nothing_was_noted_then_what_runs_now_counts(cluster: Cluster, dep
         "betting-v1", "shop", {"metadata": {"annotations": {KNOWN_IMAGE: "betting:v1"}}}
     )
 
-    assert cluster.settings_of_known() == {"v1": Known({REQUIRED: "false"})}
+    [v1] = cluster.versions({})
+    assert (v1.known_image, v1.settings_to_keep) == ("betting:v1", Known({REQUIRED: "false"}))
