@@ -27,6 +27,9 @@ OLDEST = Gauge(
     ["version"],
 )
 ROUTED = Gauge("betting_release_routed", "Services whose new work is routed to a version", ["version"])
+STRAYED = Gauge(
+    "betting_release_strayed", "What a version runs otherwise than when it went live: image, settings", ["version"]
+)
 ORPHANS = Gauge("betting_release_orphans", "Unfinished invocations that began on a version that is not there")
 WATCHING = Gauge("betting_release_watching", "1 while a version that has just gone live is watched", ["version"])
 TAKEN_BACK = Gauge(
@@ -36,7 +39,7 @@ TAKEN_BACK_AT = Gauge(
     "betting_release_taken_back_timestamp_seconds", "When a version was taken back, in Unix seconds", ["version"]
 )
 
-_PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, BY_SERVICE, PAUSED, BACKING_OFF, OLDEST, ROUTED)
+_PER_VERSION: Iterable[Gauge] = (VERDICT, PODS, IN_FLIGHT, BY_SERVICE, PAUSED, BACKING_OFF, OLDEST, ROUTED, STRAYED)
 
 
 def show(made: Plan) -> None:
@@ -48,6 +51,7 @@ def show(made: Plan) -> None:
         for verdict in Verdict:
             VERDICT.labels(name, verdict).set(verdict is standing.verdict)
         PODS.labels(name).set(standing.version.available)
+        STRAYED.labels(name).set(len(standing.version.strayed))
         if standing.verdict is not Verdict.UNKNOWN:
             _show_work(name, standing)
     if all(standing.verdict is not Verdict.UNKNOWN for standing in made.standings):

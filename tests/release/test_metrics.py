@@ -72,6 +72,14 @@ def test_a_version_whose_deployment_is_gone_is_shown_as_missing_and_its_work_has
     assert (seen("verdict", version="v2", verdict="missing"), seen("orphans")) == (1, 1)
 
 
+def test_what_a_version_runs_otherwise_than_it_went_live_is_counted_also_while_restate_is_silent() -> None:
+    strayed = replace(V1, known_image="betting:other", settings={"BETTING_REVIEW_THRESHOLD": "6000"})
+
+    metrics.show(plan(Observed((strayed, V2), "v2", None)))
+
+    assert (seen("strayed", version="v1"), seen("strayed", version="v2")) == (2, 0)
+
+
 def test_a_round_that_saw_not_everything_does_not_count() -> None:
     metrics.show(plan(Observed((V2,), "v2", replace(ON_V2, work=(work("gone"),)))))
     before = seen("round_timestamp_seconds")
