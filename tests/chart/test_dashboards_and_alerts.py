@@ -82,6 +82,16 @@ def test_an_alert_knows_how_many_nodes_restate_is_to_have() -> None:
     assert rules["spec"] == rule_file("shop", "https://example.com/runbooks", 10 * 2**30, 10_000, 3)
 
 
+@pytest.mark.parametrize(("part", "alert"), [("edge", "BettingDoorDown"), ("books", "BettingBookkeeperDown")])
+def test_nobody_is_told_that_a_part_is_away_that_was_left_out(part: str, alert: str) -> None:
+    runbooks = "https://example.com/runbooks"
+
+    [rules] = of_kind("PrometheusRule", RULES, f"--set={part}.enabled=false,monitoring.runbooks={runbooks}")
+
+    assert rules["spec"] == rule_file("shop", runbooks, 10 * 2**30, without=frozenset({part}))
+    assert alert not in {rule["alert"] for rule in rules["spec"]["groups"][0]["rules"]}
+
+
 def test_alerts_carry_the_labels_by_which_prometheus_chooses_them() -> None:
     [rules] = of_kind("PrometheusRule", RULES, "--set=monitoring.labels.release=prometheus")
 

@@ -89,6 +89,7 @@ class Target:
     job: str
     port: int
     version: str = ""
+    path: str = "/metrics"
 
 
 class Prometheus:
@@ -171,6 +172,7 @@ def _configuration(targets: Sequence[Target], namespace: str) -> dict[str, Any]:
         "scrape_configs": [
             {
                 "job_name": target.job + target.version,
+                "metrics_path": target.path,
                 "static_configs": [{"targets": [f"{HOST}:{target.port}"], "labels": _labels(target, namespace)}],
             }
             for target in targets

@@ -28,6 +28,11 @@ class Alert:
         return rule
 
     @property
+    def part(self) -> str:
+        """The part of a release without which there is no such alert; empty if it is about what is always there."""
+        return "".join(re.findall(r"^# only with: ([a-z]+)$", self.text, re.MULTILINE))
+
+    @property
     def empty(self) -> dict[str, str]:
         """The beginnings of metrics that a system where all is well does not export, and why."""
         return dict(re.findall(r"^# empty: (\S+) (.+)$", self.text, re.MULTILINE))
@@ -42,6 +47,7 @@ def rule_file(
     restate_storage_bytes: int,
     restate_snapshot_records: int | str = "Inf",
     restate_nodes: int = 1,
+    without: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """What Prometheus loads."""
     facts: dict[str, str | int] = {
@@ -51,4 +57,5 @@ def rule_file(
         "restate_snapshot_records": restate_snapshot_records,
         "restate_nodes": restate_nodes,
     }
-    return {"groups": [{"name": "betting", "rules": [alert.rule(**facts) for alert in ALL]}]}
+    rules = [alert.rule(**facts) for alert in ALL if alert.part not in without]
+    return {"groups": [{"name": "betting", "rules": rules}]}

@@ -71,7 +71,7 @@ def watched(folder: Path, traffic: Traffic) -> Iterator[Watched]:
     """Play on v1, ship v2 while withdrawals hold v1, play on v2, and let v1 drain."""
     base = free_port_base()
     with ExitStack() as stack:
-        system = stack.enter_context(running(folder / "system", SETTINGS, base=base))
+        system = stack.enter_context(running(folder / "system", SETTINGS, ["--edge"], base))
         v2 = _Version("v2", base + 1_081, base + 1_096)
         loop, port = base + 1_100, base + 1_091
         targets = (
@@ -80,6 +80,7 @@ def watched(folder: Path, traffic: Traffic) -> Iterator[Watched]:
             Target("betting-release", loop),
             Target("betting-books", system.ports.books),
             Target("betting-restate", system.ports.node),
+            Target("betting-edge", system.ports.edge_metrics, path="/stats/prometheus"),
         )
         uris = {"v1": f"http://{HOST}:{system.ports.service}/", "v2": f"http://{HOST}:{v2.port}/"}
         prometheus = stack.enter_context(scraping(folder / "prometheus", port, targets, NAMESPACE))

@@ -289,15 +289,19 @@ without Helm, which deletes what a hook has left. Use: include "betting.job" (li
 {{- mulf (regexFind "^[0-9.]+" $text) (index $units (regexFind "[A-Za-z]*$" $text)) | ceil | printf "%.0f" -}}
 {{- end -}}
 
-{{/* The rule file of all alerts, about this release alone. */}}
+{{/* The rule file of all alerts, about this release alone. What watches a part that may be left out says so: "# only with: edge". */}}
 {{- define "betting.rules" -}}
 groups:
 - name: betting
   rules:
   {{- range $path, $_ := .Files.Glob "files/alerts/*.yaml" }}
-  {{- $alert := $.Files.Get $path | replace "$namespace" $.Release.Namespace | replace "$runbooks" $.Values.monitoring.runbooks }}
+  {{- $text := $.Files.Get $path }}
+  {{- $part := regexFind "(?m)^# only with: [a-z]+$" $text | trimPrefix "# only with: " }}
+  {{- if or (not $part) (index $.Values $part).enabled }}
+  {{- $alert := $text | replace "$namespace" $.Release.Namespace | replace "$runbooks" $.Values.monitoring.runbooks }}
   {{- $alert = $alert | replace "$restate_snapshot_records" (ternary "Inf" ($.Values.restate.snapshots.everyRecords | int | toString) (empty $.Values.restate.snapshots.destination)) }}
   {{- $alert = $alert | replace "$restate_nodes" ($.Values.restate.replicas | int | toString) }}
   - {{ $alert | replace "$restate_storage_bytes" (include "betting.bytes" $.Values.restate.storage.size) | fromYaml | toYaml | nindent 4 | trim }}
+  {{- end }}
   {{- end }}
 {{- end -}}
