@@ -17,7 +17,7 @@ WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint format dashboards edge pictures bench soak profile e2e setup lock clean
+.PHONY: help run test lint format dashboards edge pictures bench soak profile kafka e2e setup lock clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ lint: setup ## style, types and the layers between modules
 
 e2e: setup ## the story of a release on a cluster: KUBECONFIG, and images BETTING_E2E_IMAGE_V1, _V2, _BAD and _BROKEN loaded there
 	$(BIN)/python -m pytest tests/e2e
+
+kafka: setup ## the tests that need a real Kafka: Java 17 or newer, and Maven to fetch it
+	BETTING_TEST_KAFKA=1 $(BIN)/python -m pytest tests/kafka $(TESTS)
 
 format: setup ## put the code in shape
 	$(BIN)/ruff check --fix .

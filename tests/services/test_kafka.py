@@ -1,53 +1,24 @@
 """Records as Restate really brings them, from a Kafka that librdkafka plays in this process, over the real protocol."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from uuid import uuid4
-
-import httpx
 from confluent_kafka import Producer
 
 from tests.helpers.bets import ask
 from tests.helpers.feed import NO_MARKET, Feed, offer
+from tests.helpers.topics import Topic
 from tests.running import System
 
 PARTITION = 0
 
 
-class Topic:
-    """A topic of one partition that a market's provider writes to."""
-
-    def __init__(self, system: System) -> None:
-        self.system = system
-        self.name = f"markets-{uuid4().hex}"
-        self.producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-        (broker,) = self.producer.list_topics(timeout=10).brokers.values()
-        cluster = {"name": self.name, "properties": {"bootstrap.servers": f"{broker.host}:{broker.port}"}}
-        self._admin("POST", "kafka-clusters", cluster)
-
-    def tells(self, key: str | None, record: object) -> None:
-        """Produce a record; none stands for a tombstone."""
-        value = None if record is None else json.dumps(record).encode()
-        self.producer.produce(self.name, key=key, value=value, partition=PARTITION)
-        assert self.producer.flush(10) == 0
-
-    @contextmanager
-    def subscribed(self) -> Iterator[None]:
-        """Have Restate read it, from its beginning."""
-        source, options = f"kafka://{self.name}/{self.name}", {"auto.offset.reset": "earliest"}
-        subscription = {"source": source, "sink": "service://MarketFeed/takeFromKafka", "options": options}
-        name = self._admin("POST", "subscriptions", subscription).json()["id"]
-        yield
-        self._admin("DELETE", f"subscriptions/{name}")
-
-    def _admin(self, method: str, path: str, body: object = None) -> httpx.Response:
-        with httpx.Client(base_url=self.system.admin, trust_env=False, timeout=30) as client:
-            return client.request(method, path, json=body).raise_for_status()
+def played(system: System) -> Topic:
+    """A topic of one partition at a broker that its own producer plays."""
+    producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    (broker,) = producer.list_topics(timeout=10).brokers.values()
+    return Topic(system, f"{broker.host}:{broker.port}", producer, PARTITION)
 
 
 def test_a_topic_is_taken_in_order_and_changes_nothing_when_it_is_read_again(system: System) -> None:
-    topic, feed = Topic(system), Feed(system)
+    topic, feed = played(system), Feed(system)
     for price in ("3.00", "3.50", "4.00"):
         topic.tells(feed.market_id, {"type": "setPrices", "content": {"prices": {"home": price}}})
     topic.tells(feed.market_id, {"type": "open", "content": offer()})
