@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
+from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 from pathlib import Path
@@ -37,7 +38,7 @@ class Inbox:
         """Take one mail."""
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content)  # the newer policies parse each header, which takes far longer
-        subject, name = str(make_header(decode_header(message["Subject"] or ""))), message["Message-ID"]
+        subject, name = _subject(message), message["Message-ID"]
         for recipient in envelope.rcpt_tos:
             self._store.add_mail(name and str(name).strip(), Mail(recipient, subject, _text(message)))
         return "250 OK"
@@ -113,10 +114,31 @@ async def listening(store: Store, host: str, port: int, demands: Demands) -> Asy
         await server.wait_closed()
 
 
+def _subject(message: Message) -> str:
+    given = message["Subject"] or ""
+    try:
+        parts = decode_header(given)
+    except HeaderParseError:
+        return str(given)
+    readable = [
+        (part if isinstance(part, str) else _decoded(part, charset or "ascii"), charset and "utf-8")
+        for part, charset in parts
+    ]
+    return str(make_header(readable))  # which knows where the space between two parts is none
+
+
 def _text(message: Message) -> str:
     plain = next((part for part in message.walk() if part.get_content_type() == "text/plain"), None)
     content = None if plain is None else plain.get_payload(decode=True)
     if plain is None or not isinstance(content, bytes):
         return ""
-    text = content.decode(plain.get_content_charset("utf-8"), errors="replace")
-    return text.replace("\r\n", "\n").removesuffix("\n")
+    return _decoded(content, plain.get_content_charset("utf-8")).replace("\r\n", "\n").removesuffix("\n")
+
+
+def _decoded(content: bytes, charset: str) -> str:
+    """The text of these bytes, whatever they are: a mail that cannot be read is kept, so that somebody sees it."""
+    try:
+        text = content.decode(charset, errors="replace")
+    except (LookupError, ValueError):  # nobody knows that charset, or it decodes nothing
+        text = content.decode("ascii", errors="replace")
+    return text.encode("utf-8", errors="replace").decode()  # halves of characters cannot be stored
