@@ -16,6 +16,7 @@ BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
 EXPOSURE_TESTS = "tests/domain/test_exposure.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
+CONFLATION_TESTS = "tests/services/test_conflation.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
 STUCK_SHARD_TEST = (
     "tests/services/test_unreadable_documents.py"
@@ -596,6 +597,45 @@ MUTANTS = [
 +    if record.type is RecordType.SET_PRICES or not newer:
 """,
         f"{FEED_TESTS}::test_a_record_tried_again_never_undoes_a_newer_one",
+    ),
+    Mutant(
+        "of prices that wait together, the oldest wins",
+        FEED,
+        """\
+-    prices = {name: _prices(record)[name] for one, record in batch for name in _prices_left(feed, one, record)}
++    prices = {name: _prices(record)[name] for one, record in batch[::-1] for name in _prices_left(feed, one, record)}
+""",
+        f"{FEED_TESTS}::test_records_that_wait_end_as_if_each_had_been_applied_by_itself",
+    ),
+    Mutant(
+        "one bad record takes along all that wait with it",
+        FEED,
+        """\
+-        if len(batch) > 1 and rejection.reason != CANCELLED:
++        if not batch:
+""",
+        f"{FEED_TESTS}::test_records_that_wait_end_as_if_each_had_been_applied_by_itself",
+    ),
+    Mutant(
+        "prices that waited over a rollback overwrite newer ones",
+        FEED,
+        """\
+-    return [name for name in _prices(record) if feed.newest.get(_price_of(name), 0) < one.number]
++    return list(_prices(record))
+""",
+        f"{FEED_TESTS}::test_what_an_earlier_version_did_meanwhile_is_not_done_again_nor_undone",
+    ),
+    Mutant(
+        "a suspension overtakes the prices that wait",
+        "app/services/markets/feed.py",
+        """\
+-    flushed, parked = await _apply_waiting(ctx, counted)
+-    if waits:
++    flushed, parked = counted, list[Parked]()
++    if waits:
++        flushed, parked = await _apply_waiting(ctx, counted)
+""",
+        f"{CONFLATION_TESTS}::test_other_records_come_after_the_prices_that_waited[plain]",
     ),
     Mutant(
         "a version stands for two results",

@@ -3,21 +3,34 @@
 The key of a record is the id of its market, so that Kafka keeps the order of a market's records. A repeated record is
 recognised by its offset, so that reading a topic again from the beginning does not bring back old prices. A record that
 failed and is retried later must not undo the changes of newer records.
+
+New prices wait for a moment, because each change of a market is told to all its shards: those that wait together are
+applied as one change, with the newest price of each selection. If the market refuses that change, it is asked for each
+half of it, until exactly the records that it refuses are left over.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol, cast
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from app.domain.model import Moment, PublicRequest, State, Wire, read_json
+from app.domain.model import Moment, PublicRequest, State, Wire, is_empty, read_json
+from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused, invalid_request
 
 MAX_RECORD_BYTES = 65_536
 """The maximum size of a record. The result of the largest market needs less than half of it."""
 MAX_PLACES = 16
 """The number of partitions whose newest offset a market stores. In each topic, a market uses only one partition."""
+
+MAX_WAITING = 32
+"""The number of records of a market that wait for the same change. Fewer than a quarantine has room for."""
+MAX_WAITING_BYTES = MAX_RECORD_BYTES
+"""The size of those records, all together: each record that waits is stored with all that wait already."""
+CANCELLED = "cancelled"
+"""The reason of a record whose change somebody cancelled or killed by hand. It is no refusal of the market."""
 
 
 class RecordType(StrEnum):
@@ -55,7 +68,7 @@ class Record:
         """
         match self.type:
             case RecordType.SET_PRICES:
-                return frozenset(f"price/{selection_id}" for selection_id in self.request.model_dump()["prices"])
+                return frozenset(map(_price_of, _prices(self)))
             case RecordType.SUSPEND | RecordType.RESUME | RecordType.CLOSE:
                 return frozenset({"status"})
             case RecordType.OPEN | RecordType.WITHDRAW | RecordType.SETTLE:
@@ -82,6 +95,15 @@ class Rejection(Wire):
     message: str
 
 
+class Waiting(State):
+    """A record of new prices that waits, to be applied together with those that arrive next."""
+
+    number: int
+    """Its position among the market's records, from 1."""
+    text: str
+    origin: Origin | None = None
+
+
 class Feed(State):
     """The state of a market's feed: the number of records, and the number of the newest one applied to each aspect."""
 
@@ -89,6 +111,8 @@ class Feed(State):
     newest: dict[str, int] = Field(default_factory=dict)
     places: dict[str, Origin] = Field(default_factory=dict)
     """For each topic and partition, the position of the newest record."""
+    waiting: list[Waiting] = Field(default_factory=list, exclude_if=is_empty)
+    """New prices to be applied as one change, in the order of arrival. They are counted, and in `places`, already."""
 
 
 def origin_of(headers: Mapping[str, str]) -> Origin | None:
@@ -144,8 +168,122 @@ def refuse_overtaken(feed: Feed, record: Record, number: int) -> Refused | None:
 
 
 def applied(feed: Feed, record: Record, number: int) -> Feed:
-    """Note that a record was applied."""
-    return feed.model_copy(update={"newest": {**feed.newest, **dict.fromkeys(record.aspects, number)}})
+    """Note that a record was applied. What a newer one has set stays that one's."""
+    newest = {aspect: max(number, feed.newest.get(aspect, 0)) for aspect in record.aspects}
+    return feed.model_copy(update={"newest": {**feed.newest, **newest}})
+
+
+def can_wait(record: Record | Refused) -> bool:
+    """Whether a record is one of new prices, which may be applied together with later ones."""
+    return isinstance(record, Record) and record.type is RecordType.SET_PRICES
+
+
+def has_room(feed: Feed, body: bytes) -> bool:
+    """Whether one more record can wait. The first always can."""
+    size = len(body) + sum(len(one.text.encode()) for one in feed.waiting)
+    return not feed.waiting or (len(feed.waiting) < MAX_WAITING and size <= MAX_WAITING_BYTES)
+
+
+def wait(feed: Feed, body: bytes, origin: Origin | None) -> Feed:
+    """Let the record that was counted last wait. It must be one that can wait, and therefore valid text."""
+    one = Waiting(number=feed.records, text=body.decode(), origin=origin)
+    return feed.model_copy(update={"waiting": [*feed.waiting, one]})
+
+
+def is_waiting(feed: Feed, number: int) -> bool:
+    """Whether the record of this number still waits."""
+    return any(one.number == number for one in feed.waiting)
+
+
+Batch = tuple[tuple[Waiting, Record], ...]
+"""Records to be applied as one change, in their order."""
+
+
+@dataclass(frozen=True)
+class Conflation:
+    """What waited, being applied: the feed with what the market has taken, what it is still to be asked, what is left.
+
+    It is asked for `change` as long as there is one, and `answered` says what becomes of its answer.
+    """
+
+    feed: Feed
+    batches: tuple[Batch, ...] = ()
+    rejected: tuple[tuple[Waiting, Rejection], ...] = ()
+    """What the market did not take, in the order of arrival, each with the reason that it has by itself."""
+    changes: int = 0
+    """The number of changes that the market has taken."""
+    taken: int = 0
+    """The number of records in these changes."""
+
+    @property
+    def change(self) -> Record | None:
+        """The next change to ask the market for: the newest price of each selection. None if nothing is left."""
+        return _merged(self.feed, self.batches[0]) if self.batches else None
+
+    def answered(self, rejection: Rejection | None) -> "Conflation":
+        """Go on after the market's answer to `change`.
+
+        A market takes a change exactly if it takes every record of it, so one that it refuses is asked again in halves.
+        A change that was cancelled is not asked again: somebody wants the feed to move on.
+        """
+        batch, *rest = self.batches
+        if rejection is None:
+            feed = self.feed
+            for one, record in batch:
+                feed = applied(feed, record, one.number)
+            taken = self.taken + len(batch)
+            return replace(self, feed=feed, batches=tuple(rest), changes=self.changes + 1, taken=taken)
+        if len(batch) > 1 and rejection.reason != CANCELLED:
+            middle = len(batch) // 2
+            return replace(self, batches=(batch[:middle], batch[middle:], *rest))
+        rejected = (*self.rejected, *((one, rejection) for one, _ in batch))
+        in_order = tuple(sorted(rejected, key=lambda left: left[0].number))
+        return replace(self, batches=tuple(rest), rejected=in_order)
+
+
+def apply_waiting(feed: Feed, requests: Requests) -> Conflation:
+    """Begin to apply all that waits, as one change.
+
+    An earlier version leaves alone what waits, and may have applied newer prices meanwhile, or these very ones. What is
+    left of a record then are the prices that no such record has set.
+    """
+    known = [(one, read_record(one.text.encode(), requests)) for one in feed.waiting]
+    batch = tuple(
+        (one, record) for one, record in known if isinstance(record, Record) and _prices_left(feed, one, record)
+    )
+    unreadable = tuple(
+        (one, Rejection(reason=record.reason.value, message=record.message))
+        for one, record in known
+        if isinstance(record, Refused)
+    )
+    rest = feed.model_copy(update={"waiting": []})
+    return Conflation(rest, batches=(batch,) if batch else (), rejected=unreadable)
+
+
+class _NewPrices(Protocol):
+    """The content of a record of new prices."""
+
+    prices: Mapping[str, Price]
+
+
+def _prices(record: Record) -> Mapping[str, Price]:
+    assert record.type is RecordType.SET_PRICES
+    return cast(_NewPrices, record.request).prices
+
+
+def _price_of(selection_id: str) -> str:
+    return f"price/{selection_id}"
+
+
+def _prices_left(feed: Feed, one: Waiting, record: Record) -> Iterable[str]:
+    """The selections of a record whose price is not from it or from a newer one already."""
+    return [name for name in _prices(record) if feed.newest.get(_price_of(name), 0) < one.number]
+
+
+def _merged(feed: Feed, batch: Batch) -> Record:
+    prices = {name: _prices(record)[name] for one, record in batch for name in _prices_left(feed, one, record)}
+    newest = batch[-1][1]
+    return Record(newest.type, newest.request.model_copy(update={"prices": prices}))
 
 
 def _place(origin: Origin) -> str:

@@ -40,6 +40,7 @@ RETURNED = Counter(
 TAKEN_BACK = Counter(
     "betting_taken_back_minor_units", "Returns that corrections took back, in minor units", ("currency",)
 )
+FEED_RECORDS = Counter("betting_feed_records", "Records of feeds, by what became of them", ("outcome",))
 
 _FROM_ZERO = (
     *(Count(DEPOSITS, (outcome, "")) for outcome in ("credited", "declined", "failed", "cancelled")),
@@ -47,6 +48,7 @@ _FROM_ZERO = (
     *(Count(WITHDRAWALS, (outcome, "")) for outcome in ("held", "paid", "returned", "sentBack")),
     *(Count(BETS, (outcome, "")) for outcome in ("accepted", "cashedOut")),
     *(Count(SETTLED, (outcome,)) for outcome in ("won", "lost", "corrected")),
+    *(Count(FEED_RECORDS, (outcome,)) for outcome in ("applied", "conflated", "parked", "repeated")),
     *(
         Count(counter, ("EUR",))
         for counter in (DEPOSITED, DEPOSITS_TAKEN_BACK, DEPOSITS_REGAINED, WITHDRAWN, SENT_BACK)

@@ -15,7 +15,7 @@ from app.domain.archive import ArchiveIndex
 from app.domain.archive_pages import ArchivePage
 from app.domain.bets import ApplyResult, accept_bet, apply_result, cash_out, hold_stake, release_stake
 from app.domain.deposits import EndDeposit, credit_deposit, decline_deposit, reserve_deposit
-from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived
+from app.domain.feed import Feed, Origin, Record, RecordType, Rejection, applied, arrived, wait
 from app.domain.follow_up import FollowUp, Phase
 from app.domain.high_water import with_high_water
 from app.domain.markets import (
@@ -141,10 +141,12 @@ def market_and_shard() -> tuple[Market, Shard]:
 
 
 def feed_and_quarantine() -> tuple[Feed, Quarantine]:
-    """A market's feed that has set a price, and a quarantine that has just become full."""
+    """A market's feed that has set a price and where another one waits, and a quarantine that has just become full."""
     origin = Origin(topic="markets", partition=0, offset=7, timestamp=START)
     feed = arrived(Feed(), origin)
     feed = applied(feed, Record(RecordType.SET_PRICES, PricesRequest(prices={"home": Price.of("2.50")})), 1)
+    new_price = b'{"type": "setPrices", "content": {"prices": {"home": "2.60"}}}'
+    feed = wait(arrived(feed, origin), new_price, origin)
     no = Rejection(reason="market_not_open", message="this market is closed")
     quarantine = park(Quarantine(), record_to_park("m-1", b"{}", 1, no, origin, START))
     for number in range(2, MAX_PARKED + 2):

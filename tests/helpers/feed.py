@@ -1,6 +1,7 @@
 """A market's records from the feed, and what its operator does with those that were parked."""
 
 import json
+from collections.abc import Mapping
 from uuid import uuid4
 
 from tests.helpers.bets import ask
@@ -49,3 +50,10 @@ def offer(price: str = "2.50") -> dict[str, object]:
     prices = {"home": price, "away": "1.80"}
     selections = [{"selectionId": name, "name": name, "price": price} for name, price in prices.items()]
     return {"name": "A game", "selections": selections}
+
+
+def left_waiting(feed: Feed, *records: Mapping[str, object], newest: Mapping[str, int] | None = None) -> None:
+    """The feed as it is when the messages of waiting records were killed, or an earlier version has dropped them."""
+    numbered = [{"number": number, "text": json.dumps(record)} for number, record in enumerate(records, start=2)]
+    document = {"records": 9, "newest": newest or {}, "places": {}, "waiting": numbered}
+    feed.betting.plant("MarketFeed", feed.market_id, {"feed": json.dumps(document).encode()})

@@ -71,3 +71,10 @@ class Topic:
     def _admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> httpx.Response:
         with httpx.Client(base_url=self.system.admin, trust_env=False, timeout=30) as client:
             return client.request(method, path, json=body).raise_for_status()
+
+
+def played(system: System) -> Topic:
+    """A topic of one partition at a broker that its own producer plays."""
+    producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
+    (broker,) = producer.list_topics(timeout=10).brokers.values()
+    return Topic(system, f"{broker.host}:{broker.port}", producer, partition=0)

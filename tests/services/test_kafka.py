@@ -1,20 +1,9 @@
 """Records as Restate really brings them, from a Kafka that librdkafka plays in this process, over the real protocol."""
 
-from confluent_kafka import Producer
-
 from tests.helpers.bets import ask
 from tests.helpers.feed import NO_MARKET, Feed, offer
-from tests.helpers.topics import Topic
+from tests.helpers.topics import played
 from tests.running import System
-
-PARTITION = 0
-
-
-def played(system: System) -> Topic:
-    """A topic of one partition at a broker that its own producer plays."""
-    producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    (broker,) = producer.list_topics(timeout=10).brokers.values()
-    return Topic(system, f"{broker.host}:{broker.port}", producer, PARTITION)
 
 
 def test_a_topic_is_taken_in_order_and_changes_nothing_when_it_is_read_again(system: System) -> None:
