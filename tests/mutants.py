@@ -1169,12 +1169,12 @@ MUTANTS = [
     ),
     Mutant(
         "a version that runs without pods may get other settings",
-        "app/release/cluster.py",
+        "app/release/unchangeable.py",
         """\
--            if KNOWN_IMAGE in (notes := deployment.metadata.annotations or {})
-+            if KNOWN_IMAGE in (notes := deployment.metadata.annotations or {}) and deployment.spec.replicas
+-        if version.known_image and version.name in wanted
++        if version.known_image and version.replicas and version.name in wanted
 """,
-        f"{KNOWN_TESTS}::test_what_is_noted_stays_whatever_is_changed_later_also_without_pods",
+        f"{SETTINGS_TESTS}::test_a_version_without_pods_keeps_its_settings_for_it_may_come_back",
     ),
     Mutant(
         "what a version went live with is noted anew",

@@ -117,6 +117,10 @@ def test_all_versions_are_named_at_once_with_one_way_to_keep_them() -> None:
     )
 
 
+def test_a_version_without_pods_keeps_its_settings_for_it_may_come_back() -> None:
+    assert "is 5000 and would become 6000" in refused({"v1": {THRESHOLD: "6000"}}, replace(V1, replicas=0))
+
+
 def test_a_default_of_other_code_is_not_taken_for_its_own() -> None:
     written_out = {**BEFORE, "BETTING_MAX_OPEN_BETS": "200"}
 
