@@ -1,5 +1,6 @@
 """The version is one fact, wherever it has to be written."""
 
+import json
 import re
 import tomllib
 from collections.abc import Callable
@@ -33,12 +34,18 @@ def image_label() -> str:
     return str(found)
 
 
+def description() -> str:
+    found: str = json.loads((ROOT / "charts" / "betting" / "files" / "openapi.json").read_text())["info"]["version"]
+    return found
+
+
 PLACES: dict[str, Callable[[], str]] = {
     "pyproject.toml": pyproject,
     "the installed package": lambda: version("betting"),
     "Chart.yaml: version": lambda: chart("version"),
     "Chart.yaml: appVersion": lambda: chart("appVersion"),
     "the image's label": image_label,
+    "the description of the API: make edge": description,
     "betting --version": lambda: betting("--version").stdout.removeprefix("betting, version ").strip(),
 }
 
