@@ -6,6 +6,7 @@ from typing import Any
 from app.domain.refusals import TERMS, Refusal
 from app.edge.bootstrap import MESSAGES, REFUSED
 from app.services.shell.access import PublicHandler
+from app.services.shell.wire import UNREADABLE
 
 Json = dict[str, Any]
 
@@ -24,6 +25,7 @@ _NAMES = {
 }
 """The responses that are the same of many operations: those whose only reason is the door's."""
 assert _NAMES.keys() == OF_THE_DOOR.keys()
+_UNREADABLE = "UnreadableDocument"
 
 RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
@@ -84,6 +86,12 @@ RESPONSES: Json = {
     }
     for status, name in _NAMES.items()
     for reason in [OF_THE_DOOR[status]]
+} | {
+    _UNREADABLE: {
+        "description": f"`{UNREADABLE}`: What is stored of it cannot be read. Nothing about the request is wrong, and "
+        "an operator has to act.",
+        "content": {"application/json": {"schema": _with_reasons([UNREADABLE])}},
+    }
 }
 
 
@@ -100,13 +108,17 @@ def reasons(handler: PublicHandler) -> dict[int, list[str]]:
 
 
 def responses(handler: PublicHandler) -> Json:
-    """The description of a handler's refusals, by HTTP status."""
-    return {
-        str(status): {"$ref": f"#/components/responses/{_NAMES[status]}"}
-        if given == [OF_THE_DOOR.get(status)]
-        else _described(given)
+    """The description of a handler's refusals, and of its failure that has a reason, by HTTP status."""
+    refused = {
+        str(status): _shared(_NAMES[status]) if given == [OF_THE_DOOR.get(status)] else _described(given)
         for status, given in reasons(handler).items()
     }
+    failed = {"500": _shared(_UNREADABLE)} if handler.only_reads else {}
+    return dict(sorted((refused | failed).items()))
+
+
+def _shared(name: str) -> Json:
+    return {"$ref": f"#/components/responses/{name}"}
 
 
 def _described(given: list[str]) -> Json:

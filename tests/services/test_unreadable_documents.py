@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 
 from app.composition import SERVICES
 from app.domain.model import Wire
-from app.services.shell.access import PublicHandler, only_reads, public_handlers
+from app.services.shell.access import only_reads, public_handlers
 from app.services.shell.wire import Document, UnreadableError
 from app.telemetry import metrics
 from tests.bench.planting import SHARDS, market_with_bets, plant
@@ -123,12 +123,7 @@ def test_what_is_wrong_is_told_without_a_value_or_a_key_of_a_map() -> None:
 
 
 def test_readers_are_public_handlers_that_change_nothing() -> None:
-    kinds = {(service.name, name): handler for service in SERVICES for name, handler in service.handlers.items()}
-
-    def reads(handler: PublicHandler) -> bool:
-        return only_reads(kinds[handler.service, handler.handler])
-
-    assert sorted(f"{one.service}/{one.handler}" for one in public_handlers(SERVICES) if reads(one)) == [
+    assert sorted(f"{one.service}/{one.handler}" for one in public_handlers(SERVICES) if one.only_reads) == [
         "DepositFollowUp/status",
         "MarketQuarantine/list",
         "MarketService/get",
@@ -143,7 +138,8 @@ def test_readers_are_public_handlers_that_change_nothing() -> None:
         "SettlementWorkflow/progress",
         "WithdrawalWorkflow/status",
     ]
-    assert {handler.kind for handler in kinds.values() if only_reads(handler)} == {"shared"}
+    handlers = [handler for service in SERVICES for handler in service.handlers.values()]
+    assert {handler.kind for handler in handlers if only_reads(handler)} == {"shared"}
 
 
 def test_a_process_names_so_many_objects_and_not_more(monkeypatch: pytest.MonkeyPatch) -> None:

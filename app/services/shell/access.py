@@ -59,6 +59,8 @@ class PublicHandler:
     answer: type[BaseModel]
     is_sparse: bool
     """Whether the answer leaves out the fields that are None."""
+    only_reads: bool
+    """Whether it changes nothing: a stored document that cannot be read is told at once then."""
     text: str
     """Its docstring."""
 
@@ -114,6 +116,7 @@ def public_handlers(components: Iterable[Component]) -> Iterator[PublicHandler]:
                 _request_of(handler),
                 inspect.signature(handler.fn).return_annotation,
                 isinstance(handler.handler_io.output_serde, SparseBody),
+                only_reads(handler),
                 inspect.cleandoc(handler.fn.__doc__ or ""),
             )
 

@@ -12,7 +12,7 @@ from app.domain.activity import Event, Happened
 from app.domain.refusals import Refusal
 from app.services.shell.access import only_reads
 from app.services.shell.dependencies import dependencies
-from app.services.shell.wire import UnreadableError
+from app.services.shell.wire import UNREADABLE, UnreadableError
 from app.telemetry import metrics, traces
 from app.telemetry.attempts import Attempt, count, current
 from app.telemetry.counts import Count, Counter
@@ -46,10 +46,6 @@ _COUNTED: dict[Event, tuple[Counter, str, Counter | None]] = {
     Event.BET_CORRECTED: (metrics.SETTLED, "corrected", metrics.RETURNED),
 }
 assert _COUNTED.keys() == set(Event)
-
-
-UNREADABLE = "unreadable_document"
-"""The reason of a 500. It is no refusal: nothing about the request is wrong, and an operator has to act."""
 
 
 @asynccontextmanager

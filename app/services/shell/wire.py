@@ -51,6 +51,10 @@ class Json(Serde[Model]):
         return b"" if obj is None else obj.model_dump_json().encode()
 
 
+UNREADABLE = "unreadable_document"
+"""The reason of a 500. It is no refusal: nothing about the request is wrong, and an operator has to act."""
+
+
 class UnreadableError(Exception):
     """A stored document is none that this code can read. The message says what is wrong, and shows no value."""
 
