@@ -24,7 +24,7 @@ from app.providers.messages import Mailer
 from app.providers.payments import PaymentProvider
 from app.services.comms import comms
 from app.services.markets.feed import market_feed
-from app.services.markets.markets import market, market_book
+from app.services.markets.markets import market, market_book, market_teller
 from app.services.markets.pages import bet_pages
 from app.services.markets.quarantine import market_quarantine
 from app.services.payments.follow_up import deposit_follow_up
@@ -58,6 +58,7 @@ SERVICES = (
     market_feed,
     market,
     market_book,
+    market_teller,
     bet_pages,
     archive_bucket,
     statements,

@@ -22,6 +22,8 @@ STUCK_SHARD_TEST = (
     "tests/services/test_unreadable_documents.py"
     "::test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_one_shard_is_stuck"
 )
+TELLING_TESTS = "tests/services/test_telling.py"
+SUSPENSION_TEST = f"{TELLING_TESTS}::test_a_suspension_waits_for_its_shards_and_for_no_round"
 RETURNS = "app/domain/settlement.py"
 MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
@@ -521,25 +523,95 @@ MUTANTS = [
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),
     Mutant(
-        "a change asks one shard after the other",
+        "a round asks one shard after the other",
         SHELL,
         """\
--        for _, told in _shards_told(ctx, changed):
--            await told
-+        for shard in sorted(changed.leases):
-+            await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), changed.terms)
+-    for call, told in _shards_told(ctx, known):
+-        await insist(call, told)
++    for shard in sorted(known.leases):
++        await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), known.terms)
 """,
         STUCK_SHARD_TEST,
     ),
     Mutant(
-        "a change is answered before its shards know it",
+        "a round ends before the shards know the prices",
         SHELL,
         """\
--        for _, told in _shards_told(ctx, changed):
--            await told
-+        _shards_told(ctx, changed)
+-    for call, told in _shards_told(ctx, known):
+-        await insist(call, told)
++    _shards_told(ctx, known)
 """,
         STUCK_SHARD_TEST,
+    ),
+    Mutant(
+        "a suspension asks one shard after the other",
+        SHELL,
+        """\
+-    for _, told in _shards_told(ctx, known):
+-        await told
++    for shard in sorted(known.leases):
++        await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), known.terms)
+""",
+        SUSPENSION_TEST,
+    ),
+    Mutant(
+        "a suspension is answered before the shards know it",
+        SHELL,
+        """\
+-    for _, told in _shards_told(ctx, known):
+-        await told
++    _shards_told(ctx, known)
+""",
+        SUSPENSION_TEST,
+    ),
+    Mutant(
+        "a suspension waits for a round",
+        SHELL,
+        """\
+-        if change.kind is ChangeKind.PRICES and len(changed.leases) >= SHARDS_WORTH_A_ROUND:
++        if len(changed.leases) >= SHARDS_WORTH_A_ROUND:
+""",
+        SUSPENSION_TEST,
+    ),
+    Mutant(
+        "each price change has a round to itself",
+        SHELL,
+        """\
+-        called = ctx.object_call(tell_shards, ctx.key(), number, idempotency_key=str(number))
++        called = ctx.object_call(tell_shards, ctx.key(), number)
+""",
+        f"{TELLING_TESTS}::test_changes_that_wait_for_a_shard_are_told_by_one_round[plain]",
+    ),
+    Mutant(
+        "a change joins a round that has begun",
+        MARKETS,
+        """\
+-    return market if number < market.rounds else market.model_copy(update={"rounds": number + 1})
++    return market
+""",
+        f"{MARKET_TESTS}::test_changes_wait_for_the_round_after_all_that_have_begun_and_a_round_begins_once",
+    ),
+    Mutant(
+        "a round is believed whatever it told",
+        SHELL,
+        """\
+-        if told < changed.revision:
+-            await _tell(ctx, changed)
+-        return
++        return
+""",
+        f"{TELLING_TESTS}::test_a_round_that_did_not_tell_a_change_is_not_believed",
+    ),
+    Mutant(
+        "who stops a round stops all who wait for it",
+        SHELL,
+        """\
+-            if not was_stopped(error):
+-                raise
+-            continue
++            raise error
+""",
+        f"{TELLING_TESTS}::test_who_is_stopped_stops_nobody_else_who_waits[tell-of the round that runs-kill]",
     ),
     Mutant(
         "prices ask the shards",

@@ -193,6 +193,8 @@ class Market(State):
     """Who keeps the market suspended; valid only while it is suspended."""
     made_by: dict[ChangeKind, Actor] = Field(default_factory=dict, exclude_if=is_empty)
     """Who made the newest change of each kind. A kind is missing if the caller was unknown."""
+    rounds: int = Field(0, exclude_if=is_empty)
+    """How many rounds of telling the shards have begun. Each tells all the price changes that were made before it."""
 
     @property
     def holders(self) -> set[Holder]:
@@ -257,6 +259,14 @@ def set_prices(market: Market, prices: dict[str, Price]) -> Market | Refused:
             return _selection_withdrawn(selection_id)
     changed = {**market.prices, **prices}
     return market if changed == market.prices else market.changed(prices=changed)
+
+
+def begin_round(market: Market, number: int) -> Market:
+    """Begin the round of telling with this number, from 0. Changes from now on wait for the one after it.
+
+    Changes nothing if it has begun before.
+    """
+    return market if number < market.rounds else market.model_copy(update={"rounds": number + 1})
 
 
 def suspend(market: Market, by: Holder = Holder.TRADER) -> Market | Refused:

@@ -23,6 +23,7 @@ from app.domain.markets import (
     Withdrawn,
     WithdrawSelection,
     apply_terms,
+    begin_round,
     bet_name,
     close,
     extent,
@@ -407,6 +408,17 @@ def test_a_suspension_of_an_earlier_version_is_the_traders() -> None:
 
     assert resume(market, FEED) is market
     assert accepted(resume(market, TRADER)).status is MarketStatus.OPEN
+
+
+def test_changes_wait_for_the_round_after_all_that_have_begun_and_a_round_begins_once() -> None:
+    market = opened()
+
+    first = begin_round(market, 0)
+    third = begin_round(first, 2)
+
+    assert [market.rounds, first.rounds, third.rounds] == [0, 1, 3]
+    assert all(begin_round(third, number) is third for number in range(3))
+    assert third.terms == market.terms, "a round is no change of the market"
 
 
 def test_a_leg_tells_what_event_it_is_about() -> None:

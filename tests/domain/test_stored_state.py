@@ -26,6 +26,7 @@ from app.domain.markets import (
     SettleMarket,
     Shard,
     apply_terms,
+    begin_round,
     join,
     lease,
     lease_wanted,
@@ -119,7 +120,7 @@ def market_and_shard() -> tuple[Market, Shard]:
     offer = {"name": "A game", "selections": selections, "max_stake": 1_000, "max_liability": 10_000}
     market = open_market(None, "m-1", OpenMarket.model_validate({**offer, "bet_delay_seconds": 5}))
     assert isinstance(market, Market)
-    market = join(market, 3)
+    market = begin_round(join(market, 3), 0)
     asked = ReserveLeg(
         user_id="u-1",
         bet_id="b-1",

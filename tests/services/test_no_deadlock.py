@@ -112,11 +112,13 @@ def test_exclusive_handlers_never_wait_for_each_other_in_a_circle() -> None:
     assert circle(graph()) == []
 
 
-def test_a_market_that_is_exclusive_waits_for_nobody_and_a_book_for_no_more_than_that_and_its_pages() -> None:
+def test_a_market_that_is_exclusive_waits_for_nobody_its_books_for_it_and_their_pages_and_its_teller_for_both() -> None:
     waits = graph()
 
     assert waits["MarketService"] == set()
     assert waits["MarketBook"] == {"MarketService", "MarketBookPage"}
+    assert waits["MarketTeller"] == {"MarketService", "MarketBook"}
+    assert [name for name, waited_for in waits.items() if "MarketTeller" in waited_for] == ["MarketFeed"]
     assert waits["MarketBookPage"] == set()
     books = [handler for handler in all_handlers() if component(handler) == "MarketBook"]
     called = chain.from_iterable(map(called_by, books))

@@ -1,4 +1,4 @@
-"""MarketService and MarketBook: a market, and the shards that accept its bets.
+"""MarketService, MarketBook and MarketTeller: a market, the shards that accept its bets, and who tells them new prices.
 
 A market has up to 16 shards, and a player always bets at the same one. `MarketBook` is the component's name on the
 wire; the code calls it a shard.
@@ -6,10 +6,18 @@ wire; the code calls it a shard.
 Avoiding deadlock: a shard's exclusive handler waits for its market, to join it or to lease more of a limit. An
 exclusive handler of the market must therefore never wait for a shard. A change starts in a shared handler, which calls
 an exclusive one to change the market, and then sends the new terms to the shards. No two exclusive handlers ever wait
-for each other.
+for each other: the teller waits for the market and its shards, and only shared handlers wait for the teller.
 
-Both are in one module because each calls the other through a typed reference to its handlers: shards join their market
-and lease from it, and the market sends its terms to its shards. Two modules would have to import each other.
+Telling in rounds: prices change often, so the changes that wait while the teller tells all shards are told together by
+its next round. A change learns from its market the number of the next round, and calls it by that number as an
+idempotency key: all who wait for a round are answered by one invocation. A round first tells the market that it begins,
+by an exclusive handler, and is given the market's terms. So it tells every change that was made before, and changes
+that are made later wait for the round after it. All other changes tell the shards themselves, so that a suspension
+never waits for a round.
+
+All are in one module because each calls the others through a typed reference to their handlers: shards join their
+market and lease from it, and the market and its teller send the market's terms to the shards. Several modules would
+have to import each other.
 """
 
 import json
@@ -75,9 +83,18 @@ market_book = restate.VirtualObject(
     invocation_context_managers=[observed, requests_checked],
 )
 
+market_teller = restate.VirtualObject(
+    "MarketTeller",
+    journal_retention=FORGET_AT_ONCE,
+    ingress_private=True,
+    invocation_context_managers=[observed, requests_checked],
+)
+
 SETTLEMENT, SETTLEMENT_RUN = "SettlementWorkflow", "SettlementRun"
 PLAYER = "PlayerService"
 """Components in higher layers, addressed by name because they cannot be imported here."""
+SHARDS_WORTH_A_ROUND = 3
+"""With fewer shards in use, to tell them costs no more than the two invocations that a round adds."""
 STATE = "market"
 SHARD = "book"
 _MARKET = Document(Market)
@@ -161,6 +178,8 @@ class Change(Wire):
     prices: dict[str, Price] | None = None
     withdrawal: WithdrawSelection | None = None
     result: SettleMarket | None = None
+    begins_round: int | None = Field(None, exclude_if=is_none)
+    """The number of the round of telling that begins with this reading of the market."""
     actor: Actor | None = Field(None, exclude_if=is_none)
     """Who makes the change; null if they are unknown."""
 
@@ -365,16 +384,18 @@ async def _extents(ctx: restate.ObjectSharedContext, known: Market) -> list[Exte
 
 
 async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
-    """Change the market and send the new terms to its shards.
+    """Change the market and see to it that its shards have the new terms.
 
-    A repeated change sends them as well, because the first attempt may have been cut short. If this attempt is cut
+    A repeated change does so as well, because the first attempt may have been cut short. If this attempt is cut
     short, `catchUp` finishes it.
     """
     change = change.model_copy(update={"actor": actor()})
     try:
         changed = (await ctx.object_call(change_market, ctx.key(), change)).accepted()
-        for _, told in _shards_told(ctx, changed):
-            await told
+        if change.kind is ChangeKind.PRICES and len(changed.leases) >= SHARDS_WORTH_A_ROUND:
+            await _told_by_the_next_round(ctx, changed)
+        else:
+            await _tell(ctx, changed)
     except TerminalError as error:
         if was_stopped(error):
             ctx.object_send(catch_up, ctx.key(), None)
@@ -382,16 +403,49 @@ async def _change(ctx: restate.ObjectSharedContext, change: Change) -> Market:
     return changed
 
 
+async def _tell(ctx: restate.ObjectSharedContext, known: Market) -> None:
+    """Send the terms to every shard in use, and wait until all have them."""
+    for _, told in _shards_told(ctx, known):
+        await told
+
+
+async def _told_by_the_next_round(ctx: restate.ObjectSharedContext, changed: Market) -> None:
+    """Wait until a round has told a change.
+
+    A cancel or a kill of somebody else who waits may end the round with it: those who are left call it again. What a
+    round has told decides, not its number, because a version without rounds does not count them.
+    """
+    number = changed.rounds
+    while True:
+        called = ctx.object_call(tell_shards, ctx.key(), number, idempotency_key=str(number))
+        await restate.gather(called)  # raises no error of the round, so an error here is a cancel of ours
+        try:
+            told = await called
+        except TerminalError as error:
+            if not was_stopped(error):
+                raise
+            continue
+        if told < changed.revision:
+            await _tell(ctx, changed)
+        return
+
+
 Told = tuple[Callable[[], RestateDurableFuture[None]], RestateDurableFuture[None]]
 
 
-def _shards_told(ctx: restate.ObjectSharedContext, known: Market) -> list[Told]:
+def _shards_told(ctx: restate.ObjectContext | restate.ObjectSharedContext, known: Market) -> list[Told]:
     """Start sending the terms to every shard in use. Returns each started call, and the function that repeats it."""
 
     def tell(shard: int) -> RestateDurableFuture[None]:
         return ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), known.terms)
 
     return [(partial(tell, shard), tell(shard)) for shard in sorted(known.leases)]
+
+
+async def _insist_on_telling(ctx: restate.ObjectContext | restate.ObjectSharedContext, known: Market) -> None:
+    """Send the terms to every shard in use, until all have them, even if this invocation is cancelled."""
+    for call, told in _shards_told(ctx, known):
+        await insist(call, told)
 
 
 def _carried_out(ctx: restate.ObjectSharedContext, settled: Market) -> Settling:
@@ -422,8 +476,7 @@ async def catch_up(ctx: restate.ObjectSharedContext) -> None:
     known = (await insist(lambda: ctx.object_call(change_market, ctx.key(), Change()))).value
     if known is None:
         return
-    for call, told in _shards_told(ctx, known):
-        await insist(call, told)
+    await _insist_on_telling(ctx, known)
     if known.result_version > 0:
         _carried_out(ctx, known)
 
@@ -473,8 +526,9 @@ async def change_market(ctx: restate.ObjectContext, change: Change) -> Reply[Mar
     """Change status, prices or result."""
     before = await ctx.get(STATE, serde=_MARKET)
     after = _unknown_market(ctx.key()) if before is None else _changed(before, change)
-    if after is not before and isinstance(after, Market):
-        after = after.made(change.kind, change.actor)
+    if before is not None and isinstance(after, Market) and after is not before:
+        if after.revision > before.revision:
+            after = after.made(change.kind, change.actor)
         ctx.set(STATE, after, serde=_MARKET)
     return Reply.of(after)
 
@@ -500,6 +554,26 @@ async def lease(ctx: restate.ObjectContext, request: LeaseFor) -> int:
     if after is not before:
         ctx.set(STATE, after, serde=_MARKET)
     return held
+
+
+# The market's teller. It is exclusive, so that changes gather behind a round while it waits for the shards.
+
+
+@market_teller.handler(name="tell", idempotency_retention=FORGET_AT_ONCE)
+async def tell_shards(ctx: restate.ObjectContext, number: int) -> int:
+    """Carry out a round: send the market's terms to every shard in use. Returns the revision that all of them have.
+
+    The shards in use are read with the terms. One that joins later is given these terms, or newer ones, by `join`; one
+    that has joined applies what it was given before it applies what it is sent, because it joins in an exclusive
+    handler. A shard never goes back to older terms. So once all have answered, none accepts a bet at an older price.
+
+    The market and the shards are called by handlers that versions without a teller have too, so that a round that is in
+    flight can end after a rollback. A cancel does not interrupt a round, because others than the cancelled wait for it.
+    """
+    begins = Change(begins_round=number)
+    known = (await insist(lambda: ctx.object_call(change_market, ctx.key(), begins))).accepted()
+    await _insist_on_telling(ctx, known)
+    return known.revision
 
 
 # Handlers of the shards. Those that change a shard are exclusive, and wait only for the market and for pages.
@@ -656,6 +730,8 @@ def _store(ctx: restate.ObjectContext, before: Shard, after: Shard, number: int,
 
 
 def _changed(before: Market, change: Change) -> Market | Refused:
+    if change.begins_round is not None:
+        return rules.begin_round(before, change.begins_round)
     if change.prices is not None:
         return rules.set_prices(before, change.prices)
     if change.withdrawal is not None:
