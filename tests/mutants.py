@@ -1030,8 +1030,8 @@ MUTANTS = [
         "a leg is taken for an orphan when it is seen for the first time",
         "app/bookkeeper/stranded.py",
         """\
--        return [thing for thing in self._since.values() if now - thing.since >= grace]
-+        return list(self._since.values())
+-        confirmed = [thing for thing in self._since.values() if now - thing.since >= grace]
++        confirmed = list(self._since.values())
 """,
         "tests/bookkeeper/test_stranded.py::test_what_is_seen_once_is_only_suspected",
     ),
@@ -1421,5 +1421,52 @@ MUTANTS = [
 +    return min(players, MOST, fewest)
 """,
         "tests/bookkeeper/test_auditing.py",
+    ),
+    Mutant(
+        "two pages of players have a partition key in common",
+        "app/bookkeeper/pages.py",
+        """\
+-        yield Page(number * KEYS // count, (number + 1) * KEYS // count - 1)
++        yield Page(number * KEYS // count, (number + 1) * KEYS // count)
+""",
+        "tests/bookkeeper/test_turns.py::test_pages_have_every_partition_key_once",
+    ),
+    Mutant(
+        "players of a page that broke off are counted again with it",
+        "app/bookkeeper/restate.py",
+        """\
+-        for pause in (*PAGE_PAUSES_SECONDS, None):
+-            tally = Tally()
++        tally = Tally()
++        for pause in (*PAGE_PAUSES_SECONDS, None):
+""",
+        "tests/bookkeeper/test_pages_of_players.py::test_a_page_that_breaks_off_is_asked_for_again_and_counted_once",
+    ),
+    Mutant(
+        "an answer of Restate that breaks off is taken for all of it",
+        "app/bookkeeper/restate.py",
+        """\
+-            rows.end()
++            pass
+""",
+        "tests/bookkeeper/test_pages_of_players.py::test_a_page_that_always_breaks_off_leaves_the_books_unknown",
+    ),
+    Mutant(
+        "wallets that do not balance are those of the last page alone",
+        "app/bookkeeper/tally.py",
+        """\
+-        self.unbalanced += other.unbalanced
++        self.unbalanced = other.unbalanced
+""",
+        "tests/bookkeeper/test_tally.py::test_only_so_many_wallets_are_named_and_the_first_of_them",
+    ),
+    Mutant(
+        "a turn begins where the last one did",
+        "app/bookkeeper/pages.py",
+        """\
+-    following = nsmallest(most, (place for place in places if place > after))
++    following = nsmallest(most, places)
+""",
+        "tests/bookkeeper/test_turns.py::test_everybody_has_a_turn_before_anybody_has_two",
     ),
 ]

@@ -61,6 +61,8 @@ class Books:
     """What the provider says it moved beside what the books say; None where it could not be asked."""
     not_reconciled: str = ""
     """Why it could not."""
+    seconds: float = 0.0
+    """How long the look took."""
 
     @property
     def balanced(self) -> bool:

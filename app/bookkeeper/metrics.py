@@ -42,6 +42,7 @@ def _families(books: Books) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "books_timestamp_seconds", "Time of the last complete look, in Unix seconds", books.seen_at.timestamp()
     )
+    yield _gauge("books_look_seconds", "How long that look took", books.seconds)
     yield _gauge("books_balanced", "1 if all wallets and all sampled players' movements balance, else 0", books.adds_up)
     yield _gauge("books_players", "Number of players", books.players)
     yield _gauge("books_sampled_players", "Players whose movements were audited in the last look", books.sampled)

@@ -11,67 +11,42 @@ from app.domain.model import DEFAULT_CURRENCY
 Row = Mapping[str, Any]
 """What one of these gives, by the names of its columns."""
 
-NAMED = 10
-"""The most wallets that one answer names."""
-
 _DOCUMENTS = """
 with documents as (
   select service_key as player, value_utf8 as document
   from state where service_name = 'PlayerService' and key = 'player'
 )"""
-
-_WALLETS = f"""{_DOCUMENTS}, of_players as (
-  select player, json_get_json(document, 'wallets') as all_wallets,
-    unnest(json_object_keys(document, 'wallets')) as wallet
-  from documents
-), wallets as (
-  select player, wallet, json_get_str(json_get_json(all_wallets, wallet), 'currency') as currency,
-    json_get_json(json_get_json(all_wallets, wallet), 'accounts') as accounts
-  from of_players
-), named as (
-  select player, wallet, currency, accounts, unnest(json_object_keys(accounts)) as account from wallets
-), balances as (
-  select player, wallet, currency, account, try_cast(json_get_json(accounts, account) as bigint) as balance from named
-), sums as (
-  select player, wallet, sum(balance) as off, sum(balance) filter (where account = 'cash') as cash
-  from balances group by player, wallet
+_THESE_DOCUMENTS = """
+with documents as (
+  select service_key as player, partition_key as place, value_utf8 as document
+  from state where service_name = 'PlayerService' and key = 'player' and partition_key in ({places})
 )"""
+"""Of some players, by their partition keys: Restate reads these documents alone, if they are `PLACES` at most."""
 
-PLAYERS = f"""{_DOCUMENTS}
-select count(*) as players, count(*) filter (where json_get_str(document, 'userId') is null) as unreadable
-from documents"""
-"""How many documents there are, and how many of them are none."""
+PLACES = 4_096
+"""The most partition keys that Restate looks up one by one; for more it reads everything."""
 
-BALANCES = f"""{_WALLETS}
-select currency, account, cast(sum(balance) as bigint) as balance, count(*) filter (where balance is null) as unreadable
-from balances group by currency, account"""
-"""What all wallets hold on each account."""
+PLAYERS = "select count(*) as players from state where service_name = 'PlayerService' and key = 'player'"
+"""How many players there are. It reads no document, only keys."""
 
-WALLETS = f"""{_WALLETS}
-select count(*) filter (where off <> 0) as unbalanced, count(distinct player) filter (where cash < 0) as in_debt
-from sums"""
-"""Wallets whose accounts do not sum to zero, and players who owe."""
+_WAITS = "value_utf8 like '%\"reserved\"%'"
+_HELD = "value_utf8 like '%\"held\"%'"
+_OTHERS = " or ".join(f"value_utf8 like '%\"{word}\"%'" for word in ("refundDue", "pending", "delayed"))
 
-UNBALANCED = f"""{_WALLETS}
-select player, wallet, off from sums where off <> 0 order by player, wallet limit {NAMED}"""
-"""Which wallets these are."""
+PAGE_OF_PLAYERS = f"""
+select service_key as player, partition_key as place, json_get_str(value_utf8, 'userId') as user_id,
+  json_get_json(value_utf8, 'wallets') as wallets,
+  case when {_WAITS} then json_get_json(value_utf8, 'deposits') end as deposits,
+  case when {_HELD} then json_get_json(value_utf8, 'withdrawals') end as withdrawals,
+  case when {_WAITS} or {_HELD} or {_OTHERS} then true end as under_way,
+  case when value_utf8 like '%"open"%' then true end as betting
+from state
+where service_name = 'PlayerService' and key = 'player' and partition_key >= {{first}} and partition_key <= {{last}}"""
+"""What a look needs of the documents of a page, a row for each player, in one read. Nothing is grouped or sorted, so
+that Restate sends rows as it reads, and its memory does not grow with the players.
 
-OPERATIONS = f"""{_DOCUMENTS}, deposits as (
-  select json_get_json(all_deposits, id) as deposit from (
-    select json_get_json(document, 'deposits') as all_deposits, unnest(json_object_keys(document, 'deposits')) as id
-    from documents)
-), withdrawals as (
-  select json_get_json(all_withdrawals, id) as withdrawal from (
-    select json_get_json(document, 'withdrawals') as all_withdrawals,
-      unnest(json_object_keys(document, 'withdrawals')) as id
-    from documents)
-)
-select 'deposits' as operation, count(*) as n, min(json_get_str(deposit, 'reservedAt')) as oldest from deposits
-where json_get_str(deposit, 'status') = 'reserved' and json_get_str(deposit, 'reservedAt') < '{{before}}'
-union all
-select 'withdrawals', count(*), min(json_get_str(withdrawal, 'heldAt')) from withdrawals
-where json_get_str(withdrawal, 'status') = 'held'"""
-"""Deposits that were reserved `before` a moment and have no outcome, and withdrawals that are held."""
+A document that has a status has its word in quotes, so a search for that tells which few documents are worth more work.
+"""
 
 MARKETS = rf"""
 with markets as (
@@ -181,7 +156,7 @@ where service_name = 'DepositFollowUp' and key = 'followUp' and service_key > '{
 order by 1 limit {most}"""
 """What is kept to answer about deposits that were reserved long ago, and that nobody looks up any more."""
 
-LEFT_OPERATIONS = f"""{_DOCUMENTS}, refunded as (
+LEFT_OPERATIONS = f"""{_THESE_DOCUMENTS}, refunded as (
   select service_key as refunded_id from state
   where service_name = 'DepositFollowUp' and key = 'followUp' and json_get_bool(value_utf8, 'refunded')
 ), waiting as (
@@ -217,22 +192,23 @@ union all
   from abandoned
 )
 select * from ranked where rank <= {{most}} order by kind, rank"""
-"""Deposits, refunds, withdrawals and bets that have waited since `before`, and that no unfinished invocation is for.
+"""Deposits, refunds, withdrawals and bets of these players that have waited since `before`, and that no unfinished
+invocation is for.
 
 Which bet a player's invocation is for cannot be seen from here: there is one for each bet, or one is without.
 """
 
-UNTOLD = f"""{_DOCUMENTS}, open_bets as (
-  select player, bet, it from (
-    select player, bet, json_get_json(everything, bet) as it from (
-      select player, json_get_json(document, 'bets') as everything,
+UNTOLD = f"""{_THESE_DOCUMENTS}, open_bets as (
+  select player, place, bet, it from (
+    select player, place, bet, json_get_json(everything, bet) as it from (
+      select player, place, json_get_json(document, 'bets') as everything,
         unnest(json_object_keys(document, 'bets')) as bet
       from documents))
   where {_STATUS} = 'open'
 ), legs as (
-  select player, bet, json_get_str(leg, 'marketId') as market,
+  select player, place, bet, json_get_str(leg, 'marketId') as market,
     coalesce(json_get_int(leg, 'resultVersion'), 0) as known
-  from (select player, bet, unnest(json_get_array(it, 'legs')) as leg from open_bets)
+  from (select player, place, bet, unnest(json_get_array(it, 'legs')) as leg from open_bets)
 ), results as (
   select service_key as market, json_get_int(value_utf8, 'resultVersion') as version,
     concat(service_key, ':', json_get_json(value_utf8, 'resultVersion')) as run
@@ -242,9 +218,10 @@ UNTOLD = f"""{_DOCUMENTS}, open_bets as (
   where service_name in ('SettlementRun', 'SettlementWorkflow') and key = 'progress'
     and json_get_bool(value_utf8, 'done')
 )
-select distinct player, bet from legs join results on results.market = legs.market join done on done.run = results.run
+select distinct player, bet, place
+from legs join results on results.market = legs.market join done on done.run = results.run
 where known < version order by player, bet limit {{most}}"""
-"""Open bets that do not know a result of which all bets have been told: the page they were on is lost."""
+"""Open bets of these players that do not know a result of which all bets have been told: the page with them is lost."""
 
 _PAGES = """
 with markets as (

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -14,25 +15,33 @@ from pydantic import ValidationError
 
 from app.bookkeeper import queries
 from app.bookkeeper.auditing import audits_due
-from app.bookkeeper.books import Books, Waiting, balances_of
+from app.bookkeeper.books import Books, Waiting
 from app.bookkeeper.forgetting import Forgetting
+from app.bookkeeper.pages import PLAYERS_A_PAGE, Page, pages_of
 from app.bookkeeper.queries import Row
 from app.bookkeeper.reconcile import Reconciliation
 from app.bookkeeper.reconciling import Reconciler
-from app.bookkeeper.searching import LOOK_AGAIN_SECONDS, Search
+from app.bookkeeper.rows import Rows
+from app.bookkeeper.searching import LOOK_AGAIN_SECONDS, Players, Search
 from app.bookkeeper.stranded import Stranded, Strandings
+from app.bookkeeper.tally import Tally
 from app.domain.access import BOOKKEEPER, headers_of
 from app.domain.model import iso
 from app.domain.statement import Audit
 from app.providers.payments import ListingError
 
 ANSWER_SECONDS = 60.0
+"""Of silence. What is longer in coming is as good as none."""
+QUERY_SECONDS = 600.0
+"""For a query that is answered at its end, since Restate reads past all players for most."""
 CONNECT_SECONDS = 3.0
 """For a connection. To an address whose pod has just gone there never is one; the next try may go to another."""
 CONNECT_AGAIN = 2
 """How often a connection is tried again; nothing was asked then, so nothing is asked twice."""
 UNKNOWN_PAUSES_SECONDS = (0.2, 0.5, 1.0)
 """The pauses before a node of Restate that does not know a handler is asked again; nothing was accepted then."""
+PAGE_PAUSES_SECONDS = (1.0, 5.0)
+"""The pauses before a page of players that failed is asked for again."""
 AS_BOOKKEEPER = headers_of(BOOKKEEPER)
 AUDITS_AT_ONCE = 8
 STRANDED_AFTER = timedelta(seconds=60)
@@ -56,15 +65,18 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         stranded_after: timedelta = STRANDED_AFTER,
         reconciler: Reconciler | None = None,
         forgetting: Forgetting | None = None,
+        players_a_page: int = PLAYERS_A_PAGE,
     ) -> None:
         self._admin = admin.rstrip("/")
         self._ingress = ingress.rstrip("/")
         self._charge_wait = charge_wait
         self._place = place
+        self._players = Players()
         self._audited_at: float | None = None
         self._search = Search(stranded_after, charge_wait)
         self._reconciler = reconciler
         self._forgetting = forgetting
+        self._players_a_page = players_a_page
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             headers={"accept": "application/json"},
@@ -113,28 +125,43 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         while loop.time() < deadline:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             with _understood():
-                left = await self._search.look(self, datetime.now(UTC), everywhere=True)
+                left = await self._search.look(self, self._players, datetime.now(UTC), everywhere=True)
             if keys.isdisjoint(thing.key for thing in left.first):
                 return
 
     async def _strandings(self, seen_at: datetime, patiently: bool) -> Strandings:
-        found = await self._search.look(self, seen_at, everywhere=patiently)
-        return await self._search.look_patiently(self, found) if patiently else found
+        found = await self._search.look(self, self._players, seen_at, everywhere=patiently)
+        return await self._search.look_patiently(self, self._players, found) if patiently else found
+
+    async def _tally(self, before: str, done: Callable[[str], None]) -> Tally:
+        """Count all players, page by page. A page that fails is asked for again, and the others are not."""
+        [row] = await self.query(queries.PLAYERS)
+        tally = Tally()
+        for page in pages_of(row["players"], self._players_a_page):
+            tally.add(await self._page(page, before))
+            done(f"{tally.players} of about {row['players']} players")
+        if tally.unreadable:
+            raise UnknownError(f"{tally.unreadable} documents or balances of players cannot be read")
+        return tally
+
+    async def _page(self, page: Page, before: str) -> Tally:
+        sql = queries.PAGE_OF_PLAYERS.format(first=page.first, last=page.last)
+        for pause in (*PAGE_PAUSES_SECONDS, None):
+            tally = Tally()
+            try:
+                await self._each_row(sql, partial(tally.enter, before=before))
+            except UnknownError:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                break
+        return tally
 
     async def _look(self, sample: int, done: Callable[[str], None], patiently: bool) -> Books:
-        seen_at = datetime.now(UTC)
-        [players] = await self.query(queries.PLAYERS)
-        balances = await self.query(queries.BALANCES)
-        unreadable = players["unreadable"] + sum(row["unreadable"] for row in balances)
-        if unreadable:
-            raise UnknownError(f"{unreadable} documents or balances of players cannot be read")
-        done("balances")
-        [wallets] = await self.query(queries.WALLETS)
-        examples = await self.query(queries.UNBALANCED) if wallets["unbalanced"] else ()
-        done("wallets")
-        before = iso(seen_at - self._charge_wait)
-        operations = {row["operation"]: row for row in await self.query(queries.OPERATIONS.format(before=before))}
-        done("deposits and withdrawals")
+        seen_at, started = datetime.now(UTC), asyncio.get_running_loop().time()
+        tally = await self._tally(iso(seen_at - self._charge_wait), done)
+        self._players = Players(tally.under_way, tally.betting)
         markets = await self.query(queries.MARKETS)
         done("markets")
         [settlements] = await self.query(queries.SETTLEMENTS)
@@ -144,28 +171,27 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         reconciled, not_reconciled = await self._reconciled()
         done("what the provider moved")
         now = asyncio.get_running_loop().time()
-        audits = await self._audits(audits_due(players["players"], now - (self._audited_at or now), sample), done)
+        audits = await self._audits(audits_due(tally.players, now - (self._audited_at or now), sample), done)
         self._audited_at = now
         return Books(
             seen_at=seen_at,
-            players=players["players"],
+            players=tally.players,
             sampled=len(audits),
             disagreeing=tuple(sorted(player for player, audit in audits.items() if not audit.balanced)),
-            balances=balances_of(balances),
-            unbalanced_wallets=wallets["unbalanced"],
-            unbalanced_examples=tuple(
-                f"player {row['player']}: wallet {row['wallet']} sums to {row['off']}" for row in examples
-            ),
-            players_in_debt=wallets["in_debt"],
+            balances={currency: dict(accounts) for currency, accounts in tally.balances.items()},
+            unbalanced_wallets=tally.unbalanced,
+            unbalanced_examples=tuple(map(str, tally.unbalanced_first)),
+            players_in_debt=tally.in_debt,
             open_markets=sum(row["open"] for row in markets),
             liability={row["currency"]: row["liability"] for row in markets},
-            deposits=_waiting(operations["deposits"], "n"),
-            withdrawals=_waiting(operations["withdrawals"], "n"),
+            deposits=tally.deposits,
+            withdrawals=tally.withdrawals,
             settlements=_waiting(settlements, "running"),
             settlement_bets_left=settlements["bets_left"],
             stranded=stranded,
             reconciled=reconciled,
             not_reconciled=not_reconciled,
+            seconds=asyncio.get_running_loop().time() - started,
         )
 
     async def _reconciled(self) -> tuple[Reconciliation | None, str]:
@@ -221,9 +247,26 @@ class Restate(AbstractAsyncContextManager["Restate"]):
 
     async def query(self, sql: str) -> list[Row]:
         """Run an SQL query in Restate and return its rows."""
-        response = await self._answered("POST", f"{self._admin}/query", json={"query": sql})
+        patience = httpx.Timeout(QUERY_SECONDS, connect=CONNECT_SECONDS)
+        response = await self._answered("POST", f"{self._admin}/query", json={"query": sql}, timeout=patience)
         rows: list[Row] = response.json()["rows"]
         return rows
+
+    async def _each_row(self, sql: str, take: Callable[[Row], None]) -> None:
+        """Run an SQL query in Restate and take its rows as they come, of which there may be any number."""
+        url, rows = f"{self._admin}/query", Rows()
+        try:
+            async with self._http.stream("POST", url, json={"query": sql}) as response:
+                if not response.is_success:
+                    raise UnknownError(f"{url} answers {response.status_code}: {(await response.aread())[:200]!r}")
+                async for text in response.aiter_text():
+                    for row in rows.feed(text):
+                        take(row)
+            rows.end()
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise UnknownError(f"{url} does not answer: {str(error) or type(error).__name__}") from error
+        except ValueError as error:
+            raise UnknownError(f"{url}: {error}") from error
 
     async def _asked(self, method: str, url: str, **content: Any) -> httpx.Response:
         for pause in (*UNKNOWN_PAUSES_SECONDS, None):

@@ -19,8 +19,8 @@ from app.bookkeeper.metrics import Exported
 from app.bookkeeper.reconciling import Listing, Reconciler
 from app.bookkeeper.restate import Restate, UnknownError
 
-LOOK_SECONDS = 600.0
-"""The timeout of a look."""
+REPAIR_SECONDS = 600.0
+"""The timeout of all that is sent on after a look. A look has none: what it asks for has to go on coming."""
 RETRY_SECONDS = 5.0
 """The pause between a failed look and the next one."""
 RESTS = 9
@@ -72,7 +72,7 @@ async def look_once(target: Target, sample: int) -> Books:
     Raises `UnknownError` when not everything could be seen.
     """
     columns = (TextColumn("{task.description}"), TimeElapsedColumn())
-    async with target.connect() as restate, asyncio.timeout(LOOK_SECONDS):
+    async with target.connect() as restate:
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("looking", total=None)
 
@@ -96,10 +96,9 @@ async def keep(target: Target, sample: int, every_seconds: float, exported: Expo
         while True:
             started = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    books = await restate.look(sample)
-            except (UnknownError, TimeoutError) as error:
-                tell(f"not everything could be seen: {error or f'it takes longer than {LOOK_SECONDS:.0f} s'}")
+                books = await restate.look(sample)
+            except UnknownError as error:
+                tell(f"not everything could be seen: {error}")
                 await asyncio.sleep(min(every_seconds, RETRY_SECONDS))
                 continue
             exported.show(books)
@@ -120,7 +119,7 @@ def _told(books: Books, target: Target) -> Iterator[str]:
 async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell) -> None:
     """Repair stranded work. If a repair request fails, the next look finds the work again."""
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(REPAIR_SECONDS):
             repaired = await restate.repair(books.stranded)
     except (UnknownError, TimeoutError) as error:
         tell(f"what is stranded could not be sent on: {error or 'it takes too long'}")
@@ -133,7 +132,7 @@ async def _repair(restate: Restate, books: Books, exported: Exported, tell: Tell
 async def _forget(restate: Restate, tell: Tell) -> None:
     """Have what is kept of old deposits cleared. If that fails, the next look asks again."""
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(REPAIR_SECONDS):
             forgotten = await restate.forget()
     except (UnknownError, TimeoutError) as error:
         tell(f"old deposits could not be forgotten: {error or 'it takes too long'}")

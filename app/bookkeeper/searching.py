@@ -1,15 +1,18 @@
 """How the bookkeeper finds what was left behind: by Restate's SQL, and the player where a bet may be in the archive."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import groupby, islice
 from typing import Protocol
 from urllib.parse import quote
 
 import httpx
 
 from app.bookkeeper import queries
+from app.bookkeeper.pages import next_of
 from app.bookkeeper.stranded import OWN_TIME, Kind, Stranded, Strandings, Suspicions
 from app.domain.model import iso
 
@@ -19,6 +22,9 @@ PAGES_A_LOOK = 200
 """Pages of bets that are compared with their players' documents in one look, others in each, until all had a turn."""
 LEGS_A_LOOK = 1_000
 """The most legs without a bet that a look takes on."""
+PLAYERS_A_LOOK = 10_000
+"""Players with open bets whose markets' results are compared with theirs in one look, others in each, until all had a
+turn."""
 ASKED_AT_ONCE = 8
 LOOK_AGAIN_SECONDS = 1.0
 """The pause between looks at work of unknown age."""
@@ -37,6 +43,16 @@ class Asked(Protocol):
         """Send a request to the ingress and return its reply, whatever its status."""
 
 
+@dataclass(frozen=True)
+class Players:
+    """The players whom a search concerns, by their partition keys, as a look at all players has seen them."""
+
+    under_way: Sequence[int] = ()
+    """Who may have something under way."""
+    betting: Sequence[int] = ()
+    """Who may have an open bet."""
+
+
 class Search:
     """Searches repeatedly for work that was left behind."""
 
@@ -44,40 +60,78 @@ class Search:
         self.grace = grace
         self._charge_wait = charge_wait
         self._legs, self._results, self._terms, self._untold = (Suspicions() for _ in range(4))
-        self._told_late: list[Stranded] = []
-        self._place = 0
+        self._place = self._better = 0
+        self._suspects: frozenset[int] = frozenset()
+        """Where the players are who seemed not to know a result in the last look."""
 
-    async def look(self, asked: Asked, now: datetime, everywhere: bool = False) -> Strandings:
-        """See what is left behind now, and since when; `everywhere` compares all pages of bets at once."""
-        operations = await asked.query(
-            queries.LEFT_OPERATIONS.format(
-                before=iso(now - self.grace), charged_before=iso(now - self.grace - self._charge_wait), most=NAMED
-            )
-        )
+    async def look(self, asked: Asked, players: Players, now: datetime, everywhere: bool = False) -> Strandings:
+        """See what is left behind now, and since when; `everywhere` compares all bets and pages of bets at once."""
+        operations, totals = await self._operations(asked, players.under_way, now)
         results = self._results.confirm(
             await _markets(asked, queries.LEFT_RESULTS, Kind.SETTLEMENT, now), now, self.grace
         )
         terms = self._terms.confirm(await _markets(asked, queries.LEFT_TERMS, Kind.TERMS, now), now, self.grace)
         legs = self._legs.confirm(await self._orphans(asked, now, everywhere), now, self.grace)
-        self._told_late = self._untold.confirm(await _untold_bets(asked, now), now, self.grace)
-        totals = dict.fromkeys(Kind, 0) | {Kind(row["kind"]): int(row["total"]) for row in operations}
-        totals |= {Kind.BET: totals[Kind.BET] + len(self._told_late)}
+        told_late = self._untold.confirm(
+            await self._untold_bets(asked, players.betting, now, everywhere), now, self.grace
+        )
+        totals |= {Kind.BET: totals[Kind.BET] + len(told_late)}
         return Strandings(
             totals=totals | {Kind.LEG: len(legs), Kind.SETTLEMENT: len(results), Kind.TERMS: len(terms)},
-            first=(*map(_operation, operations), *self._told_late, *legs[:NAMED], *results, *terms),
+            first=(*operations, *told_late, *legs[:NAMED], *results, *terms),
         )
 
-    async def look_patiently(self, asked: Asked, found: Strandings) -> Strandings:
-        """Look again at what nobody can tell the age of, until each is cleared or was seen for as long as the grace."""
-        seen = (Kind.LEG, Kind.SETTLEMENT, Kind.TERMS)
-        while self._suspected > sum(found.totals[kind] for kind in seen) + len(self._told_late):
+    async def look_patiently(self, asked: Asked, players: Players, found: Strandings) -> Strandings:
+        """Look again at what nobody can tell the age of, until each is cleared or was seen for as long as the grace.
+
+        What is suspected only meanwhile is not waited for: where bets are placed, something always is.
+        """
+        suspected = self._unconfirmed
+        while suspected:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            found = await self.look(asked, datetime.now(UTC), everywhere=True)
+            found = await self.look(asked, replace(players, betting=()), datetime.now(UTC), everywhere=True)
+            suspected &= self._unconfirmed
         return found
 
     @property
-    def _suspected(self) -> int:
-        return len(self._legs.all) + len(self._results.all) + len(self._terms.all) + len(self._untold.all)
+    def _unconfirmed(self) -> frozenset[object]:
+        kinds = (self._legs, self._results, self._terms, self._untold)
+        return frozenset(key for suspicions in kinds for key in suspicions.unconfirmed)
+
+    async def _operations(
+        self, asked: Asked, under_way: Sequence[int], now: datetime
+    ) -> tuple[list[Stranded], dict[Kind, int]]:
+        """What these players wait for and nobody works on: the oldest of each kind, and how many there are."""
+        before, charged_before = iso(now - self.grace), iso(now - self.grace - self._charge_wait)
+        found: list[Stranded] = []
+        totals = dict.fromkeys(Kind, 0)
+        for places in _in_pages(under_way):
+            rows = await asked.query(
+                queries.LEFT_OPERATIONS.format(places=places, before=before, charged_before=charged_before, most=NAMED)
+            )
+            found += map(_operation, rows)
+            for kind, total in {row["kind"]: row["total"] for row in rows}.items():
+                totals[Kind(kind)] += total
+        found.sort(key=lambda thing: (thing.kind, thing.since, *map(str, thing.names.values())))
+        return [
+            thing for _, of_kind in groupby(found, lambda thing: thing.kind) for thing in islice(of_kind, NAMED)
+        ], totals
+
+    async def _untold_bets(
+        self, asked: Asked, betting: Sequence[int], now: datetime, everywhere: bool
+    ) -> list[Stranded]:
+        """Open bets that missed a result, of the next players who have open bets and of those who were suspected."""
+        compared = betting if everywhere else next_of(betting, self._better, PLAYERS_A_LOOK)
+        if compared and not everywhere:
+            self._better = compared[-1]
+        rows = [
+            row
+            for players in (self._suspects, frozenset(compared) - self._suspects)
+            for places in _in_pages(players)
+            for row in await asked.query(queries.UNTOLD.format(places=places, most=NAMED))
+        ][:NAMED]
+        self._suspects = frozenset(row["place"] for row in rows)
+        return [Stranded(Kind.BET, {"userId": row["player"], "betId": row["bet"]}, now) for row in rows]
 
     async def _orphans(self, asked: Asked, now: datetime, everywhere: bool) -> list[Stranded]:
         """Legs of bets that their players do not have, on the next pages and on those where some were suspected."""
@@ -111,9 +165,11 @@ async def _markets(asked: Asked, which: str, kind: Kind, now: datetime) -> list[
     return [Stranded(kind, {"marketId": row["market"]}, now) for row in rows]
 
 
-async def _untold_bets(asked: Asked, now: datetime) -> list[Stranded]:
-    rows = await asked.query(queries.UNTOLD.format(most=NAMED))
-    return [Stranded(Kind.BET, {"userId": row["player"], "betId": row["bet"]}, now) for row in rows]
+def _in_pages(places: Collection[int]) -> Iterator[str]:
+    """Partition keys as SQL lists them, in their order, as many at a time as Restate looks up one by one."""
+    ordered = sorted(places)
+    for start in range(0, len(ordered), queries.PLACES):
+        yield ", ".join(map(str, ordered[start : start + queries.PLACES]))
 
 
 def _operation(row: queries.Row) -> Stranded:

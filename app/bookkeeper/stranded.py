@@ -82,6 +82,8 @@ class Suspicions:
 
     def __init__(self) -> None:
         self._since: dict[tuple[object, ...], Stranded] = {}
+        self.unconfirmed: frozenset[tuple[object, ...]] = frozenset()
+        """What was seen in the last look, and not for long enough yet, by its key."""
 
     @property
     def all(self) -> Sequence[Stranded]:
@@ -91,4 +93,6 @@ class Suspicions:
     def confirm(self, seen: Iterable[Stranded], now: datetime, grace: timedelta) -> list[Stranded]:
         """What of all that is seen now was seen in every look for as long as `grace`; what is not seen is cleared."""
         self._since = {thing.key: self._since.get(thing.key, thing) for thing in seen}
-        return [thing for thing in self._since.values() if now - thing.since >= grace]
+        confirmed = [thing for thing in self._since.values() if now - thing.since >= grace]
+        self.unconfirmed = frozenset(self._since.keys() - {thing.key for thing in confirmed})
+        return confirmed

@@ -25,6 +25,7 @@ LOOK = Books(
     withdrawals=Waiting(4, EARLIER),
     settlements=Waiting(6, EARLIER),
     settlement_bets_left=50,
+    seconds=2.5,
     stranded=Strandings({Kind.BET: 2}),
     reconciled=Reconciliation(EARLIER, 12, dict.fromkeys(Difference, 0) | {Difference.NOT_HERE: 1}, ()),
 )

@@ -14,6 +14,7 @@ from tests.bookkeeper.seen import EARLIER, LOOK, SEEN
 
 NUMBERS = {
     "betting_books_timestamp_seconds": SEEN.timestamp(),
+    "betting_books_look_seconds": 2.5,
     "betting_books_balanced": 1,
     "betting_books_players": 7,
     "betting_books_sampled_players": 5,
