@@ -1469,4 +1469,13 @@ MUTANTS = [
 """,
         "tests/bookkeeper/test_turns.py::test_everybody_has_a_turn_before_anybody_has_two",
     ),
+    Mutant(
+        "movements of the hour in which a span ends are not searched for",
+        "app/bookkeeper/spans.py",
+        """\
+-        yield from (f"{day}{hour:02}" for hour in range(int(first), int(last) + 1))
++        yield from (f"{day}{hour:02}" for hour in range(int(first), max(int(first) + 1, int(last))))
+""",
+        "tests/bookkeeper/test_spans.py::test_the_words_of_a_span_are_in_every_document_with_a_moment_of_it",
+    ),
 ]

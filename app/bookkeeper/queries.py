@@ -272,42 +272,50 @@ And those that count otherwise than their bet does since: the market was not tol
 A bet that has ended may have left the document; then it is `unknown`, and the player has to be asked.
 """
 
-_MOVEMENTS = f"""{_DOCUMENTS}, wallets as (
+_MOVED = """
+where posting is not null and at >= '{since}' and at < '{until}'"""
+_ENTRY = """json_get_int(entry, 'seq') as seq, json_get_str(entry, 'at') as at, json_get_str(entry, 'kind') as kind,
+    json_get_str(entry, 'reference') as reference, json_get_str(entry, 'walletId') as wallet,
+    try_cast(json_get_json(json_get_json(entry, 'postings'), 'provider') as bigint) as posting"""
+_OF_DOCUMENTS = f"""
+  select player, wallets, {_ENTRY} from (
+    select service_key as player, json_get_json(value_utf8, 'wallets') as wallets,
+      unnest(json_get_array(value_utf8, 'entries')) as entry
+    from state where service_name = 'PlayerService' and key = 'player' and ({{words}}))"""
+_OF_PAGES = f"""
+  select player, {_ENTRY} from (
+    select regexp_replace(service_key, ':[0-9]+$', '') as player,
+      unnest(json_get_array(value_utf8, 'entries')) as entry
+    from state
+    where service_name = 'StatementService' and key = 'page' and regexp_like(service_key, ':[0-9]+$')
+      and ({{words}}))"""
+
+MOVED_IN_DOCUMENTS = f"""
+select player, seq, at, kind, reference, wallet, posting,
+  json_get_str(json_get_json(wallets, wallet), 'currency') as currency
+from ({_OF_DOCUMENTS}){_MOVED}"""
+"""Entries on the accounts `provider` between two moments, in documents whose text has the `words` of such a moment."""
+
+MOVED_ON_PAGES = f"""
+with moved as (
+  select * from ({_OF_PAGES}){_MOVED}
+), wallets as (
   select player, wallet, json_get_str(json_get_json(all_wallets, wallet), 'currency') as currency from (
-    select player, json_get_json(document, 'wallets') as all_wallets,
-      unnest(json_object_keys(document, 'wallets')) as wallet
-    from documents)
-), pages as (
-  select regexp_replace(service_key, ':[0-9]+$', '') as player, value_utf8 as page,
-    try_cast(regexp_replace(service_key, '^.*:', '') as bigint) as number
-  from state where service_name = 'StatementService' and key = 'page' and regexp_like(service_key, ':[0-9]+$')
-), recent as (
-  select pages.player, page from pages join documents on documents.player = pages.player
-  where number > json_get_int(document, 'pagedOut') / 50 - {{pages}}
-    and coalesce(json_get_str(json_get_json(json_get_json(document, 'entries'), 0), 'at'), '{{since}}') >= '{{since}}'
-), entries as (
-  select player, unnest(json_get_array(document, 'entries')) as entry from documents
+    select service_key as player, json_get_json(value_utf8, 'wallets') as all_wallets,
+      unnest(json_object_keys(value_utf8, 'wallets')) as wallet
+    from state where service_name = 'PlayerService' and key = 'player')
+)
+select moved.player, seq, at, kind, reference, moved.wallet, posting, currency
+from moved join wallets on wallets.player = moved.player and wallets.wallet = moved.wallet"""
+"""The same on pages. An entry that moves from the one to the other is seen in both, or in neither."""
+
+HOURS = f"""
+select hour, count(*) as entries from (
+  select substr(at, 1, 13) as hour from ({_OF_DOCUMENTS.format(words="true")}) where posting is not null
   union all
-  select player, unnest(json_get_array(page, 'entries')) from recent
-), movements as (
-  select player, json_get_int(entry, 'seq') as seq, json_get_str(entry, 'at') as at,
-    json_get_str(entry, 'kind') as kind, json_get_str(entry, 'reference') as reference,
-    json_get_str(entry, 'walletId') as wallet,
-    try_cast(json_get_json(json_get_json(entry, 'postings'), 'provider') as bigint) as posting
-  from entries where json_get_str(entry, 'at') >= '{{since}}'
-)"""
-"""Entries on the accounts `provider`, in documents and on pages; one may be seen in both while it moves.
-
-What is on pages is older than what is in the document, so of what is new at most the last `pages` can have some, and
-only where the document has nothing older.
-"""
-
-MOVEMENTS = f"""{_MOVEMENTS}
-select distinct movements.player, seq, at, kind, reference, movements.wallet, posting, currency
-from movements join wallets on wallets.player = movements.player and wallets.wallet = movements.wallet
-where posting is not null and (at, movements.player, seq) > ({{after}})
-order by at, player, seq limit {{most}}"""
-"""The next of them since a moment, in the order of time."""
+  select substr(at, 1, 13) from ({_OF_PAGES.format(words="true")}) where posting is not null
+) group by hour order by hour"""
+"""How many of these entries there are, by the hour as their moments begin."""
 
 SAMPLE = """
 select service_key as player, partition_key as place from state

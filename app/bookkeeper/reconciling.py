@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.bookkeeper import queries
 from app.bookkeeper.reconcile import (
@@ -17,12 +17,14 @@ from app.bookkeeper.reconcile import (
     moved_there,
     reconciliation,
 )
+from app.bookkeeper.spans import Span, spans_of, words_of
 from app.domain.model import iso
 from app.domain.payments import MovementPage
 
 NAMED = 100
 """The most references that one look reports."""
-ENTRIES_AT_ONCE = 5_000
+ENTRIES_AT_ONCE = 50_000
+"""About so many entries are read together and sorted here, since Restate's memory does not suffice to sort them all."""
 WHOLE_EVERY = timedelta(days=1)
 """How often everything is compared again, whatever the looks between have seen."""
 WHOLE_WHEN_FOUND = timedelta(minutes=10)
@@ -30,9 +32,8 @@ WHOLE_WHEN_FOUND = timedelta(minutes=10)
 LATE = timedelta(seconds=60)
 """What moved longer ago than this has been entered on both sides, so that the next look need not see it again. What is
 even later makes that look compare everything."""
-NEW_PAGES, ALL_PAGES = 4, 2**53
-"""How many statement pages of a player can have been filled since the last look; one that fills more is seen in the
-comparison of everything that follows."""
+AHEAD = timedelta(hours=1)
+"""What is dated later than this from now is read by a later look."""
 AGAIN_SECONDS = 2.0
 """After a comparison of everything that found something, it is made once more before it is told."""
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,7 +105,7 @@ class Reconciler:
     async def _compare(self, query: Query, now: datetime, before: Open, since: datetime) -> _Look:
         settled, until = before.copy(), max(since, now - max(self._grace, LATE))
         seen, compared = before.copy(), 0
-        async for moved in _merged(self._moved_there(since), _moved_here(query, since)):
+        async for moved in _merged(self._moved_there(since), _moved_here(query, since, now)):
             compared += 1
             seen.enter(moved)
             if moved.at < until:
@@ -134,26 +135,38 @@ async def _listed(page_of: _Page, since: datetime) -> AsyncIterator[Moved]:
             return
 
 
-async def _moved_here(query: Query, since: datetime) -> AsyncIterator[Moved]:
+async def _moved_here(query: Query, since: datetime, now: datetime) -> AsyncIterator[Moved]:
     """What the books say, in the order of time."""
-    pages = ALL_PAGES if since == BEGINNING else NEW_PAGES
-    after = f"'{iso(since)}', '', 0"
-    while True:
-        which = {"since": iso(since), "after": after, "most": ENTRIES_AT_ONCE, "pages": pages}
-        rows = await query(queries.MOVEMENTS.format(**which))
-        for row in rows:
-            yield moved_here(
-                row["kind"],
-                row["reference"],
-                row["player"],
-                row["posting"],
-                row["currency"],
-                datetime.fromisoformat(row["at"]),
-            )
-        if len(rows) < ENTRIES_AT_ONCE:
-            return
-        last = rows[-1]
-        after = f"'{last['at']}', '{last['player']}', {last['seq']}"
+    for span in await _spans(query, since, now):
+        which = {"since": span.since, "until": span.until, "words": words_of(span)}
+        rows = [
+            *await query(queries.MOVED_IN_DOCUMENTS.format(**which)),
+            *await query(queries.MOVED_ON_PAGES.format(**which)),
+        ]
+        entries = {_Entry(*(row[name] for name in _Entry._fields)) for row in rows if row.get("currency") is not None}
+        for entry in sorted(entries):
+            at = datetime.fromisoformat(entry.at)
+            yield moved_here(entry.kind, entry.reference, entry.player, entry.posting, entry.currency, at)
+
+
+class _Entry(NamedTuple):
+    """An entry on an account `provider`. One that is seen in a document and on a page is the same in both."""
+
+    at: str
+    player: str
+    seq: int
+    kind: str
+    reference: str
+    wallet: str
+    posting: int
+    currency: str
+
+
+async def _spans(query: Query, since: datetime, now: datetime) -> Sequence[Span]:
+    if since != BEGINNING:
+        return [Span(iso(since), iso(now + AHEAD))]
+    hours = {str(row["hour"]): int(row["entries"]) for row in await query(queries.HOURS)}
+    return list(spans_of(hours, iso(BEGINNING), iso(now + AHEAD), ENTRIES_AT_ONCE))
 
 
 async def _merged(*sides: AsyncIterator[Moved]) -> AsyncIterator[Moved]:

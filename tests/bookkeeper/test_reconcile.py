@@ -1,6 +1,7 @@
 """The provider's movements beside the books': what agrees is let go, what differs is found once it is old enough."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.bookkeeper import reconciling
+from app.bookkeeper import queries, reconciling
 from app.bookkeeper.reconcile import (
     Difference,
     Key,
@@ -143,6 +144,7 @@ class Both:
         self.there: list[Movement] = []
         self.here: list[Moved] = []
         self.asked_since: list[datetime] = []
+        self.spans: list[tuple[str, str]] = []
         self.reconciler = Reconciler(self, timedelta(seconds=60))
         monkeypatch.setattr(reconciling, "_now", lambda: self.now)
         monkeypatch.setattr(reconciling, "AGAIN_SECONDS", 0)
@@ -161,19 +163,25 @@ class Both:
         return MovementPage(movements=tuple(found[first : first + 2]), next=following)
 
     async def query(self, sql: str) -> Sequence[dict[str, Any]]:
-        [since] = re.findall(r"json_get_str\(entry, 'at'\) >= '([^']+)'", sql)
+        if sql == queries.HOURS:
+            hours = Counter(iso(moved.at)[:13] for moved in self.here)
+            return [{"hour": hour, "entries": entries} for hour, entries in hours.items()]
+        [since] = re.findall(r"at >= '([^']+)'", sql)
+        [until] = re.findall(r"at < '([^']+)'", sql)
+        self.spans.append((since, until))
         return [
             {
                 "kind": "deposit",
                 "reference": moved.key.reference,
                 "player": moved.key.user_id,
+                "wallet": "w",
                 "posting": -moved.amount,
                 "currency": moved.currency,
                 "at": iso(moved.at),
                 "seq": number,
             }
             for number, moved in enumerate(self.here)
-            if iso(moved.at) >= since
+            if since <= iso(moved.at) < until
         ]
 
     async def look(self, after_seconds: float = 0) -> set[str]:
@@ -194,6 +202,21 @@ async def test_a_look_asks_for_everything_and_the_next_ones_for_what_is_new(both
     first, *others = both.asked_since
     assert first == reconciling.BEGINNING
     assert set(others[2:]) == {NOW + timedelta(seconds=30)}
+
+
+async def test_everything_is_read_in_spans_of_a_bounded_number_of_entries(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "ENTRIES_AT_ONCE", 2)
+    for hour in range(5):
+        at = NOW + timedelta(hours=hour)
+        both.there.append(there(reference=f"d{hour}", at=at))
+        both.here.append(here(reference=f"d{hour}", at=at))
+
+    assert await both.look(86_400) == set()
+
+    spans = list(dict.fromkeys(both.spans))
+    assert [since for since, _ in spans] == [iso(reconciling.BEGINNING), "2026-01-01T02", "2026-01-01T04"]
 
 
 async def test_a_charge_without_a_credit_is_found_by_the_first_look_and_stays_found(both: Both) -> None:
