@@ -1,17 +1,20 @@
 """The crash matrix of markets: whatever is cancelled or killed, a result is carried out, and no record is lost."""
 
+import asyncio
 from collections.abc import Iterator
 from functools import cache
+from uuid import uuid4
 
 import pytest
 from rich.console import Console
 
-from tests.helpers.bets import Customer, ask
+from tests.bench.planting import PRICE, SHARDS, market_with_bets, plant
+from tests.helpers.bets import Customer, ask, crowd, refused
 from tests.helpers.feed import Feed, left_waiting, offer
 from tests.helpers.flows import a_correction, a_settlement, a_suspension
 from tests.helpers.topics import Topic, played
 from tests.running import System
-from tests.services.crash_matrix import COLUMNS, Crashing, Flow, matrix
+from tests.services.crash_matrix import COLUMNS, PROCESSES, Crashing, Flow, matrix
 
 
 def a_record_of_the_feed(betting: System) -> Iterator[None]:
@@ -68,6 +71,21 @@ def a_burst_of_new_prices(betting: System) -> Iterator[None]:
     betting.eventually(lambda: b"waiting" not in betting.state("MarketFeed", feed.market_id)["feed"])
 
 
+def a_price_change(betting: System) -> Iterator[None]:
+    market_id, customers = f"m-{uuid4().hex}", crowd(betting, 3)
+    asyncio.run(plant(betting.admin, market_with_bets(market_id, [])))
+    betting.eventually(lambda: betting.state("MarketBook", f"{market_id}:{SHARDS - 1}"))
+    yield
+
+    summary = ask(betting, "MarketService", market_id, "setPrices", {"prices": {"home": "3.00"}})
+
+    assert summary["prices"]["home"] == "3.00"
+    for customer in customers:
+        assert refused(customer.bets(f"{market_id} home {PRICE}", stake=10, status=409)) == "price_changed"
+        customer.bets(f"{market_id} home 3.00", stake=10)
+    assert ask(betting, "MarketService", market_id, "liability")["liability"]["home"] == 3 * 20
+
+
 def a_retry_of_a_parked_record(betting: System) -> Iterator[None]:
     feed = Feed(betting)
     feed.brings("setPrices", {"prices": {"home": "3.00"}})
@@ -86,6 +104,7 @@ def a_retry_of_a_parked_record(betting: System) -> Iterator[None]:
 
 FLOWS: dict[Flow, tuple[str, ...]] = {
     a_suspension: ("MarketService/suspend", "MarketService/change", "MarketBook/hear"),
+    a_price_change: ("MarketService/setPrices", "MarketTeller/tell ([129]|1[78]) "),
     a_settlement: (
         "MarketService/settle",
         "SettlementWorkflow/",
@@ -117,5 +136,15 @@ def test_a_cancel_or_a_kill_at_any_step_changes_nothing_about_the_end(
     table, ends = matrix(crashing, flow, FLOWS[flow], ("cancel", "kill"))
 
     assert ends > len(FLOWS[flow])
+    with capsys.disabled():
+        Console(width=150).print(table)
+
+
+def test_the_end_of_a_process_at_any_step_of_a_round_changes_nothing_about_the_end(
+    crashing: Crashing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, ends = matrix(crashing, a_price_change, FLOWS[a_price_change], PROCESSES)
+
+    assert ends > len(FLOWS[a_price_change])
     with capsys.disabled():
         Console(width=150).print(table)
