@@ -24,13 +24,13 @@ class Topic:
         self.name = f"markets-{uuid4().hex}"
         self.producer = producer
         self.acknowledged = 0
-        self._partition = partition
+        self.partition = partition
         self._admin("POST", "kafka-clusters", {"name": self.name, "properties": {"bootstrap.servers": servers}})
 
     def sends(self, key: str | bytes | None, record: object) -> None:
         """Produce a record without waiting for the broker; none stands for a tombstone, bytes for themselves."""
         value = record if isinstance(record, bytes | None) else json.dumps(record).encode()
-        self.producer.produce(self.name, key=key, value=value, partition=self._partition, on_delivery=self._acknowledge)
+        self.producer.produce(self.name, key=key, value=value, partition=self.partition, on_delivery=self._acknowledge)
         self.producer.poll(0)
 
     def flushes(self) -> None:

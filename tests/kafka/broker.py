@@ -21,11 +21,12 @@ POM = Path(__file__).with_name("pom.xml")
 CACHE = Path(__file__).parents[2] / ".cache"
 HOST = "127.0.0.1"
 FETCH_SECONDS = 300
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 30
+TOLD_LINES = 100
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 
-JAVA = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+JAVA = ("-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info")
 """A broker of a few small topics, which starts soon."""
 CONFIGURATION = """\
 process.roles=broker,controller
@@ -74,7 +75,8 @@ class Broker:
             with suppress(KafkaException):
                 if self.admin.list_topics(timeout=1).brokers:
                     return
-        pytest.fail(f"Kafka did not become ready:\n{self._output.read_text()}")
+        told = "\n".join(self._output.read_text().splitlines()[-TOLD_LINES:])
+        pytest.fail(f"Kafka did not become ready, its exit status is {self._process.poll()}:\n{told}")
 
     def kill(self) -> None:
         """End it as a crash would."""

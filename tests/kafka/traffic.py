@@ -19,7 +19,8 @@ STATUS_EVERY = 10
 
 def producer(kafka: Broker) -> Producer:
     """A producer as operators are asked to configure theirs."""
-    return Producer({"bootstrap.servers": kafka.servers, "enable.idempotence": True, "linger.ms": 5, "log_level": 0})
+    told = {"bootstrap.servers": kafka.servers, "enable.idempotence": True, "topic.metadata.refresh.interval.ms": 500}
+    return Producer({**told, "log_level": 0})
 
 
 class Match:
@@ -42,8 +43,12 @@ class Match:
             kind, self.status = ("resume", "open") if self.status == "suspended" else ("suspend", "suspended")
             self._sends(kind)
         else:
-            self.thousandths += 1
-            self._sends("setPrices", {"prices": {"home": self.price}})
+            self.rises()
+
+    def rises(self) -> None:
+        """A new price."""
+        self.thousandths += 1
+        self._sends("setPrices", {"prices": {"home": self.price}})
 
     def closes(self) -> None:
         """The end: a price that comes later is refused."""
