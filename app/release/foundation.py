@@ -13,6 +13,8 @@ PARTITIONS, REPLICAS = "restate.partitions", "restate.replicas"
 CLUSTER_NAME = "RESTATE_CLUSTER_NAME"
 SIGNING_SECRET = "restate.signingKeySecret"  # noqa: S105, its name
 IDENTITY_KEYS = "BETTING_IDENTITY_KEYS"
+SCALED_TO_NONE = "0"
+"""The replicas while an operator copies or enlarges a volume: it does not say how many nodes there are."""
 SIZES = (RESTATE_SIZE, "sandbox.storage.size")
 COMPONENTS = ("restate", "sandbox")
 UNITS = {
@@ -65,7 +67,8 @@ def _may_become(value: str, before: str, wanted: str) -> bool:
     if value in SIZES:
         return quantity(before) == quantity(wanted)
     if value == REPLICAS:
-        return int(before) <= int(wanted)
+        # One node keeps one copy of each log and partition, and so do three that it grows to: no node could be lost.
+        return before in (wanted, SCALED_TO_NONE)
     return before == wanted
 
 

@@ -90,6 +90,7 @@ def test_what_runs_as_the_values_say_is_taken(name: str) -> None:
         ((), ("--set=sandbox.storage.size=2Gi",), "sandbox.storage.size is 1Gi and would become 2Gi"),
         (("--set=restate.partitions=4",), (), "restate.partitions is 4 and would become 8"),
         (THREE, (), "restate.replicas is 3 and would become 1"),
+        ((), THREE, "restate.replicas is 1 and would become 3"),
         ((), ("--set=fullnameOverride=shop",), "fullnameOverride is betting and would become shop"),
         (
             (),
@@ -122,7 +123,6 @@ def test_all_that_cannot_change_is_named_at_once() -> None:
     ("before", "after"),
     [
         (("--set=restate.storage.size=1.5Gi",), ("--set=restate.storage.size=1536Mi",)),
-        ((), THREE),
         (
             ("--set=sandbox.enabled=true",),
             (
@@ -133,10 +133,20 @@ def test_all_that_cannot_change_is_named_at_once() -> None:
         ((), ("--set=restate.resources.limits.memory=4Gi,service.pods=3",)),
         ((), ("--set=nodeSelector.disk=fast,service.priorityClassName=high",)),
     ],
-    ids=["the same size", "more nodes", "no sandbox any more", "what can change", "other hosts"],
+    ids=["the same size", "no sandbox any more", "what can change", "other hosts"],
 )
 def test_what_can_change_is_taken(before: tuple[str, ...], after: tuple[str, ...]) -> None:
     assert refused(Cluster(render(*before)), wanted(*after)) == ""
+
+
+@pytest.mark.parametrize("values", [(), THREE], ids=["one node", "three nodes"])
+def test_nodes_that_an_operator_has_stopped_may_come_back(values: tuple[str, ...]) -> None:
+    objects = render(*values)
+    for each in objects:
+        if each["kind"] == "StatefulSet":
+            each["spec"]["replicas"] = 0
+
+    assert refused(Cluster(objects), wanted(*values)) == ""
 
 
 def test_where_nothing_runs_everything_is_taken() -> None:
