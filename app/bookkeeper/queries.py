@@ -31,7 +31,10 @@ PLAYERS = "select count(*) as players from state where service_name = 'PlayerSer
 
 _WAITS = "value_utf8 like '%\"reserved\"%'"
 _HELD = "value_utf8 like '%\"held\"%'"
-_OTHERS = " or ".join(f"value_utf8 like '%\"{word}\"%'" for word in ("refundDue", "pending", "delayed"))
+_OTHERS = " or ".join(
+    f"value_utf8 like '%{text}%'" for text in ('"refundDue"', ':"pending"', ': "pending"', '"delayed"')
+)
+"""`pending` as a value only: each limit of a player has a key of that name."""
 
 PAGE_OF_PLAYERS = f"""
 select service_key as player, partition_key as place, json_get_str(value_utf8, 'userId') as user_id,

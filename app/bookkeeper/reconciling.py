@@ -29,6 +29,8 @@ WHOLE_EVERY = timedelta(days=1)
 """How often everything is compared again, whatever the looks between have seen."""
 WHOLE_WHEN_FOUND = timedelta(minutes=10)
 """How often while something differs: what was entered late, with its older time, may have mended it."""
+NEW_AT_MOST = timedelta(hours=2)
+"""How much may be new to be read together. After longer, as when the provider was away, all is read in spans."""
 LATE = timedelta(seconds=60)
 """What moved longer ago than this has been entered on both sides, so that the next look need not see it again. What is
 even later makes that look compare everything."""
@@ -84,7 +86,9 @@ class Reconciler:
     async def _new(self, query: Query) -> _Look | None:
         """Compare what is new since the last look; None where that does not do, and everything has to be compared."""
         last, now = self._last, _now()
-        if last is None or now - self._whole_at >= (WHOLE_WHEN_FOUND if last.found else WHOLE_EVERY):
+        if last is None or now - last.until > NEW_AT_MOST:
+            return None
+        if now - self._whole_at >= (WHOLE_WHEN_FOUND if last.found else WHOLE_EVERY):
             return None
         look = await self._compare(query, now, last.settled, last.until)
         return look if look.found.items() <= last.found.items() else None

@@ -73,7 +73,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         self._place = place
         self._players = Players()
         self._audited_at: float | None = None
-        self._search = Search(stranded_after, charge_wait)
+        self._search = Search(stranded_after, charge_wait, place)
         self._reconciler = reconciler
         self._forgetting = forgetting
         self._players_a_page = players_a_page
@@ -129,8 +129,8 @@ class Restate(AbstractAsyncContextManager["Restate"]):
             if keys.isdisjoint(thing.key for thing in left.first):
                 return
 
-    async def _strandings(self, seen_at: datetime, patiently: bool) -> Strandings:
-        found = await self._search.look(self, self._players, seen_at, everywhere=patiently)
+    async def _strandings(self, now: datetime, patiently: bool) -> Strandings:
+        found = await self._search.look(self, self._players, now, everywhere=patiently)
         return await self._search.look_patiently(self, self._players, found) if patiently else found
 
     async def _tally(self, before: str, done: Callable[[str], None]) -> Tally:
@@ -166,7 +166,7 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         done("markets")
         [settlements] = await self.query(queries.SETTLEMENTS)
         done("settlements")
-        stranded = await self._strandings(seen_at, patiently)
+        stranded = await self._strandings(datetime.now(UTC), patiently)
         done("what is stranded")
         reconciled, not_reconciled = await self._reconciled()
         done("what the provider moved")

@@ -25,6 +25,8 @@ RETRY_SECONDS = 5.0
 """The pause between a failed look and the next one."""
 RESTS = 9
 """After a look the bookkeeper rests so many times as long as that took: a tenth of its time at most is work."""
+MOST_REST_SECONDS = 900.0
+"""But no longer: half of what BettingBookkeeperDown waits for."""
 
 Tell = Callable[[str], None]
 
@@ -152,7 +154,7 @@ async def until_signalled(work: Awaitable[None]) -> None:
 
 def pause_seconds(took_seconds: float, every_seconds: float) -> float:
     """How long to rest after a look, so that one begins `every_seconds`, and a long one less often."""
-    return max(every_seconds - took_seconds, RESTS * took_seconds)
+    return max(every_seconds - took_seconds, min(RESTS * took_seconds, MOST_REST_SECONDS))
 
 
 def once_each() -> Tell:

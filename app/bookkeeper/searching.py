@@ -56,11 +56,12 @@ class Players:
 class Search:
     """Searches repeatedly for work that was left behind."""
 
-    def __init__(self, grace: timedelta, charge_wait: timedelta) -> None:
+    def __init__(self, grace: timedelta, charge_wait: timedelta, better: int = 0) -> None:
+        """Begin; bets are compared from the player with an open bet who follows `better`, a partition key."""
         self.grace = grace
         self._charge_wait = charge_wait
         self._legs, self._results, self._terms, self._untold = (Suspicions() for _ in range(4))
-        self._place = self._better = 0
+        self._place, self._better = 0, better
         self._suspects: frozenset[int] = frozenset()
         """Where the players are who seemed not to know a result in the last look."""
 
@@ -122,14 +123,15 @@ class Search:
     ) -> list[Stranded]:
         """Open bets that missed a result, of the next players who have open bets and of those who were suspected."""
         compared = betting if everywhere else next_of(betting, self._better, PLAYERS_A_LOOK)
-        if compared and not everywhere:
-            self._better = compared[-1]
+        others = [place for place in compared if place not in self._suspects]
         rows = [
             row
-            for players in (self._suspects, frozenset(compared) - self._suspects)
+            for players in (self._suspects, others)
             for places in _in_pages(players)
             for row in await asked.query(queries.UNTOLD.format(places=places, most=NAMED))
         ][:NAMED]
+        if compared and not everywhere:  # only now: those of a look that fails are the next look's
+            self._better = compared[-1]
         self._suspects = frozenset(row["place"] for row in rows)
         return [Stranded(Kind.BET, {"userId": row["player"], "betId": row["bet"]}, now) for row in rows]
 

@@ -19,17 +19,26 @@ class Span(NamedTuple):
 
 
 def spans_of(hours: Mapping[str, int], since: str, until: str, most: int) -> Iterator[Span]:
-    """Spans without a gap between two moments, each with about `most` entries, or with those of an hour.
+    """Spans without a gap between two moments, each with about `most` entries, or with those of a minute.
 
-    `hours` says how many entries there are, by the beginning of their moments' texts.
+    `hours` says how many entries there are, by the beginning of their moments' texts. Those of an hour are taken to be
+    spread over it.
     """
     begun, entries = since, 0
-    for hour, more in sorted(hours.items()):
-        if entries and entries + more > most and begun < hour < until:
-            yield Span(begun, hour)
-            begun, entries = hour, 0
+    for moment, more in _parts(hours, most):
+        if entries and entries + more > most and begun < moment < until:
+            yield Span(begun, moment)
+            begun, entries = moment, 0
         entries += more
     yield Span(begun, until)
+
+
+def _parts(hours: Mapping[str, int], most: int) -> Iterator[tuple[str, int]]:
+    """The hours, each whole or in parts of as many minutes as are needed, and about how many entries there are."""
+    for hour, entries in sorted(hours.items()):
+        parts = min(60, -(-entries // most))
+        for number in range(parts):
+            yield f"{hour}:{number * 60 // parts:02}" if number else hour, -(-entries // parts)
 
 
 def words_of(span: Span) -> str:

@@ -31,6 +31,8 @@ MAX_WAITING_BYTES = MAX_RECORD_BYTES
 """The size of those records, all together: each record that waits is stored with all that wait already."""
 CANCELLED = "cancelled"
 """The reason of a record whose change somebody cancelled or killed by hand. It is no refusal of the market."""
+OF_ALL_RECORDS = {CANCELLED, Refusal.UNKNOWN_MARKET.value, Refusal.MARKET_NOT_OPEN.value}
+"""Reasons that have nothing to do with the content of a change of prices: each record of it has the same by itself."""
 
 
 class RecordType(StrEnum):
@@ -224,7 +226,8 @@ class Conflation:
         """Go on after the market's answer to `change`.
 
         A market takes a change exactly if it takes every record of it, so one that it refuses is asked again in halves.
-        A change that was cancelled is not asked again: somebody wants the feed to move on.
+        A change is not asked again if the refusal is of the market whatever the prices, or if somebody has cancelled
+        it, who wants the feed to move on.
         """
         batch, *rest = self.batches
         if rejection is None:
@@ -233,7 +236,7 @@ class Conflation:
                 feed = applied(feed, record, one.number)
             taken = self.taken + len(batch)
             return replace(self, feed=feed, batches=tuple(rest), changes=self.changes + 1, taken=taken)
-        if len(batch) > 1 and rejection.reason != CANCELLED:
+        if len(batch) > 1 and rejection.reason not in OF_ALL_RECORDS:
             middle = len(batch) // 2
             return replace(self, batches=(batch[:middle], batch[middle:], *rest))
         rejected = (*self.rejected, *((one, rejection) for one, _ in batch))

@@ -117,6 +117,8 @@ def test_a_signal_ends_a_bookkeeper_at_once_and_cleanly(kept: Kept, tmp_path: Pa
 def test_a_look_that_takes_long_is_followed_by_a_longer_rest() -> None:
     assert pause_seconds(took_seconds=1, every_seconds=30) == 29
     assert pause_seconds(took_seconds=20, every_seconds=30) == 180
+    assert pause_seconds(took_seconds=300, every_seconds=30) == 900
+    assert pause_seconds(took_seconds=300, every_seconds=3600) == 3300
 
 
 def test_the_bookkeeper_of_a_development_system_exports_its_books(kept: Kept) -> None:

@@ -2,14 +2,17 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.bookkeeper import queries
 from app.bookkeeper import restate as module
 from app.bookkeeper.books import Books
 from app.bookkeeper.restate import Restate, UnknownError
-from app.domain.player import Player
+from app.domain.odds import PriceChange
+from app.domain.player import Bet, Player
+from app.domain.responsible_gambling import Limit
 from app.domain.wallet import Account, Wallet
 from tests.bookkeeper.looking import Kept, looks
 from tests.helpers.ports import free_port
@@ -62,6 +65,31 @@ def test_each_player_is_seen_once_also_while_others_join(kept: Kept) -> None:
         assert who.bit_count() == books.players  # a player seen twice would carry into another's bit
         assert books.balanced
     assert seen[-1].balances["SEK"]["cash"] == 2 ** (AT_FIRST + LATER) - 1
+
+
+def test_only_who_has_something_under_way_is_looked_at_more_closely(kept: Kept) -> None:
+    bet = Bet(
+        wallet_id="w",
+        stake=1,
+        system_size=None,
+        lines=1,
+        legs=[],
+        price_change=PriceChange.NONE,
+        max_payout=1,
+        placed_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    limited = {"deposit/day": Limit(amount=100)}
+    players = [
+        Player(user_id="limited", limits=limited),
+        Player(user_id="betting", limits=limited, bets={"b": bet}),
+    ]
+    for player in players:
+        kept.system.plant("PlayerService", player.user_id, {"player": player.model_dump_json().encode()})
+
+    rows = kept.system.query(queries.PAGE_OF_PLAYERS.format(first=0, last=queries.LAST_PLACE))
+
+    under_way = {row["player"]: row.get("under_way") for row in rows}
+    assert (under_way["limited"], under_way["betting"]) == (None, True)
 
 
 @pytest.fixture

@@ -282,13 +282,14 @@ def test_a_refused_change_is_asked_again_in_halves_until_the_bad_record_is_alone
     assert (conflation.changes, conflation.taken) == (2, 3)
 
 
-def test_a_change_that_somebody_cancels_is_not_asked_again_and_all_its_records_are_left_over() -> None:
+@pytest.mark.parametrize("reason", [CANCELLED, "market_not_open", "unknown_market"])
+def test_a_change_that_fails_whatever_its_prices_is_not_asked_again_and_all_its_records_are_left(reason: str) -> None:
     conflation = apply_waiting(waiting(set_prices(home="3.00"), set_prices(away="2.00")), REQUESTS)
 
-    stopped = conflation.answered(rejection(CANCELLED))
+    stopped = conflation.answered(rejection(reason))
 
     assert stopped.change is None
-    assert [(one.number, why.reason) for one, why in stopped.rejected] == [(1, CANCELLED), (2, CANCELLED)]
+    assert [(one.number, why.reason) for one, why in stopped.rejected] == [(1, reason), (2, reason)]
     assert stopped.feed.newest == {}
 
 
