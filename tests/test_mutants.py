@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +21,7 @@ from tests.running import clean_environment
 PROJECT = Path(__file__).parents[1]
 AT_ONCE = 2
 PATIENCE_SECONDS = 300
+_RUNS = count()
 ASSERTED = ("AssertionError", "assert ", "Failed: DID NOT RAISE")
 """How pytest's report of a failed assertion begins."""
 
@@ -46,10 +48,11 @@ def mutate(folder: Path, mutant: Mutant) -> None:
 def verdict(folder: Path, *tests: str) -> str:
     """Run tests in a copy: green, red where one fails with an assertion, or what else came of it."""
     report = folder / "report.xml"
+    worker = f"gw{2 + next(_RUNS) % AT_ONCE}"  # tests/helpers/ports.py: whoever runs us has ports of their own
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"],
         cwd=folder,
-        env={**clean_environment(), OVERRIDE: str(restate_server())},
+        env={**clean_environment(), OVERRIDE: str(restate_server()), "PYTEST_XDIST_WORKER": worker},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
