@@ -577,8 +577,8 @@ MUTANTS = [
         "each price change has a round to itself",
         SHELL,
         """\
--    called = ctx.object_call(tell_shards, ctx.key(), number, idempotency_key=str(number))
-+    called = ctx.object_call(tell_shards, ctx.key(), number)
+-        called = ctx.object_call(tell_shards, ctx.key(), number, idempotency_key=f"{number}.{again}")
++        called = ctx.object_call(tell_shards, ctx.key(), number)
 """,
         f"{TELLING_TESTS}::test_changes_that_wait_for_a_shard_are_told_by_one_round[plain]",
     ),
@@ -595,9 +595,10 @@ MUTANTS = [
         "a round is believed whatever it told",
         SHELL,
         """\
--    if told < changed.revision:
--        await _tell(ctx, changed)
-+    return
+-        if told < changed.revision:
+-            await _tell(ctx, changed)
+-        return
++        return
 """,
         f"{TELLING_TESTS}::test_a_round_that_did_not_tell_a_change_is_not_believed",
     ),
@@ -605,10 +606,10 @@ MUTANTS = [
         "who stops a round stops all who wait for it",
         SHELL,
         """\
--        if not was_stopped(error):
--            raise
--        told = 0
-+        raise error
+-            if not was_stopped(error):
+-                raise
+-            continue
++            raise error
 """,
         f"{TELLING_TESTS}::test_who_is_stopped_stops_nobody_else_who_waits[tell-of the round that runs-kill]",
     ),

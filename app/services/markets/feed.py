@@ -31,7 +31,7 @@ from app.services.shell.access import actor
 from app.services.shell.clock import journaled_clock, moment
 from app.services.shell.observed import observed
 from app.services.shell.requests import ANY, EmptyRequest, requests_checked, takes_bytes
-from app.services.shell.shield import all_ended, insist
+from app.services.shell.shield import insist
 from app.services.shell.wire import FORGET_AT_ONCE, Document, SparseBody
 from app.telemetry.attempts import count
 from app.telemetry.counts import Count
@@ -222,10 +222,8 @@ async def _apply(
 
 async def _ask_market(ctx: restate.ObjectContext, record: Record, by: Actor) -> Rejection | None:
     _, handler = _HANDLERS[record.type]
-    asked = ctx.object_call(handler, ctx.key(), record.request, headers=headers_of(by.caller))
-    await all_ended(asked)  # a change that is cancelled may still be made, and a newer one must not overtake it
     try:
-        await asked
+        await ctx.object_call(handler, ctx.key(), record.request, headers=headers_of(by.caller))
     except TerminalError as error:
         return Rejection(reason=(error.metadata or {}).get("reason", CANCELLED), message=error.message)
     return None

@@ -20,6 +20,7 @@ market and lease from it, and the market and its teller send the market's terms 
 have to import each other.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -412,22 +413,24 @@ async def _tell(ctx: restate.ObjectSharedContext, known: Market) -> None:
 async def _told_by_the_next_round(ctx: restate.ObjectSharedContext, changed: Market) -> None:
     """Wait until a round has told a change.
 
-    A kill of somebody else who waits may end the round with it: those who are left tell the shards themselves. They do
-    not call it again, because it would have the same id, and the answers to the calls that were killed with it may
-    still be on their way to that id. What a round has told decides, not its number, because a version without rounds
-    does not count them.
+    A kill of somebody else who waits may end the round with it: those who are left call it again. They do so by another
+    key: with the same one it would have the same id, and the answers to the calls that were killed with it may still
+    be on their way to that id. What a round has told decides, not its number, because a version without rounds does not
+    count them.
     """
     number = changed.rounds
-    called = ctx.object_call(tell_shards, ctx.key(), number, idempotency_key=str(number))
-    await restate.gather(called)  # raises no error of the round, so an error here is a cancel of ours
-    try:
-        told = await called
-    except TerminalError as error:
-        if not was_stopped(error):
-            raise
-        told = 0
-    if told < changed.revision:
-        await _tell(ctx, changed)
+    for again in itertools.count():
+        called = ctx.object_call(tell_shards, ctx.key(), number, idempotency_key=f"{number}.{again}")
+        await restate.gather(called)  # raises no error of the round, so an error here is a cancel of ours
+        try:
+            told = await called
+        except TerminalError as error:
+            if not was_stopped(error):
+                raise
+            continue
+        if told < changed.revision:
+            await _tell(ctx, changed)
+        return
 
 
 Told = tuple[Callable[[], RestateDurableFuture[None]], RestateDurableFuture[None]]
