@@ -701,11 +701,8 @@ MUTANTS = [
         "a suspension overtakes the prices that wait",
         "app/services/markets/feed.py",
         """\
--    flushed, parked = await _apply_waiting(ctx, counted)
--    if waits:
-+    flushed, parked = counted, list[Parked]()
-+    if waits:
-+        flushed, parked = await _apply_waiting(ctx, counted)
+-    flushed, parked = (counted, []) if has_room else await _apply_waiting(ctx, counted)
++    flushed, parked = (counted, []) if has_room or not waits else await _apply_waiting(ctx, counted)
 """,
         f"{CONFLATION_TESTS}::test_other_records_come_after_the_prices_that_waited[plain]",
     ),

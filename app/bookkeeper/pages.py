@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
-KEYS = 2**64
+from app.bookkeeper.queries import LAST_PLACE
+
+KEYS = LAST_PLACE + 1
 """How many partition keys there are."""
 PLAYERS_A_PAGE = 500_000
 """About so many players a page.

@@ -153,10 +153,8 @@ async def _take(ctx: restate.ObjectContext, body: bytes, origin: Origin | None, 
     counted = rules.arrived(before, origin)
     record = rules.read_record(body, REQUESTS)
     waits = prices_wait and rules.can_wait(record)
-    if waits and rules.has_room(counted, body):
-        _wait(ctx, counted, body, origin)
-        return None
-    flushed, parked = await _apply_waiting(ctx, counted)
+    has_room = waits and rules.has_room(counted, body)
+    flushed, parked = (counted, []) if has_room else await _apply_waiting(ctx, counted)
     if waits:
         _wait(ctx, flushed, body, origin, parked)
         return None
@@ -183,9 +181,7 @@ def _store(ctx: restate.ObjectContext, feed: Feed, parked: Iterable[Parked]) -> 
     ctx.set(STATE, feed, serde=_FEED)
 
 
-def _wait(
-    ctx: restate.ObjectContext, feed: Feed, body: bytes, origin: Origin | None, parked: Iterable[Parked] = ()
-) -> None:
+def _wait(ctx: restate.ObjectContext, feed: Feed, body: bytes, origin: Origin | None, parked: Iterable[Parked]) -> None:
     """Let a record wait. Its message to this feed comes after it is stored: without it, the message does nothing."""
     _store(ctx, rules.wait(feed, body, origin), parked)
     ctx.object_send(try_again, ctx.key(), RecordRetry(text=body.decode(), number=feed.records, waiting=True))
