@@ -683,7 +683,7 @@ MUTANTS = [
         "one bad record takes along all that wait with it",
         FEED,
         """\
--        if len(batch) > 1 and rejection.reason != CANCELLED:
+-        if len(batch) > 1 and rejection.reason not in OF_ALL_RECORDS:
 +        if not batch:
 """,
         f"{FEED_TESTS}::test_records_that_wait_end_as_if_each_had_been_applied_by_itself",

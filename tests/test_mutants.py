@@ -36,13 +36,13 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def mutate(folder: Path, mutant: Mutant) -> None:
-    """Put a bug in; each place must be there, once."""
+def mutated(folder: Path, mutant: Mutant) -> str:
+    """The file with the bug in it; each place must be there, once."""
     source = (folder / mutant.file).read_text()
     for old, new in mutant.changes():
         assert source.count(old) == 1, f"{mutant.file} has this {source.count(old)} times, not once:\n{old}"
         source = source.replace(old, new)
-    (folder / mutant.file).write_text(source)
+    return source
 
 
 def verdict(folder: Path, *tests: str) -> str:
@@ -67,7 +67,7 @@ def verdict(folder: Path, *tests: str) -> str:
 
 def verdict_with(folder: Path, mutant: Mutant) -> str:
     """Run the test that a bug names, in a copy with it."""
-    mutate(copied(folder), mutant)
+    (copied(folder) / mutant.file).write_text(mutated(folder, mutant))
     return verdict(folder, mutant.killer)
 
 
@@ -83,6 +83,12 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_known_bug_turns_its_test_red(verdicts: Verdicts, mutant: Mutant) -> None:
     assert verdicts[mutant.name].result() == "red"
+
+
+def test_each_known_bug_is_of_code_that_is_there() -> None:
+    """Told in a second, before the bugs themselves, which take minutes."""
+    for mutant in MUTANTS:
+        assert mutated(PROJECT, mutant)
 
 
 def test_without_a_bug_all_the_named_tests_are_green(tmp_path: Path) -> None:

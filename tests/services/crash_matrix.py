@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.table import Table
@@ -83,6 +84,17 @@ class Insisting(System):
             if response.status_code < 500 and not _is_starting(response) and not was_stopped(response):
                 return response
         raise AssertionError(f"no answer from {service}/{handler} in {PATIENCE_SECONDS} s")
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Ask Restate until it answers: for a moment after its start it cannot read its own tables."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return super().query(sql)
+            except (httpx.TransportError, httpx.HTTPStatusError):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
 
 
 def was_stopped(response: httpx.Response) -> bool:

@@ -186,7 +186,8 @@ def test_a_hundred_requests_for_one_bet_are_one_stake(betting: System) -> None:
 @pytest.mark.parametrize("rule", ["none", "higher", "any"])
 def test_while_prices_change_a_bet_is_at_a_price_that_its_player_takes(betting: System, share: int, rule: str) -> None:
     game, customers = Game(betting), crowd(betting, 10)
-    bets_done = Event()
+    willing = {"none": {"2.50"}, "higher": {"2.50", "2.60"}, "any": set(PRICES)}[rule]
+    met, bets_done = set[str](), Event()
 
     def reprice() -> None:
         for price in cycle(PRICES):
@@ -194,15 +195,21 @@ def test_while_prices_change_a_bet_is_at_a_price_that_its_player_takes(betting: 
             if bets_done.is_set():
                 return
 
-    def bet() -> list[Attempt]:
-        wanted = [Attempt(one, [game.home()], 10, rule) for one in islice(cycle(customers), 150 // share)]
-        attempts = at_once([attempt.made for attempt in wanted], 10)
-        bets_done.set()
+    def bet(customer: Customer) -> list[Attempt]:
+        """Bet until every price was met, at least some times and never without end."""
+        attempts: list[Attempt] = []
+        while len(attempts) < 15 // share or (met < set(PRICES) and len(attempts) < 300):
+            attempts.append(attempt := Attempt(customer, [game.home()], 10, rule).made())
+            met.add(attempt.answer["legs"][0]["price"] if attempt.accepted else attempt.answer["metadata"]["price"])
         return attempts
 
-    attempts: list[Attempt] = at_once([bet, reprice])[0]
+    def bet_all() -> list[list[Attempt]]:
+        made = at_once([partial(bet, one) for one in customers], 10)
+        bets_done.set()
+        return made
 
-    willing = {"none": {"2.50"}, "higher": {"2.50", "2.60"}, "any": set(PRICES)}[rule]
+    attempts = [attempt for made_by_one in at_once([bet_all, reprice])[0] for attempt in made_by_one]
+
     accepted = [attempt.answer for attempt in attempts if attempt.accepted]
     turned_away = [attempt.answer["metadata"] for attempt in attempts if not attempt.accepted]
     assert {answer["legs"][0]["price"] for answer in accepted} == willing
