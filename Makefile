@@ -15,6 +15,9 @@ TESTS ?=
 # Most of a test's time is waiting for a real system: two at a time, in the order of tests/conftest.py.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
+# Tests start Python a thousand times; without bytecode each start would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test lint format dashboards edge pictures bench soak profile kafka e2e setup lock clean
@@ -35,7 +38,9 @@ lint: setup ## style, types and the layers between modules
 	$(BIN)/lint-imports
 
 e2e: setup ## the story of a release on a cluster: KUBECONFIG, and images BETTING_E2E_IMAGE_V1, _V2, _BAD and _BROKEN loaded there
-	$(BIN)/python -m pytest tests/e2e
+	# What the pages say is in namespaces of its own. It goes on beside the first part of the story, and ends long before.
+	$(BIN)/python -m pytest tests/e2e/test_pages_*.py & pages=$$!; \
+	$(BIN)/python -m pytest tests/e2e/test_story_*.py; story=$$?; wait $$pages && exit $$story
 
 kafka: setup ## the tests that need a real Kafka: Java 17 or newer, and Maven to fetch it
 	BETTING_TEST_KAFKA=1 $(BIN)/python -m pytest tests/kafka $(TESTS)

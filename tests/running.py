@@ -17,7 +17,6 @@ import pytest
 
 from app.dev.ports import Ports
 from app.dev.tether import tether
-from tests.helpers.described import check_answer
 from tests.helpers.exported import exported
 from tests.helpers.ports import free_port_base
 from tests.helpers.waiting import POLL_SECONDS, eventually
@@ -160,6 +159,9 @@ class System:
     def _check(self, answer: httpx.Response) -> None:
         """Whatever a test asks for: an answer has to be one that the description of the API has."""
         if str(answer.request.url).startswith(f"{self.ingress}/"):
+            # Not at the top: to load it takes a second, and tests of rules never ask.
+            from tests.helpers.described import check_answer
+
             check_answer(answer)
 
     def _request(

@@ -29,9 +29,9 @@ Verdicts = Mapping[str, "Future[str]"]
 
 
 def copied(folder: Path) -> Path:
-    """A copy of the code and its tests, to break."""
+    """A copy of the code and its tests, to break; with the bytecode, which Python makes anew for what is changed."""
     for name in ("app", "tests"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / name, folder / name)
     shutil.copy(PROJECT / "pyproject.toml", folder)
     return folder
 
