@@ -12,8 +12,8 @@ COMPILE := $(UV) pip compile pyproject.toml --quiet --upgrade --universal --pyth
 MINUTES ?= 30
 # What to run of the tests, for example: make test TESTS="tests/domain -x"
 TESTS ?=
-# Most of a test's time is waiting for a real system: two at a time, in the order of tests/conftest.py.
-WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
+# Most of a test's time is waiting for a real system: three at a time, in the order of tests/conftest.py.
+WORKERS ?= -n 3 --dist loadfile --no-loadscope-reorder
 
 # Tests start Python a thousand times; without bytecode each start would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE

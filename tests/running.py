@@ -25,6 +25,7 @@ T = TypeVar("T")
 Process = Literal["service", "restate", "sandbox", "books", "edge"]
 
 START_SECONDS = 120
+POLITE_SECONDS = 5
 STOP_SECONDS = 40
 ANSWER_SECONDS = 90
 
@@ -195,6 +196,15 @@ def running(
         with closing(_ready(process, folder, Ports.plan(base))) as system:
             yield system
     finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to stop, and after a while to stop at once: some tests leave work that waits for long."""
+    process.terminate()
+    try:
+        process.wait(POLITE_SECONDS)
+    except subprocess.TimeoutExpired:
         process.terminate()
         process.wait(STOP_SECONDS)
 
