@@ -8,6 +8,7 @@ folder can make a difference, of the invocations that ended in that moment.
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,7 @@ REMEMBERED = 100_000
 """How many invocations are known to be counted: far more than can be under way when a process is killed."""
 FORGET_EVERY = 1_000
 BUSY_SECONDS = 1.0
+"""How long a process waits for its turn at the file."""
 
 _SCHEMA = """
 create table if not exists counted (n integer primary key autoincrement, invocation text not null unique);
@@ -54,7 +56,7 @@ class Counts:
     def __init__(self, folder: Path) -> None:
         self._file = folder / "counts.sqlite"
         self._database = self._connect()
-        self._database.execute("pragma journal_mode = wal")
+        _wait_for_wal(self._database)
         self._database.executescript(_SCHEMA)
 
     def close(self) -> None:
@@ -91,6 +93,20 @@ class Counts:
         database = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
         database.execute("pragma synchronous = off")  # what is written survives the process, which is enough
         return database
+
+
+def _wait_for_wal(database: sqlite3.Connection) -> None:
+    """Write ahead to a log. Of processes that begin at once, one does this step; SQLite refuses the others at once."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class CountsCollector(Collector):

@@ -6,7 +6,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -48,6 +51,22 @@ def test_processes_of_a_folder_add_up_and_know_what_the_others_counted(tmp_path:
     other.add("i-1", [WON])
 
     assert one.totals() == other.totals() == {("bets", ("won",)): 2}
+
+
+def test_whoever_begins_at_the_same_moment_can_count(tmp_path: Path) -> None:
+    for number in range(50):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        together = Barrier(4)
+
+        def begin(name: str, folder: Path = folder, together: Barrier = together) -> None:
+            together.wait()
+            with closing(Counts(folder)) as counts:
+                counts.add(name, [WON])
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(begin, "abcd"))
+        assert Counts(folder).totals() == {("bets", ("won",)): 4}
 
 
 def test_a_killed_process_has_counted_all_that_it_said_and_each_once(tmp_path: Path) -> None:
