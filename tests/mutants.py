@@ -1503,4 +1503,13 @@ MUTANTS = [
         "tests/domain/test_feed.py"
         "::test_a_change_that_fails_whatever_its_prices_is_not_asked_again_and_all_its_records_are_left[market_not_open]",
     ),
+    Mutant(
+        "of processes that begin at the same moment all but one end",
+        "app/telemetry/counts.py",
+        """\
+-            if time.monotonic() > end:
++            if end:
+""",
+        "tests/telemetry/test_counts.py::test_whoever_begins_at_the_same_moment_can_count",
+    ),
 ]

@@ -65,7 +65,8 @@ def test_whoever_begins_at_the_same_moment_can_count(tmp_path: Path) -> None:
                 counts.add(name, [WON])
 
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(begin, "abcd"))
+            begun = [pool.submit(begin, name) for name in "abcd"]
+        assert [each.exception() for each in begun] == [None] * 4
         assert Counts(folder).totals() == {("bets", ("won",)): 4}
 
 
