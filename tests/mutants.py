@@ -1512,4 +1512,14 @@ MUTANTS = [
 """,
         "tests/telemetry/test_counts.py::test_whoever_begins_at_the_same_moment_can_count",
     ),
+    Mutant(
+        "a version whose pods start is told to be asked by somebody else",
+        "app/release/stage.py",
+        """\
+-        for _ in range(LOOKS):
++        for _ in range(1):
+""",
+        "tests/release/test_gatekeeper.py"
+        "::test_a_version_that_changes_while_its_gates_are_to_be_asked_is_looked_at_again",
+    ),
 ]

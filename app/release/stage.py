@@ -1,6 +1,7 @@
 """The rehearsals of versions, and the notes about their gates, as objects in Kubernetes."""
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -10,6 +11,8 @@ from app.release.cluster import MERGE, TIMEOUT_SECONDS, URI, VERSION, Cluster, f
 
 REHEARSAL = "rehearsal"
 """What these pods are labelled as, and what the names of their Deployments end with."""
+LOOKS = 5
+"""How often a Deployment is looked at that changes all the time."""
 
 
 class Stage:
@@ -23,18 +26,22 @@ class Stage:
         """Note that the gates are being asked about a version.
 
         Returns what was noted until now, which may be nothing (""); None if somebody else asks, or the version is gone.
+        The Deployment may change between look and note for another reason, as it does while its pods start: then it is
+        looked at again.
         """
-        found = self._read(version)
-        if found is None or _asked(found):
-            return None
-        change = {"resourceVersion": found.metadata.resource_version, "annotations": {gate_notes.ANNOTATION: note}}
-        try:
-            self._patch(version, {"metadata": change})
-        except ApiException as error:
-            if error.status != 409:
-                raise
-            return None
-        return _note_on(found) or ""
+        for _ in range(LOOKS):
+            found = self._read(version)
+            if found is None or _asked(found):
+                return None
+            change = {"resourceVersion": found.metadata.resource_version, "annotations": {gate_notes.ANNOTATION: note}}
+            try:
+                self._patch(version, {"metadata": change})
+            except ApiException as error:
+                if error.status != HTTPStatus.CONFLICT:
+                    raise
+            else:
+                return _note_on(found) or ""
+        return None
 
     def note(self, version: str, note: str | None) -> None:
         """Note what the gates said of a version, or forget it."""

@@ -21,6 +21,7 @@ SHOWN_SECONDS = 200
 """Until a command that only looks shows what a page says: a version is retired once the next has been watched."""
 OF_THE_PAGES = "betting.local/betting"
 DONE = "=done="
+DONE_LINE = re.compile(rb"%s (\d+)\n" % DONE.encode())
 ONLY_LOOKS = re.compile(r"^(release (status|why)|kubectl get) ?[^-]*$")
 
 
@@ -72,19 +73,17 @@ class Terminal:
         assert self._shell.stdin is not None
         self._shell.stdin.write(f"{command}\necho {DONE} $?\n".encode())
         self._shell.stdin.flush()
-        said = self._until_done(command)
-        before, _, code = said.rpartition(f"{DONE} ")
-        return before, int(code)
+        return self._until_done(command)
 
-    def _until_done(self, command: str) -> str:
+    def _until_done(self, command: str) -> tuple[str, int]:
         assert self._shell.stdout is not None
         said, end = b"", time.monotonic() + COMMAND_SECONDS
         with selectors.DefaultSelector() as ready:
             ready.register(self._shell.stdout, selectors.EVENT_READ)
-            while not re.search(rb"%s \d+\n$" % DONE.encode(), said):
+            while not (done := DONE_LINE.search(said)):  # what is in the background may go on to speak
                 assert ready.select(end - time.monotonic()), f"$ {command}\n{said.decode()}\nand does not end"
                 said += os.read(self._shell.stdout.fileno(), 65_536)
-        return said.decode()
+        return said[: done.start()].decode(), int(done[1])
 
     def _with_free_ports(self, command: str) -> str:
         command = re.sub(r"(port-forward \S+) (\d+)(?::(\d+))?", self._forwarded, command)

@@ -144,8 +144,8 @@ def test_lines_and_json_name_each_finding() -> None:
 class Apps:
     """The Deployments of a version and of its rehearsal."""
 
-    def __init__(self, note: str | None = None, conflict: bool = False) -> None:
-        self.note, self.conflict = note, conflict
+    def __init__(self, note: str | None = None, conflicts: int = 0) -> None:
+        self.note, self.conflicts = note, conflicts
         self.replicas: list[int] = []
 
     def read_namespaced_deployment(self, name: str, *_: Any, **__: Any) -> Any:
@@ -156,7 +156,8 @@ class Apps:
         return Some(items=[deployment("betting-v2-rehearsal", {"betting/uri": "http://127.0.0.1:9/"})])
 
     def patch_namespaced_deployment(self, name: str, _: str, change: Any, **__: Any) -> None:
-        if self.conflict:
+        if self.conflicts:
+            self.conflicts -= 1
             raise ApiException(status=409)
         if name.endswith("-rehearsal"):
             self.replicas.append(change["spec"]["replicas"])
@@ -188,7 +189,24 @@ def test_only_one_asks_at_a_time() -> None:
 
     assert Stage(cluster(apps)).begin("v2", asking) == ""
     assert Stage(cluster(apps)).begin("v2", asking) is None
-    assert Stage(cluster(Apps(conflict=True))).begin("v2", asking) is None, "somebody was faster"
+
+
+def test_a_version_that_changes_while_its_gates_are_to_be_asked_is_looked_at_again() -> None:
+    asking = gate_notes.asking(IMAGE, 9e9)
+
+    assert Stage(cluster(Apps(conflicts=1))).begin("v2", asking) == ""
+    assert Stage(cluster(Apps(conflicts=99))).begin("v2", asking) is None
+
+
+def test_whoever_was_faster_asks_alone() -> None:
+    class Beaten(Apps):
+        def patch_namespaced_deployment(self, *_: Any, **__: Any) -> None:
+            self.note = asking
+            raise ApiException(status=409)
+
+    asking = gate_notes.asking(IMAGE, 9e9)
+
+    assert Stage(cluster(Beaten())).begin("v2", asking) is None
 
 
 def test_a_rehearsal_ends_whatever_becomes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
