@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -37,6 +37,10 @@ REFUSED_SECONDS = 300
 KNOWN_IMAGE = "betting/known-image"
 KNOWN_SETTINGS = "betting/known-settings"
 WEBHOOK_SECRET = "BETTING_WEBHOOK_SECRET"  # noqa: S105, its name
+TRIES = 5
+"""How often a change is made that something else overtakes each time."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -424,6 +428,20 @@ def may_be_gone() -> Iterator[None]:
     except ApiException as error:
         if error.status != 404:
             raise
+
+
+def not_overtaken(change: Callable[[], T]) -> T:
+    """Make a change that depends on what it reads, again while something else changes that in between.
+
+    Raises ApiException (409) if that goes on.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return change()
+        except ApiException as error:
+            if error.status != 409:
+                raise
+    return change()
 
 
 def _owned_by(owners: list[dict[str, str]]) -> Mapping[str, object]:

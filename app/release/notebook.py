@@ -9,14 +9,12 @@ from typing import Any
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
-from app.release.cluster import DEPLOYED, MERGE, TAKEN_BACK, TIMEOUT_SECONDS, AnchorGoneError, Cluster
+from app.release.cluster import DEPLOYED, MERGE, TAKEN_BACK, TIMEOUT_SECONDS, AnchorGoneError, Cluster, not_overtaken
 from app.release.history import Change
 from app.release.watching import CRASHES, Outcome
 
 WATCH = "betting/watch"
 ENTRIES = "entries"
-TRIES = 5
-"""How often a change of the history is made again because somebody else was faster."""
 KEPT_KEYS = 50
 """The most keys that a note remembers."""
 
@@ -99,17 +97,14 @@ class Notebook:
 
     def change_history(self, change: Change) -> None:
         """Replace the stored history; if somebody else was faster, by what is made of theirs."""
-        for tried in range(1, TRIES + 1):
+
+        def changed() -> None:
             found = self._config_map(self._history)
             text = change(str((found.data or {}).get(ENTRIES) or ""))
             meta = {"resourceVersion": found.metadata.resource_version}
-            try:
-                self._patch(self._history, {"metadata": meta, "data": {ENTRIES: text}})
-            except ApiException as error:
-                if error.status != 409 or tried == TRIES:
-                    raise
-            else:
-                return
+            self._patch(self._history, {"metadata": meta, "data": {ENTRIES: text}})
+
+        not_overtaken(changed)
 
     def ready(self, component: str, version: str = "") -> tuple[str, ...]:
         """The addresses of the pods of a component that are ready."""

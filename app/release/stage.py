@@ -1,18 +1,25 @@
 """The rehearsals of versions, and the notes about their gates, as objects in Kubernetes."""
 
 import time
-from http import HTTPStatus
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
 
 from app.release import gate_notes
-from app.release.cluster import MERGE, TIMEOUT_SECONDS, URI, VERSION, Cluster, first_trouble, may_be_gone, selector
+from app.release.cluster import (
+    MERGE,
+    TIMEOUT_SECONDS,
+    URI,
+    VERSION,
+    Cluster,
+    first_trouble,
+    may_be_gone,
+    not_overtaken,
+    selector,
+)
 
 REHEARSAL = "rehearsal"
 """What these pods are labelled as, and what the names of their Deployments end with."""
-LOOKS = 5
-"""How often a Deployment is looked at that changes all the time."""
 
 
 class Stage:
@@ -29,19 +36,21 @@ class Stage:
         The Deployment may change between look and note for another reason, as it does while its pods start: then it is
         looked at again.
         """
-        for _ in range(LOOKS):
+
+        def begun() -> str | None:
             found = self._read(version)
             if found is None or _asked(found):
                 return None
             change = {"resourceVersion": found.metadata.resource_version, "annotations": {gate_notes.ANNOTATION: note}}
-            try:
-                self._patch(version, {"metadata": change})
-            except ApiException as error:
-                if error.status != HTTPStatus.CONFLICT:
-                    raise
-            else:
-                return _note_on(found) or ""
-        return None
+            self._patch(version, {"metadata": change})
+            return _note_on(found) or ""
+
+        try:
+            return not_overtaken(begun)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            return None
 
     def note(self, version: str, note: str | None) -> None:
         """Note what the gates said of a version, or forget it."""

@@ -10,6 +10,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -78,12 +79,10 @@ class Insisting(System):
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Call a handler until it answers."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
+        for _ in _tries():
             try:
                 response = super().call(service, handler, body, key, headers)
             except httpx.TransportError:
-                time.sleep(0.1)
                 continue
             if response.status_code < 500 and not _is_starting(response) and not was_stopped(response):
                 return response
@@ -91,14 +90,18 @@ class Insisting(System):
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Ask Restate until it answers: for a moment after its start it cannot read its own tables."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
+        for _ in _tries():
+            with suppress(httpx.TransportError, httpx.HTTPStatusError):
                 return super().query(sql)
-            except (httpx.TransportError, httpx.HTTPStatusError):
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
+        raise AssertionError(f"no answer to {sql} in {PATIENCE_SECONDS} s")
+
+
+def _tries() -> Iterator[None]:
+    """As many tries as patience lasts, with a pause between them."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        yield
+        time.sleep(0.1)
 
 
 def customer_knows(betting: System, body: dict[str, object], *true: str) -> None:
