@@ -1510,7 +1510,7 @@ MUTANTS = [
 -            if time.monotonic() > end:
 +            if end:
 """,
-        "tests/telemetry/test_counts.py::test_whoever_begins_at_the_same_moment_can_count",
+        "tests/telemetry/test_counts.py::test_whoever_begins_while_another_does_can_count",
     ),
     Mutant(
         "a version whose pods start is told to be asked by somebody else",

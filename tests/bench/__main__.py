@@ -25,7 +25,7 @@ from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
 from tests.bench.measuring import FLOOR, Request, Result, measure, table
 from tests.helpers.ports import free_port
-from tests.running import System, clean_environment, running
+from tests.running import UNHURRIED, System, clean_environment, running
 
 SUITES = ("payments", "bets", "markets", "settlement", "sizes")
 
@@ -127,9 +127,7 @@ def main(
 
     The sizes are the constants of `betting capacity`, measured on another system.
     """
-    unhurried = {
-        "BETTING_CHARGE_WAIT_SECONDS": "25",
-        "BETTING_PROVIDER_TIMEOUT_SECONDS": "10",
+    unhurried = UNHURRIED | {
         "BETTING_BOOKS_SECONDS": "86400",  # the bookkeeper would read all that is planted, again and again
     }
     results: list[Result] = []

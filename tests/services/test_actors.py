@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.domain.access import RECEIVED_HEADER, ROLES_HEADER, USER_HEADER
-from tests.running import FAST, REPLAYING, System, running
+from tests.running import REPLAYING, UNHURRIED, System, running
 
 PEOPLE = {
     "ann": "",
@@ -19,15 +19,10 @@ PEOPLE = {
     "ada": "auditor",
     "fay": "feed",
 }
-SETTINGS = FAST | {
+SETTINGS = UNHURRIED | {
     "BETTING_REQUIRE_IDENTITY": "true",
     "BETTING_REVIEW_THRESHOLD": "5000",
-    # Nothing here is about a slow provider, and a busy machine is no reason to fail.
     "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
-    "BETTING_CHARGE_WAIT_SECONDS": "25",
-    "BETTING_PROVIDER_TIMEOUT_SECONDS": "10",
-    "BETTING_PROVIDER_WINDOW_SECONDS": "60",
-    "BETTING_UNKNOWN_DEADLINE_SECONDS": "120",
 }
 OFFER = {
     "name": "A game",

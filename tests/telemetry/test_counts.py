@@ -6,10 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import time
 from contextlib import closing
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 
@@ -53,21 +52,32 @@ def test_processes_of_a_folder_add_up_and_know_what_the_others_counted(tmp_path:
     assert one.totals() == other.totals() == {("bets", ("won",)): 2}
 
 
-def test_whoever_begins_at_the_same_moment_can_count(tmp_path: Path) -> None:
-    for number in range(50):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        together = Barrier(4)
+def test_whoever_begins_while_another_does_can_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    with closing(sqlite3.connect(tmp_path / "counts.sqlite", isolation_level=None)) as other:
+        other.execute("begin immediate")  # as in the other's first step: SQLite refuses ours at once, without a wait
 
-        def begin(name: str, folder: Path = folder, together: Barrier = together) -> None:
-            together.wait()
-            with closing(Counts(folder)) as counts:
-                counts.add(name, [WON])
+        def end_the_other(seconds: float) -> None:
+            waits.append(seconds)
+            if other.in_transaction:
+                other.execute("commit")
 
-        with ThreadPoolExecutor(4) as pool:
-            begun = [pool.submit(begin, name) for name in "abcd"]
-        assert [each.exception() for each in begun] == [None] * 4
-        assert Counts(folder).totals() == {("bets", ("won",)): 4}
+        monkeypatch.setattr(time, "sleep", end_the_other)
+        refused = begun(tmp_path)
+
+    assert refused is None
+    assert waits, "it had to wait"
+    assert Counts(tmp_path).totals() == {("bets", ("won",)): 1}
+
+
+def begun(folder: Path) -> sqlite3.Error | None:
+    """Begin and count once; what SQLite refused."""
+    try:
+        with closing(Counts(folder)) as ours:
+            ours.add("i-1", [WON])
+    except sqlite3.Error as error:
+        return error
+    return None
 
 
 def test_a_killed_process_has_counted_all_that_it_said_and_each_once(tmp_path: Path) -> None:
