@@ -15,6 +15,7 @@ WITHDRAWALS, WITHDRAWAL_TESTS = "app/domain/withdrawals.py", "tests/domain/test_
 BETS, BET_TESTS = "app/domain/bets.py", "tests/domain/test_bets.py"
 EXPOSURE_TESTS = "tests/domain/test_exposure.py"
 MARKETS, MARKET_TESTS = "app/domain/markets.py", "tests/domain/test_markets.py"
+SHARDS = "app/domain/shards.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
 CONFLATION_TESTS = "tests/services/test_conflation.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
@@ -393,7 +394,7 @@ MUTANTS = [
     ),
     Mutant(
         "what a killed attempt reserved is taken for the bet that is asked for now",
-        MARKETS,
+        SHARDS,
         """\
 -    shard, _ = release(shard, shard.newest, request.user_id, request.bet_id)
 +    if shard.terms.status is MarketStatus.OPEN:
@@ -617,10 +618,10 @@ MUTANTS = [
         "prices ask the shards",
         SHELL,
         """\
--    return rules.market_prices(ctx.key(), await _opened(ctx))
+-    return views.market_prices(ctx.key(), await _opened(ctx))
 +    known = await _opened(ctx)
 +    await _extents(ctx, known)
-+    return rules.market_prices(ctx.key(), known)
++    return views.market_prices(ctx.key(), known)
 """,
         STUCK_SHARD_TEST,
     ),
@@ -628,8 +629,8 @@ MUTANTS = [
         "a shard waits for somebody whom its source does not name",
         SHELL,
         """\
--    before, left = rules.without_remains(shard, turned, request)
-+    before, left = rules.without_remains(shard, turned, request)
+-    before, left = shard_rules.without_remains(shard, turned, request)
++    before, left = shard_rules.without_remains(shard, turned, request)
 +    await ctx.generic_call("MarketService", "suspend", b"", key=market_id)
 """,
         f"{DEADLOCK_TESTS}::test_every_wait_in_the_source_has_been_looked_at",
@@ -717,7 +718,7 @@ MUTANTS = [
     ),
     Mutant(
         "a market takes bets after the moment it closes at",
-        MARKETS,
+        SHARDS,
         """\
 -    price = _acceptable(shard.terms.at(now), request)
 +    price = _acceptable(shard.terms, request)

@@ -9,7 +9,7 @@ DOMAIN = Path(__file__).parent.parent / "app" / "domain"
 MOVERS = {"post", "post_entry", "_used"}
 """What enters a movement into a wallet, and what changes how much of its share a shard has used."""
 WITHOUT = {
-    "markets.py:_with_exposure": "`_used` asserts that the shard gives back no more than it had, which is all there is",
+    "shards.py:_with_exposure": "`_used` asserts that the shard gives back no more than it had, which is all there is",
 }
 """Functions that move something and have nothing of their own to assert, and why."""
 

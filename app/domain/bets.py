@@ -15,7 +15,6 @@ from pydantic import Field, model_validator
 from app.domain.access import Actor
 from app.domain.day_limit import most_to_return, returned_by_others, with_return
 from app.domain.exposure import Shape, exposure
-from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.model import MAX_AMOUNT, Amount, Id, Moment, Wire, is_none
 from app.domain.odds import Price, PriceChange, price_taken
 from app.domain.player import (
@@ -46,6 +45,7 @@ from app.domain.settlement import (
     line_count,
     potential_return,
 )
+from app.domain.shards import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.wallet import Account, Balance, Kind, move, total
 
 COUNTED = (LimitKind.STAKE, LimitKind.LOSS)

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from app.domain.access import Role, may
 from app.domain.follow_up import Forget, WhoseDeposit
-from app.domain.markets import MAX_SHARDS
 from app.domain.model import GivenMoment, Id, KnownId, PublicRequest, Wire
+from app.domain.shards import MAX_SHARDS
 from app.services.markets import markets
 from app.services.payments import follow_up as deposit_follow_up
 from app.services.payments import withdrawal_follow_up

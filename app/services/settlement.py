@@ -17,10 +17,11 @@ from restate import RestateDurableFuture
 
 from app.domain.access import Actor, Role, may
 from app.domain.bets import ApplyResult
-from app.domain.markets import BetPage, Extent, Reserved, Withdrawn, outcome_for
+from app.domain.markets import Withdrawn, outcome_for
 from app.domain.model import Wire, is_id, is_none
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import SelectionOutcome
+from app.domain.shards import BetPage, Extent, Reserved
 from app.services.markets import markets
 from app.services.markets.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_shard
 from app.services.player.bets import apply_result

@@ -12,9 +12,10 @@ from app.domain.archive import ArchiveIndex, Bucket
 from app.domain.archive_pages import ArchivePage
 from app.domain.feed import Feed
 from app.domain.follow_up import FollowUp
-from app.domain.markets import BetPage, Market, Shard
+from app.domain.markets import Market
 from app.domain.player import Player
 from app.domain.quarantine import Quarantine
+from app.domain.shards import BetPage, Shard
 from app.domain.statement import StatementPage
 from app.domain.withdrawals import FollowedPayout, PublicWithdrawalStatus
 from app.services import settlement

@@ -14,24 +14,13 @@ from app.domain.archive_pages import KEPT_ENDED, MAX_ENDED, archive_ended
 from app.domain.bets import ApplyResult, PlaceBet, accept_bet, apply_result, hold_stake
 from app.domain.deposits import EndDeposit, ReserveDeposit, credit_deposit, reserve_deposit
 from app.domain.high_water import may_be_archived, with_high_water
-from app.domain.markets import (
-    Accepted,
-    Market,
-    OpenMarket,
-    ReserveLeg,
-    Shard,
-    apply_terms,
-    join,
-    open_market,
-    reserve,
-    shard_of,
-    turn_page,
-)
+from app.domain.markets import Market, OpenMarket, join, open_market
 from app.domain.model import State
 from app.domain.odds import Price, PriceChange
 from app.domain.player import Player
 from app.domain.policy import Policy
 from app.domain.settlement import SelectionOutcome
+from app.domain.shards import Accepted, ReserveLeg, Shard, apply_terms, reserve, shard_of, turn_page
 from app.domain.statement import without_full_pages
 from app.services.player.archive import BUCKET, FILTER, INDEX, bucket_key
 from app.services.player.document import STATE as PLAYER

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain import markets
+from app.domain import shards as shard_rules
 from app.domain.bets import (
     ApplyResult,
     PlaceBet,
@@ -26,23 +27,12 @@ from app.domain.bets import (
     legs_to_reserve,
     refuse_related_by_event,
 )
-from app.domain.markets import (
-    Accepted,
-    BetPage,
-    CountLeg,
-    Delayed,
-    ExposeLeg,
-    Lease,
-    Market,
-    OpenMarket,
-    ReserveLeg,
-    Shard,
-    bet_name,
-)
+from app.domain.markets import Lease, Market, OpenMarket
 from app.domain.odds import Price
 from app.domain.player import Bet, BetStatus, Player
 from app.domain.policy import Policy
 from app.domain.refusals import Refusal, Refused
+from app.domain.shards import Accepted, BetPage, CountLeg, Delayed, ExposeLeg, ReserveLeg, Shard, bet_name
 from tests.strategies import START, outcome, place, rich
 
 MARKETS = ["m-1", "m-2", "m-3", "m-4"]
@@ -78,13 +68,13 @@ class House:
             market = markets.open_market(None, name, OpenMarket.model_validate(offer))
             assert isinstance(market, Market)
             self.offers[name] = markets.join(market, 0)
-            self.shards[name] = markets.apply_terms(None, self.offers[name].terms)
+            self.shards[name] = shard_rules.apply_terms(None, self.offers[name].terms)
 
     def moves(self, name: str, price: str) -> None:
         market = markets.set_prices(self.offers[name], {"home": Price.of(price)})
         assert isinstance(market, Market)
         self.offers[name] = market
-        self.shards[name] = markets.apply_terms(self.shards[name], market.terms)
+        self.shards[name] = shard_rules.apply_terms(self.shards[name], market.terms)
 
     def page(self, name: str, number: int) -> BetPage:
         shard = self.shards[name]
@@ -99,14 +89,14 @@ class House:
         if wanted is None:
             return shard
         self.offers[name], held = markets.lease(self.offers[name], 0, wanted)
-        return markets.with_lease(shard, wanted.selection_id, held)
+        return shard_rules.with_lease(shard, wanted.selection_id, held)
 
     def reserve(self, name: str, request: ReserveLeg) -> Accepted | Delayed | Refused:
-        shard, _ = markets.without_remains(self.shards[name], BetPage(), request)
-        shard = self.leased(name, shard, markets.lease_wanted(shard, request))
-        shard, answer = markets.reserve(shard, request)
+        shard, _ = shard_rules.without_remains(self.shards[name], BetPage(), request)
+        shard = self.leased(name, shard, shard_rules.lease_wanted(shard, request))
+        shard, answer = shard_rules.reserve(shard, request)
         number = shard.full_pages
-        shard, full = markets.turn_page(shard)
+        shard, full = shard_rules.turn_page(shard)
         if full is not None:
             self.pages[name, number] = full
         self.shards[name] = shard
@@ -114,18 +104,18 @@ class House:
 
     def expose(self, name: str, request: ExposeLeg) -> Accepted | Refused:
         page = self.page(name, request.page)
-        shard = self.leased(name, self.shards[name], markets.lease_to_expose(self.shards[name], page, request))
-        shard, left, answer = markets.expose(shard, page, request)
+        shard = self.leased(name, self.shards[name], shard_rules.lease_to_expose(self.shards[name], page, request))
+        shard, left, answer = shard_rules.expose(shard, page, request)
         self.keep(name, shard, request.page, left)
         return answer
 
     def release(self, name: str, bet_id: str, page: int) -> None:
-        shard, left = markets.release(self.shards[name], self.page(name, page), "u-1", bet_id)
+        shard, left = shard_rules.release(self.shards[name], self.page(name, page), "u-1", bet_id)
         self.keep(name, shard, page, left)
 
     def count(self, name: str, request: CountLeg) -> None:
         assert request.page is not None
-        shard, left = markets.count(self.shards[name], self.page(name, request.page), request)
+        shard, left = shard_rules.count(self.shards[name], self.page(name, request.page), request)
         self.keep(name, shard, request.page, left)
 
     def bets(self, request: PlaceBet) -> Bet | Refused:
@@ -298,15 +288,15 @@ def test_what_a_killed_attempt_left_is_not_counted_twice_nor_taken_for_another_b
 def test_what_a_killed_attempt_left_on_a_page_that_was_let_go_is_found() -> None:
     house = House({"m-1": None})
     house.moves("m-1", "2.50")
-    for number in range(markets.PAGE_SIZE):
+    for number in range(shard_rules.PAGE_SIZE):
         house.bets(place(f"b-{number}", 10))
     request = legs_to_reserve(house.player, "b-7", house.player.bets["b-7"])["m-1"]
     shard, full = house.shards["m-1"], house.pages["m-1", 0]
 
-    assert markets.may_be_on_turned_page(shard, request)
-    assert not markets.may_be_on_turned_page(shard, request.model_copy(update={"bet_id": "b-77"}))
-    shard, left = markets.without_remains(shard, full, request)
-    assert (shard.bets, bet_name("u-1", "b-7") in left.bets) == (markets.PAGE_SIZE - 1, False)
+    assert shard_rules.may_be_on_turned_page(shard, request)
+    assert not shard_rules.may_be_on_turned_page(shard, request.model_copy(update={"bet_id": "b-77"}))
+    shard, left = shard_rules.without_remains(shard, full, request)
+    assert (shard.bets, bet_name("u-1", "b-7") in left.bets) == (shard_rules.PAGE_SIZE - 1, False)
 
 
 def test_the_stakes_of_a_player_on_a_selection_are_limited_together() -> None:

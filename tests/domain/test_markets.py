@@ -7,46 +7,48 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from app.domain.market_views import operators_view
 from app.domain.markets import (
-    PAGE_SIZE,
-    Accepted,
-    BetPage,
-    Delayed,
     Holder,
     Lease,
     Market,
     MarketStatus,
     OpenMarket,
-    ReserveLeg,
     SettleMarket,
-    Shard,
     Withdrawn,
     WithdrawSelection,
-    apply_terms,
     begin_round,
-    bet_name,
     close,
-    extent,
     join,
     lease,
-    lease_wanted,
     open_market,
-    operators_view,
     outcome_for,
-    release,
-    reserve,
     resume,
     set_prices,
     settle,
     suspend,
-    turn_page,
-    with_lease,
     withdraw,
-    without_remains,
 )
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import leg_factor
+from app.domain.shards import (
+    PAGE_SIZE,
+    Accepted,
+    BetPage,
+    Delayed,
+    ReserveLeg,
+    Shard,
+    apply_terms,
+    bet_name,
+    extent,
+    lease_wanted,
+    release,
+    reserve,
+    turn_page,
+    with_lease,
+    without_remains,
+)
 from tests.strategies import outcome
 
 

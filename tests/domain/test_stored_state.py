@@ -22,18 +22,12 @@ from app.domain.markets import (
     ChangeKind,
     Market,
     OpenMarket,
-    ReserveLeg,
     SettleMarket,
-    Shard,
-    apply_terms,
     begin_round,
     join,
     lease,
-    lease_wanted,
     open_market,
-    reserve,
     settle,
-    with_lease,
 )
 from app.domain.model import State
 from app.domain.odds import Price, PriceChange
@@ -44,6 +38,7 @@ from app.domain.protection import SetLimit, self_exclude, set_limit
 from app.domain.quarantine import MAX_PARKED, Quarantine, park, record_to_park
 from app.domain.refusals import Refusal, Refused
 from app.domain.responsible_gambling import LimitKind, Period
+from app.domain.shards import ReserveLeg, Shard, apply_terms, lease_wanted, reserve, with_lease
 from app.domain.statement import StatementPage, audit
 from app.domain.withdrawals import (
     EndWithdrawal,

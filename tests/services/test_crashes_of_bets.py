@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from rich.console import Console
 
-from app.domain.markets import PAGE_SIZE
+from app.domain.shards import PAGE_SIZE
 from tests.helpers.bets import Customer, Game, refused
 from tests.helpers.flows import a_correction, a_settlement, a_suspension, bets_and_liability, movements
 from tests.running import System

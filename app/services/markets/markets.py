@@ -32,28 +32,20 @@ from pydantic import Field
 from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 
+from app.domain import market_views as views
 from app.domain import markets as rules
+from app.domain import shards as shard_rules
 from app.domain.access import OPERATORS, Actor, Role, may
+from app.domain.market_views import MarketLiability, MarketPrices, MarketView
 from app.domain.markets import (
-    Accepted,
-    BetPage,
     ChangeKind,
-    CountLeg,
-    Delayed,
-    ExposeLeg,
-    Extent,
     Holder,
     Lease,
     Market,
-    MarketLiability,
-    MarketPrices,
     MarketStatus,
-    MarketView,
     OpenMarket,
-    ReserveLeg,
     SelectionOffer,
     SettleMarket,
-    Shard,
     Terms,
     Withdrawn,
     WithdrawSelection,
@@ -62,6 +54,7 @@ from app.domain.model import Id, KnownId, PublicRequest, Text, Wire, is_none, is
 from app.domain.odds import Price
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import DeadHeat, SelectionOutcome
+from app.domain.shards import Accepted, BetPage, CountLeg, Delayed, ExposeLeg, Extent, ReserveLeg, Shard
 from app.services.markets import pages as bet_pages
 from app.services.shell import shield
 from app.services.shell.access import actor, serves_operator
@@ -229,7 +222,7 @@ Reservation = Reply[Accepted | Delayed]
 
 def shard_key(market_id: str, user_id: str) -> str:
     """The key of the shard that takes a player's bets on a market. It never changes."""
-    return numbered_shard(market_id, rules.shard_of(user_id, dependencies().market_books))
+    return numbered_shard(market_id, shard_rules.shard_of(user_id, dependencies().market_books))
 
 
 def numbered_shard(market_id: str, shard: int) -> str:
@@ -351,8 +344,8 @@ async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Market
     """Return the market; to operators, with the number of bets and the liability of all its shards."""
     known = await _opened(ctx)
     if not serves_operator():
-        return rules.market_view(ctx.key(), known)
-    return rules.operators_view(ctx.key(), known, await _extents(ctx, known))
+        return views.market_view(ctx.key(), known)
+    return views.operators_view(ctx.key(), known, await _extents(ctx, known))
 
 
 @market.handler(
@@ -360,14 +353,14 @@ async def get(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> Market
 )
 async def prices(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketPrices:
     """Return the market's status and prices. No shard is asked, so this costs the same however many are in use."""
-    return rules.market_prices(ctx.key(), await _opened(ctx))
+    return views.market_prices(ctx.key(), await _opened(ctx))
 
 
 @market.handler(name="liability", kind="shared", **takes(EmptyRequest, WATCHING, Refusal.UNKNOWN_MARKET, reads=True))
 async def liability(ctx: restate.ObjectSharedContext, request: EmptyRequest) -> MarketLiability:
     """Return the number of bets and the liability of the market. Every shard in use is asked."""
     known = await _opened(ctx)
-    return rules.market_liability(ctx.key(), known, await _extents(ctx, known))
+    return views.market_liability(ctx.key(), known, await _extents(ctx, known))
 
 
 async def _opened(ctx: restate.ObjectSharedContext) -> Market:
@@ -591,16 +584,16 @@ async def reserve(ctx: restate.ObjectContext, request: ReserveLeg) -> Reservatio
         terms = await ctx.object_call(join, market_id, number)
         if terms.refused is not None:
             return Reply.of(terms.refused)
-        shard = rules.apply_terms(None, terms.accepted())
+        shard = shard_rules.apply_terms(None, terms.accepted())
         ctx.set(SHARD, shard, serde=_SHARD)
     turned = await _turned(ctx, shard, request)
-    before, left = rules.without_remains(shard, turned, request)
-    if (wanted := rules.lease_wanted(before, request)) is not None:
+    before, left = shard_rules.without_remains(shard, turned, request)
+    if (wanted := shard_rules.lease_wanted(before, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
-        before = rules.with_lease(before, wanted.selection_id, held)
+        before = shard_rules.with_lease(before, wanted.selection_id, held)
     # Read the time last, because the lease above may have to wait. Only a market with a closing time needs it.
-    after, outcome = rules.reserve(before, request, await _time_at(ctx, shard.terms))
-    after, full_page = rules.turn_page(after)
+    after, outcome = shard_rules.reserve(before, request, await _time_at(ctx, shard.terms))
+    after, full_page = shard_rules.turn_page(after)
     # Nothing may wait from here on, so that a cancel cannot separate the steps below.
     if left is not turned:
         ctx.object_send(bet_pages.keep, bet_pages.page_key(ctx.key(), shard.full_pages - 1), left)
@@ -620,9 +613,9 @@ async def release(ctx: restate.ObjectContext, request: ReleaseLeg) -> None:
     shard = await insist(lambda: ctx.get(SHARD, serde=_SHARD))
     if shard is None:
         return
-    for number in [request.page] if request.page is not None else rules.newest_pages(shard):
+    for number in [request.page] if request.page is not None else shard_rules.newest_pages(shard):
         page = shard.newest if number == shard.full_pages else await insist(partial(_full_page, ctx, number))
-        after, left = rules.release(shard, page, request.user_id, request.bet_id)
+        after, left = shard_rules.release(shard, page, request.user_id, request.bet_id)
         if after is not shard:
             _store(ctx, shard, after, number, left)
             return
@@ -635,10 +628,10 @@ async def expose(ctx: restate.ObjectContext, request: ExposeLeg) -> Reservation:
     shard = await _known(ctx)
     page = await _page(ctx, shard, request.page)
     before = shard
-    if (wanted := rules.lease_to_expose(shard, page, request)) is not None:
+    if (wanted := shard_rules.lease_to_expose(shard, page, request)) is not None:
         held = await ctx.object_call(lease, market_id, LeaseFor(book=number, lease=wanted))
-        before = rules.with_lease(shard, wanted.selection_id, held)
-    after, left, outcome = rules.expose(before, page, request)
+        before = shard_rules.with_lease(shard, wanted.selection_id, held)
+    after, left, outcome = shard_rules.expose(before, page, request)
     _store(ctx, shard, after, request.page, left)
     return Reply.of(outcome)
 
@@ -650,7 +643,7 @@ async def count(ctx: restate.ObjectContext, request: CountLeg) -> None:
         shard = await _known(ctx)
         for number in [request.page] if request.page is not None else range(shard.full_pages, -1, -1):
             page = await _page(ctx, shard, number)
-            after, left = rules.count(shard, page, request)
+            after, left = shard_rules.count(shard, page, request)
             if after is not shard:
                 _store(ctx, shard, after, number, left)
                 return
@@ -671,7 +664,7 @@ async def release_orphan(ctx: restate.ObjectContext, request: Orphan) -> None:
 async def apply_terms(ctx: restate.ObjectContext, terms: Terms) -> None:
     """Apply the market's terms, unless newer ones are known."""
     shard = await ctx.get(SHARD, serde=_SHARD)
-    after = rules.apply_terms(shard, terms)
+    after = shard_rules.apply_terms(shard, terms)
     if after is not shard:
         ctx.set(SHARD, after, serde=_SHARD)
 
@@ -687,7 +680,7 @@ async def current_terms(ctx: restate.ObjectSharedContext) -> Terms:
 async def extent(ctx: restate.ObjectSharedContext) -> Extent:
     """The extent of the shard: its bets, pages and liability. All zero before its first bet."""
     shard = await ctx.get(SHARD, serde=_SHARD)
-    return Extent() if shard is None else rules.extent(shard)
+    return Extent() if shard is None else shard_rules.extent(shard)
 
 
 @market_book.handler(name="page", kind="shared")
@@ -718,7 +711,7 @@ def _full_page(ctx: restate.ObjectContext | restate.ObjectSharedContext, number:
 
 async def _turned(ctx: restate.ObjectContext, shard: Shard, request: ReserveLeg) -> BetPage:
     """The newest full page if a broken attempt may have left a leg of this bet on it; otherwise an empty page."""
-    if not rules.may_be_on_turned_page(shard, request):
+    if not shard_rules.may_be_on_turned_page(shard, request):
         return BetPage()
     return await _page(ctx, shard, shard.full_pages - 1)
 

@@ -2,7 +2,7 @@
 
 import restate
 
-from app.domain.markets import BetPage
+from app.domain.shards import BetPage
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
 from app.services.shell.wire import FORGET_AT_ONCE, Document

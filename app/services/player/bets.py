@@ -10,11 +10,11 @@ from pydantic import Field
 from app.domain import bets
 from app.domain.archive import Operations
 from app.domain.bets import AllBets, Applied, ApplyResult, AskedLeg, BetView, CashedOut, PlaceBet, Placement
-from app.domain.markets import Accepted, Delayed
 from app.domain.model import Amount, Id, PublicRequest, Wire
 from app.domain.player import Bet, Decision, Player
 from app.domain.refusals import Refusal, Refused
 from app.domain.settlement import MAX_LEGS
+from app.domain.shards import Accepted, Delayed
 from app.services.player import reservations
 from app.services.player.document import AUDITORS, OWN, READERS, commit, load, load_with
 from app.services.player.document import player as player

@@ -10,10 +10,10 @@ from restate import RestateDurableFuture
 from restate.exceptions import TerminalError
 
 from app.domain import bets
-from app.domain.markets import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.domain.odds import Price
 from app.domain.player import Bet, BetStatus, Player
 from app.domain.refusals import Refused
+from app.domain.shards import Accepted, CountLeg, Delayed, ExposeLeg, ReserveLeg
 from app.services.markets import markets
 from app.services.markets.markets import BetOfPlayer, ReleaseLeg, Reservation, shard_key
 from app.services.shell import shield
