@@ -16,11 +16,13 @@ from tests.mutants import CONTRACT, MUTANTS, RETURNS, Mutant
 from tests.running import clean_environment
 
 PROJECT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 WORKER = "gw3"
 """tests/helpers/ports.py: the tests of a copy have ports of their own. `make test` has three workers, gw0 to gw2."""
 HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")
 """Bytecode that another worker is about to rename."""
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+"""With a seed, a bug that examples find is found each time or never."""
 ASSERTED = ("AssertionError", "assert ", "Failed: DID NOT RAISE")
 """How pytest's report of a failed assertion begins."""
 
@@ -46,7 +48,7 @@ def verdict(folder: Path, *tests: str) -> str:
     """Run tests in a copy: green, red where one fails with an assertion, or what else came of it."""
     report = folder / "report.xml"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"],
+        [sys.executable, "-m", "pytest", *tests, *OPTIONS, f"--junitxml={report}"],
         cwd=folder,
         env={**clean_environment(), OVERRIDE: str(restate_server()), "PYTEST_XDIST_WORKER": WORKER},
         capture_output=True,

@@ -99,8 +99,9 @@ def capacity(
         heading, rows = report.numbers_of(loads[0], int(nodes))
     else:
         heading, rows = report.table_of(loads, int(nodes))
+    warnings = () if constants or bases else report.warnings(loads, int(nodes))
     if output == "markdown":
-        click.echo(report.as_markdown(heading, rows))
+        click.echo("\n\n".join([report.as_markdown(heading, rows), *warnings]))
         return
 
     from rich.console import Console
@@ -110,5 +111,5 @@ def capacity(
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-    for warning in () if constants or bases else report.warnings(loads, int(nodes)):
+    for warning in warnings:
         click.echo(warning)

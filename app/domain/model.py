@@ -104,6 +104,10 @@ def _refuse_unseen(text: str) -> str:
     return text
 
 
+def _refuse_unseen_text(value: object) -> object:
+    return _refuse_unseen(value) if isinstance(value, str) else value
+
+
 def _remove(found: re.Match[str], why: str) -> str:
     return f"remove U+{ord(found[0]):04X}, character {found.start() + 1}: {why}"
 
@@ -120,7 +124,7 @@ public request is of this type, or a TrimmedText."""
 TrimmedText = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=200, strip_whitespace=True),
-    _Shown,
+    BeforeValidator(_refuse_unseen_text),  # what does not show is refused where it is, and not trimmed away
     Field(json_schema_extra={"pattern": SHOWN}),
 ]
 """A Text without blanks around it."""

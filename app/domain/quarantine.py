@@ -7,7 +7,7 @@ later ones. Records that find no room are counted, and the Kafka positions of th
 from pydantic import Field
 
 from app.domain.feed import MAX_RECORD_BYTES, Origin, Rejection
-from app.domain.model import Moment, State, Wire
+from app.domain.model import Moment, State, Wire, spelled_out
 from app.domain.refusals import Refusal, Refused
 
 MAX_PARKED = 50
@@ -131,13 +131,16 @@ def discard(quarantine: Quarantine, record_id: str) -> Quarantine:
     return quarantine.model_copy(update={"parked": left})
 
 
+def _parked_view(record_id: str, record: Parked) -> ParkedView:
+    shown = {"key": spelled_out(record.key), "text": spelled_out(record.text)}
+    fields = record.model_dump(include=set(ParkedView.model_fields), by_alias=False)
+    return ParkedView(record_id=record_id, **(fields | shown))
+
+
 def quarantine_view(quarantine: Quarantine) -> QuarantineView:
-    """The quarantine as operators see it."""
+    """The quarantine as operators see it, with the codes of characters that would not show."""
     return QuarantineView(
-        records=[
-            ParkedView(record_id=record_id, **record.model_dump(include=set(ParkedView.model_fields), by_alias=False))
-            for record_id, record in quarantine.parked.items()
-        ],
+        records=[_parked_view(record_id, record) for record_id, record in quarantine.parked.items()],
         dropped=quarantine.dropped,
         dropped_from=quarantine.dropped_from,
         dropped_to=quarantine.dropped_to,

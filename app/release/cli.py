@@ -1,6 +1,7 @@
 """The commands that ship a version, look at it, go back, and clean up."""
 
 import json
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import update_wrapper
 from secrets import token_hex
+from typing import Any
 
 import click
 from kubernetes.client.exceptions import ApiException
@@ -54,7 +56,25 @@ NOT_A_TERMINAL_COLUMNS = 180
 WEBHOOK_SECRET_BYTES = 32
 
 dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
-deadline = click.option("--deadline", default=180.0, show_default=True, help="Seconds until it has to be live.")
+
+
+class Seconds(click.FloatRange):
+    """A time that ends."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 86_400)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """Read it; not even a comparison ever ends a time that is no number."""
+        seconds: float = super().convert(value, parameter, context)
+        if math.isnan(seconds):
+            self.fail(f"{value} is no number of seconds", parameter, context)
+        return seconds
+
+
+deadline = click.option(
+    "--deadline", default=180.0, show_default=True, type=Seconds(), help="Seconds until it has to be live."
+)
 output = click.option("--output", type=click.Choice(["text", "json"]), default="text", help="For humans or machines.")
 
 
@@ -283,7 +303,13 @@ def node() -> None:
 
 @node.command("replace")
 @click.argument("name")
-@click.option("--deadline", default=600.0, show_default=True, help="Seconds until the node has to be back.")
+@click.option(
+    "--deadline",
+    default=600.0,
+    show_default=True,
+    type=Seconds(),
+    help="Seconds until the node has to be back.",
+)
 @dry_run
 @output
 @pass_release
@@ -295,6 +321,8 @@ def replace_node(release: Release, name: str, deadline: float, dry_run: bool, ou
     """
     machine = RestatePods(release.cluster)
     names = machine.names()
+    if because := nodes.refusal(name, names):  # before the look, for which a pod of Restate has to be ready
+        raise NotDoneError(because)
     if dry_run:
         made = nodes.plan(replacing.look(machine), name, names)
         if made.refused:
@@ -317,7 +345,13 @@ def history(release: Release, output: str) -> None:
 
 @main.command()
 @click.option("--metrics-port", default=9100, show_default=True)
-@click.option("--watch-seconds", default=120.0, show_default=True, help="How long a new version is watched; 0: not.")
+@click.option(
+    "--watch-seconds",
+    default=120.0,
+    show_default=True,
+    type=Seconds(),
+    help="How long a new version is watched; 0: not.",
+)
 @click.option("--books/--no-books", default=True, help="Whether there is a bookkeeper to ask.")
 @pass_release
 def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool) -> None:

@@ -296,13 +296,14 @@ class Cluster:
     def remove(self, version: str) -> None:
         """Delete what is left of a version; the Deployment last, so that a failure on the way is seen and repeated."""
         deletes: tuple[Callable[..., object], ...] = (
+            self._autoscaling.delete_namespaced_horizontal_pod_autoscaler,
             self._policy.delete_namespaced_pod_disruption_budget,
             self._core.delete_namespaced_service,
             self._apps.delete_namespaced_deployment,
         )
         # What a failed upgrade made, Helm does not take away with the key: its rehearsal goes here, too.
         name = self._named(version)
-        targets = [(delete, f"{name}-rehearsal") for delete in deletes[1:]] + [(delete, name) for delete in deletes]
+        targets = [(delete, f"{name}-rehearsal") for delete in deletes[2:]] + [(delete, name) for delete in deletes]
         for delete, named in targets:
             with may_be_gone():
                 delete(named, self._namespace, _request_timeout=TIMEOUT_SECONDS)

@@ -89,12 +89,8 @@ class Plan:
 
 def plan(seen: Seen, name: str, names: Collection[str], emptied: bool = False) -> Plan:
     """Plan from a look; `names` are all nodes that there should be, `emptied` is whether NAME was just started anew."""
-    if name not in names:
-        return Plan(refused=f"there is no node {name}, but {', '.join(sorted(names))}")
-    if len(names) < FEWEST:
-        return Plan(
-            refused=f"{name} has no other nodes that could go on without it: what it has lost comes back from a backup"
-        )
+    if because := refusal(name, names):
+        return Plan(refused=because)
     node = seen.named(name)
     if node is not None and node.alive:
         return _joining(seen, node)
@@ -107,6 +103,17 @@ def plan(seen: Seen, name: str, names: Collection[str], emptied: bool = False) -
         too = f"{', '.join(missing)} is away, too, and may hold the only copy of what {name} had"
         return Plan(refused=f"{too}: bring it back first")
     return Plan(_come_back(name) if node is None else _all_steps(seen, node))
+
+
+def refusal(name: str, names: Collection[str]) -> str:
+    """Why a node cannot be replaced, whatever is seen of it; or nothing. `names` are all nodes that there should be."""
+    if not names:
+        return "there is no Restate of such a release here: --name and --namespace say which release is meant"
+    if name not in names:
+        return f"there is no node {name}, but {', '.join(sorted(names))}"
+    if len(names) < FEWEST:
+        return f"{name} has no other nodes that could go on without it: what it has lost comes back from a backup"
+    return ""
 
 
 def _joining(seen: Seen, node: Node) -> Plan:
@@ -170,4 +177,4 @@ def _may_have_data(node: Node) -> str:
 
 def _forget(node: Node) -> str:
     commands = f"kubectl delete pvc data-{node.name} --wait=false; kubectl delete pod {node.name}"
-    return f"delete its claim and its pod ({commands})"
+    return f"delete its claim and its pod ({commands}; if its host is off for good, with --grace-period=0 --force)"

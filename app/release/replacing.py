@@ -58,7 +58,7 @@ def replace(
     def go_on(because: str) -> None:
         """Wait for a moment, if there is time."""
         if time.monotonic() > until:
-            why = "; ".join(filter(None, (because, machine.trouble(name))))
+            why = "; ".join(filter(None, (because, _trouble(machine, name))))
             raise NotDoneError(f"{name} is not back after {deadline_seconds:.0f} s: {why}. Repeat this to go on")
         pause(POLL_SECONDS)
 
@@ -76,6 +76,14 @@ def replace(
         while isinstance(again := _look(machine), str):
             go_on(again)
         seen = again
+
+
+def _trouble(machine: Machine, name: str) -> str:
+    """What Kubernetes says of the pod, if it says anything now."""
+    try:
+        return machine.trouble(name)
+    except UnknownError:
+        return ""
 
 
 def _take(machine: Machine, actions: Collection[Action], did: list[Action], tell: Tell) -> str:

@@ -26,7 +26,7 @@ def test_the_page_has_the_loads_and_the_constants() -> None:
 def test_a_table_of_the_page_is_what_the_calculator_prints(command: str, table: str) -> None:
     printed = CliRunner().invoke(betting, shlex.split(command)).output
 
-    assert table == printed
+    assert printed.partition("\n\n")[0].strip() == table.strip()
 
 
 def test_the_page_names_the_handlers_whose_answers_are_kept() -> None:

@@ -147,6 +147,16 @@ REFUSED = (
         ("--set=service.autoscaling.enabled=true,service.autoscaling.maxPods=2,versions.v1.pods=3",),
         "service.autoscaling.maxPods: 2 is less than the 3 pods with which v1 serves",
     ),
+    (
+        "an autoscaler of pods that request no CPU",
+        ("--set=service.autoscaling.enabled=true", '--set-json=versions.v1.resources={"limits":{"memory":"512Mi"}}'),
+        "service.autoscaling: the pods of v1 request no CPU",
+    ),
+    (
+        "a place for snapshots without a bucket",
+        ("--set=restate.snapshots.destination=s3://",),
+        "does not match pattern",
+    ),
     ("an autoscaler by no load", ("--set=service.autoscaling.cpuPercent=0",), "minimum: got 0, want 1"),
     ("no pods", ("--set=service.pods=0",), "minimum: got 0, want 1"),
 )

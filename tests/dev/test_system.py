@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -20,7 +21,8 @@ from tests.running import System, running, start
 
 def deposit(system: System, user: str) -> None:
     request = {"walletId": "w", "userId": user, "email": "a@example.com", "amount": 100, "paymentMethod": "creditCard"}
-    assert system.call("PaymentService", "deposit", request).json()["status"] == "credited"
+    request["depositId"] = f"d-{uuid4().hex}"
+    system.eventually(lambda: system.call("PaymentService", "deposit", request).json()["status"] == "credited")
 
 
 def wallets(system: System, user: str) -> dict[str, Any]:

@@ -35,6 +35,16 @@ def full() -> Quarantine:
     return quarantine
 
 
+def test_what_does_not_show_is_spelled_out_in_the_list_and_kept_as_it_came() -> None:
+    body = '{"type": "open", "name": "\u202eone"}'.encode()
+    quarantine = park(Quarantine(), parked(body, key="m\u202e1"))
+
+    [shown] = quarantine_view(quarantine).records
+
+    assert (shown.key, shown.text) == ("m\\u202e1", '{"type": "open", "name": "\\u202eone"}')
+    assert quarantine.parked["1"].text == body.decode()
+
+
 def test_a_record_is_kept_as_it_came_with_the_reason_and_where_it_is_from() -> None:
     quarantine = park(Quarantine(), parked())
 

@@ -73,9 +73,10 @@ def refuse(operation: str, body: bytes) -> str:
 
 
 def with_each_text(value: Any, put: str, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
-    """The value with `put` inside one of its texts, for each of them: the names of fields and of maps, too."""
+    """The value with `put` inside or at the end of one of its texts, for each: the names of fields and of maps, too."""
     if isinstance(value, str):
         yield place, f"{value[:1]}{put}{value[1:]}"
+        yield place, f"{value}{put}"
     for name, inner in (
         value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     ):
@@ -157,6 +158,16 @@ def test_unseen_characters_are_refused_with_the_field_and_the_cure(
         f"{field}: Value error, remove U+{ord(unseen):04X}, character 8: "
         "control characters, and what turns the direction of writing, are not allowed"
     )
+
+
+@pytest.mark.parametrize("text", ["{}Chelsea", "Chelsea{}"], ids=["begins", "ends"])
+@pytest.mark.parametrize("unseen", UNSEEN, ids=ascii)
+@OF_TEXTS
+def test_unseen_characters_are_not_trimmed_away(
+    field: str, model: type[PublicRequest], rest: dict[str, object], unseen: str, text: str
+) -> None:
+    with pytest.raises(ValidationError, match=f"remove U\\+{ord(unseen):04X}"):
+        model.model_validate({**rest, field: text.format(unseen)})
 
 
 @pytest.mark.parametrize("half", HALVES, ids=ascii)

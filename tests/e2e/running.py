@@ -55,11 +55,21 @@ def _named(selector: str) -> list[str]:
     return [found["metadata"]["name"] for found in get("pods", f"--selector={selector}")]
 
 
-def until(look: Callable[[], object], what: str, seconds: float = 60) -> None:
+def until(look: Callable[[], object], what: str, seconds: float = 150) -> None:
+    """Look until there is what is looked for. A look that fails is repeated: who is asked may just have been silent."""
     end = time.monotonic() + seconds
-    while not look():
+    while not _seen(look, is_last=time.monotonic() > end):
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.5)
+
+
+def _seen(look: Callable[[], object], is_last: bool) -> object:
+    try:
+        return look()
+    except (AssertionError, LookupError, httpx.TransportError):
+        if is_last:
+            raise
+        return None
 
 
 def asked_of_the_loop(*arguments: str, ok: bool | None = True, namespace: str = NAMESPACE) -> str:
@@ -238,16 +248,17 @@ def load(image: str, players: int = 4, kind: str = "deposits") -> Iterator[dict[
     script = (Path(__file__).parent / "load.py").read_text()
     tokens = {name: _token(name) for name in (f"{kind}-{number}" for number in range(players))}
     arguments = ["-c", script, "http://betting-edge:8080", json.dumps(tokens), kind]
-    kubectl("apply", "--filename=-", given=pod("load", image, arguments))
+    name = f"load-{kind}"
+    kubectl("apply", "--filename=-", given=pod(name, image, arguments))
     told: dict[str, Any] = {}
     try:
-        kubectl("wait", "pod/load", "--for=condition=Ready", "--timeout=60s")
+        kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
         yield told
-        kubectl("exec", "load", "--", "touch", "/tmp/stop")
-        kubectl("wait", "pod/load", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
-        told |= json.loads(kubectl("logs", "load"))
+        kubectl("exec", name, "--", "touch", "/tmp/stop")
+        kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
+        told |= json.loads(kubectl("logs", name))
     finally:
-        kubectl("delete", "pod", "load", "--ignore-not-found", "--grace-period=1")
+        kubectl("delete", "pod", name, "--ignore-not-found", "--grace-period=1")
 
 
 def images() -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_1n_an_image_of_restate_that_starts_takes_over(release: Release, users: 
 
     release.upgrade(f"restate.image={same_by_another_name}")
 
-    kubectl("rollout", "status", "statefulset/betting-restate", "--timeout=60s")
+    kubectl("rollout", "status", "statefulset/betting-restate", "--timeout=150s")
     assert restate()[1] == same_by_another_name
     assert restate()[0] != pod
     until(lambda: serves(users), "the service is back")

@@ -104,7 +104,7 @@ def test_1y_a_killed_upgrade_is_left_by_the_rollback_that_status_prints(release:
 
     leave_by(way_back(release), release)
 
-    release.upgrade("versions.v9=null", "current=v1", "release.deadlineSeconds=60")
+    release.upgrade("versions.v9=null", "current=v1", "release.deadlineSeconds=90")
     until(lambda: "v9" not in release.status(), "v9 is gone", 60)
 
 

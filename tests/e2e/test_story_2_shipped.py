@@ -73,11 +73,11 @@ def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release
 
         with load(release.images["v1"]) as told:
             time.sleep(3)
-            delayed = ingress.post("/WithdrawalWorkflow/nobody/status/send?delay=60s").json()["invocationId"]
+            delayed = ingress.post("/WithdrawalWorkflow/nobody/status/send?delay=100s").json()["invocationId"]
             release.upgrade(release.image("v2", "v2"), "current=v2")
             with door() as anew:  # the pod of the door that we came in by may have ended meanwhile
                 assert which(anew) == "v2"
-            ended = ingress.get(f"/restate/invocation/{delayed}/attach").json()
+            ended = ingress.get(f"/restate/invocation/{delayed}/attach", timeout=150).json()
             until(lambda: not set(before) & set(of_the_door()), "the door with the old routes has ended", 90)
 
     assert told["failed attempts"] == 0, told
@@ -178,21 +178,24 @@ def test_6_a_key_with_another_image_is_refused_before_anything_changes(release: 
 
 
 @pytest.mark.parametrize(
-    ("key", "setting", "reason"),
+    ("key", "setting", "seconds", "reason"),
     [
-        ("v3", "versions.v3.settings.BETTING_MAX_OPEN_BETS=none", "BETTING_MAX_OPEN_BETS"),
-        ("v4", f"versions.v4.settings.BETTING_IDENTITY_KEYS={OTHERS_KEY}", "signature"),
+        ("v3", "versions.v3.settings.BETTING_MAX_OPEN_BETS=none", 20, "BETTING_MAX_OPEN_BETS"),
+        # It is refused only after its pods have started and its gates have passed.
+        ("v4", f"versions.v4.settings.BETTING_IDENTITY_KEYS={OTHERS_KEY}", 45, "signature"),
     ],
     ids=["crashes at start", "cannot be registered"],
 )
 def test_6a_a_bad_version_fails_the_upgrade_with_the_reason(
-    release: Release, users: httpx.Client, key: str, setting: str, reason: str
+    release: Release, users: httpx.Client, key: str, setting: str, seconds: int, reason: str
 ) -> None:
-    said = release.upgrade(release.image(key, "v2"), setting, f"current={key}", "release.deadlineSeconds=20", ok=False)
+    deadline = f"release.deadlineSeconds={seconds}"
+
+    said = release.upgrade(release.image(key, "v2"), setting, f"current={key}", deadline, ok=False)
 
     assert reason in said
     assert which(users) == "v2"
-    release.upgrade(f"versions.{key}=null", "current=v2", "release.deadlineSeconds=60")
+    release.upgrade(f"versions.{key}=null", "current=v2", "release.deadlineSeconds=90")
     until(lambda: key not in release.status(), f"{key} is gone", 90)
     assert which(users) == "v2"
 
@@ -253,6 +256,7 @@ def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:
             kubectl("delete", "pod", pod, "--grace-period=1", "--wait=false")
         time.sleep(10)
         kubectl("delete", "pod", "betting-restate-0", "--grace-period=1")
+        until(lambda: get("pods", "--field-selector=metadata.name=betting-restate-0"), "there is another one")
         kubectl("wait", "pod/betting-restate-0", "--for=condition=Ready", "--timeout=90s")
         time.sleep(10)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.people import LOAD_PLAYERS, deposited, money_agrees
+from tests.e2e.people import LOAD_PLAYERS, deposited, money_agrees, opened
 from tests.e2e.running import (
     COMMAND_SECONDS,
     NAMESPACE,
@@ -20,12 +20,14 @@ from tests.e2e.running import (
     Release,
     door,
     forget_tokens,
+    forward,
     kubectl,
     load,
     pod,
     until,
 )
 from tests.helpers.object_store import CREDENTIALS
+from tests.helpers.three_nodes import LEADS
 
 pytestmark = pytest.mark.e2e
 
@@ -38,6 +40,7 @@ server.serve_forever()
 """
 NODES = {f"betting-restate-{number}" for number in range(3)}
 READY_SECONDS = 120
+BETTORS = 2
 
 
 def test_13_three_nodes_become_one_cluster_and_take_a_deposit(release: Release) -> None:
@@ -52,21 +55,31 @@ def test_13_three_nodes_become_one_cluster_and_take_a_deposit(release: Release) 
         "everyRecords": 500,
     }
 
-    release.install("restate.replicas=3", *(f"restate.snapshots.{name}={value}" for name, value in snapshots.items()))
+    release.install(
+        "restate.replicas=3",
+        "service.settings.BETTING_MAX_OPEN_BETS=100000",
+        *(f"restate.snapshots.{name}={value}" for name, value in snapshots.items()),
+    )
 
     until(lambda: ready() == NODES, "all three nodes are ready", READY_SECONDS)
     with door() as users:
         deposited(users, "ann", 5_000)
 
 
-def test_14_nodes_go_away_under_load_one_after_the_other_and_every_deposit_is_answered_once(
+def test_14_nodes_go_away_under_load_one_after_the_other_and_every_deposit_and_bet_is_answered_once(
     release: Release, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with load(release.images["v1"], players=LOAD_PLAYERS) as told:
-        kubectl("delete", "pod", "betting-restate-0", "--grace-period=0", "--force")
+    bettors = [f"bets-{number}" for number in range(BETTORS)]
+    with door() as users:
+        opened(users, "bad-days")
+        for bettor in bettors:
+            deposited(users, bettor, 10_000)
+    image = release.images["v1"]
+    with load(image, players=LOAD_PLAYERS) as told, load(image, players=BETTORS, kind="bets") as bets:
+        kubectl("delete", "pod", max(NODES, key=leads), "--grace-period=0", "--force")
         until(lambda: ready() == NODES, "a node that was killed is back", READY_SECONDS)
 
-        assert evicted("betting-restate-1")
+        until(lambda: evicted("betting-restate-1"), "the budget lets a node go")
         assert not evicted("betting-restate-2"), "the budget lets one go at a time"
         until(lambda: ready() == NODES, "a node that was evicted is back", READY_SECONDS)
 
@@ -83,9 +96,11 @@ def test_14_nodes_go_away_under_load_one_after_the_other_and_every_deposit_is_an
 
     with capsys.disabled():
         print(f"\nthree nodes, each away once, one replaced: longest wait {told['longest']:.1f} s, {told}")
+        print(f"bets beside: longest wait {bets['longest']:.1f} s, {bets}")
         print(f"replaced: {replaced}")
     assert told["sent"] == told["succeeded"] > 50, told
-    money_agrees("ann", *(f"deposits-{number}" for number in range(LOAD_PLAYERS)))
+    assert bets["sent"] == bets["succeeded"] > 50, bets
+    money_agrees("ann", *bettors, *(f"deposits-{number}" for number in range(LOAD_PLAYERS)))
 
 
 def has_a_store(image: str) -> None:
@@ -109,6 +124,13 @@ def no_store() -> Iterator[None]:
         yield
     finally:
         kubectl("delete", "networkpolicy", "away")
+
+
+def leads(node: str) -> float:
+    """How many partitions a node leads."""
+    with forward(f"pod/{node}", 5122) as http:
+        lines = http.get("/metrics").raise_for_status().text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(LEADS))
 
 
 def ready() -> set[str]:

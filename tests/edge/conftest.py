@@ -5,9 +5,9 @@ import pytest
 
 from tests.bench.costs import Meter
 from tests.edge.tokens import Signer
-from tests.running import System, running
+from tests.running import UNHURRIED, System, running
 
-BEHIND_THE_DOOR = {
+BEHIND_THE_DOOR = UNHURRIED | {
     "BETTING_REQUIRE_IDENTITY": "true",
     "BETTING_BOOKS_SECONDS": "86400",  # it would add invocations while they are counted
     "BETTING_REVIEW_THRESHOLD": "EUR=500",

@@ -125,7 +125,7 @@ def test_what_passes_is_whose_it_is(gateway: Gateway) -> None:
 
 def test_a_flood_is_stopped_of_a_user_and_of_an_address(door: Door, tmp_path: Path) -> None:
     with echo(port := free_port()), running_gateway(settings_for(port, keys_of(door), tls=True), tmp_path) as envoy:
-        of_user = flood(envoy.url, ACCOUNT, bearer(door.signer.token("ann")), count=150)
+        of_user = flood(envoy.url, ACCOUNT, bearer(door.signer.token("ann")), count=300)
         other = ask(envoy.url, ACCOUNT, bearer(door.signer.token("ben")))
         of_address = flood(envoy.url, ACCOUNT, bearer("no.token.atall"), count=800)
 

@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 from tests.bench.planting import plant
-from tests.helpers.deposits import deposit, request
+from tests.helpers.deposits import credited, request
 from tests.running import System
 from tests.strategies import rich
 
@@ -22,7 +22,7 @@ class Customer:
         self.betting = betting
         body = request(amount=amount, walletId="w-1")
         self.user_id = str(body["userId"])
-        deposit(betting, body)
+        credited(betting, body)
 
     def does(self, handler: str, body: object = None, status: int = 200) -> dict:  # type: ignore[type-arg]
         return ask(self.betting, "PlayerService", self.user_id, handler, body, status)

@@ -25,6 +25,11 @@ def deposit(betting: System, body: dict[str, object], status: int = 200) -> dict
     return response.json()  # type: ignore[no-any-return]
 
 
+def credited(betting: System, body: dict[str, object]) -> None:
+    """Pay in, and wait until the money is there: on a busy machine the provider may have answered too late."""
+    betting.eventually(lambda: deposit(betting, body)["status"] == "credited")
+
+
 def status(betting: System, body: dict[str, object]) -> str:
     return betting.call("DepositFollowUp", "status", key=str(body["depositId"])).json()["status"]  # type: ignore[no-any-return]
 

@@ -2,7 +2,7 @@
 
 import httpx
 
-from tests.helpers.deposits import deposit, request
+from tests.helpers.deposits import credited, request
 from tests.running import System
 
 THRESHOLD = 100_000
@@ -22,7 +22,7 @@ def rich(betting: System, amount: int = 1_000) -> dict[str, object]:
                 == 200
             )
         )
-    deposit(betting, body)
+    credited(betting, body)
     return body
 
 

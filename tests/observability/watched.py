@@ -15,11 +15,11 @@ from app.dev.tether import tether
 from app.release.restate_admin import RestateAdmin
 from tests.helpers.ports import free_port_base
 from tests.observability.prometheus import HOST, Prometheus, Target, scraping
-from tests.running import System, clean_environment, running
+from tests.running import UNHURRIED, System, clean_environment, running
 
 NAMESPACE = "shop"
 REVIEWED_FROM = 9_000
-SETTINGS = {
+SETTINGS = UNHURRIED | {
     "BETTING_VERSION": "v1",
     # Withdrawals that wait for an operator, and deposits that nobody knows of, stay so while we look.
     "BETTING_REVIEW_THRESHOLD": str(REVIEWED_FROM),
@@ -90,7 +90,13 @@ def watched(folder: Path, traffic: Traffic) -> Iterator[Watched]:
 
         begin = time.time()
         _play_two_versions(system, prometheus, uris["v2"], traffic)
-        yield Watched(system, prometheus, begin, time.time())
+        yield Watched(system, prometheus, begin, system.eventually(lambda: _all_up(prometheus, len(targets))))
+
+
+def _all_up(prometheus: Prometheus, targets: int) -> float:
+    """Now, if the last scrape of every target was answered in time: else its numbers are stale now. Otherwise 0."""
+    now = time.time()
+    return now if len(prometheus.at("up == 1", now)) == targets else 0
 
 
 @dataclass(frozen=True)

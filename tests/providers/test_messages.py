@@ -218,7 +218,7 @@ async def test_one_connection_carries_all_messages_unless_the_server_hangs_up(
 @groups
 async def test_a_server_that_falls_silent_is_given_up_on_and_called_again(groups: bool) -> None:
     server = MailServer(silent=True, groups=groups)
-    async with server.mailer(timeout_seconds=0.3) as mailer:
+    async with server.mailer(timeout_seconds=2) as mailer:
         with pytest.raises((TimeoutError, aiosmtplib.SMTPException)):
             await mailer.send(message("ann@example.com"))
         server.silent = False

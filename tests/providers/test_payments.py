@@ -30,7 +30,7 @@ async def provider(address: Address) -> AsyncIterator[HttpPaymentProvider]:
 @pytest.fixture
 async def hasty(address: Address) -> AsyncIterator[HttpPaymentProvider]:
     """A provider client that does not wait long."""
-    async with HttpPaymentProvider(address.url, timeout_seconds=0.3) as provider:
+    async with HttpPaymentProvider(address.url, timeout_seconds=2) as provider:
         yield provider
 
 

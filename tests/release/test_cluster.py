@@ -195,6 +195,8 @@ def test_what_is_left_of_a_version_goes_with_its_rehearsal_and_its_deployment_la
 
     gone: Any = Cluster.__new__(Cluster)
     gone._namespace, gone._release = "shop", "betting"
+    autoscaler = {"delete_namespaced_horizontal_pod_autoscaler": staticmethod(delete("autoscaler"))}
+    gone._autoscaling = type("", (), autoscaler)()
     gone._policy = type("", (), {"delete_namespaced_pod_disruption_budget": staticmethod(delete("pdb"))})()
     gone._core = type("", (), {"delete_namespaced_service": staticmethod(delete("service"))})()
     gone._apps = type("", (), {"delete_namespaced_deployment": staticmethod(delete("deployment"))})()
@@ -204,6 +206,7 @@ def test_what_is_left_of_a_version_goes_with_its_rehearsal_and_its_deployment_la
     assert deleted == [
         "service betting-v1-rehearsal",
         "deployment betting-v1-rehearsal",
+        "autoscaler betting-v1",
         "pdb betting-v1",
         "service betting-v1",
         "deployment betting-v1",

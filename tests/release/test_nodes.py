@@ -439,3 +439,50 @@ def test_a_dry_run_of_a_node_that_is_well_has_nothing_to_do(monkeypatch: pytest.
     ended = command(machine, monkeypatch, "restate-2", "--dry-run")
 
     assert ended.stdout.startswith("plan: nothing to do; restate-2 is N4")
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), "there is no Restate of such a release here: --name and --namespace say which release is meant"),
+        (NAMES[:1], "there is no node restate-2, but restate-0"),
+        ((NAMES[2],), "restate-2 has no other nodes that could go on without it"),
+    ],
+    ids=["no such release", "no such node", "a single node"],
+)
+def test_what_cannot_be_replaced_is_told_though_no_node_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], said: str
+) -> None:
+    machine = Machine()
+
+    def nobody(*words: str) -> str:
+        raise UnknownError("no pod of Restate is ready")
+
+    monkeypatch.setattr(machine, "names", lambda: frozenset(names))
+    monkeypatch.setattr(machine, "restatectl", nobody)
+
+    for options in ((), ("--dry-run",)):
+        assert said in str(command(machine, monkeypatch, "restate-2", *options).exception)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "inf"])
+def test_a_deadline_that_never_comes_is_refused(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    machine = Machine()
+
+    refused = command(machine, monkeypatch, "restate-2", f"--deadline={seconds}")
+
+    assert (refused.exit_code, machine.asked) == (2, [])
+    assert "--deadline" in refused.stderr
+
+
+def test_the_deadline_is_told_though_kubernetes_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    machine.joins_in = 10**9
+
+    def silent(name: str) -> str:
+        raise UnknownError("Kubernetes does not answer")
+
+    monkeypatch.setattr(machine, "trouble", silent)
+
+    with pytest.raises(NotDoneError, match="restate-2 is not back after 0 s"):
+        replaced(machine, deadline=0.2)

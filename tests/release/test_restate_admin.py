@@ -79,11 +79,12 @@ def test_work_that_began_counts_for_its_deployment_and_other_work_for_its_servic
     deployment = known(uri, admin.observe())
     call("Till/began/hold/send")
     call("Till/scheduled/hold/send?delay=1h")
-    until(lambda: any(work.deployment for work in admin.observe().work))
 
-    seen = {(work.deployment, work.service, work.count) for work in admin.observe().work}
+    def seen() -> set[tuple[str | None, str, int]]:
+        return {(work.deployment, work.service, work.count) for work in admin.observe().work}
 
-    assert seen == {(deployment.id, "Till", 1), (None, "Till", 1)}
+    until(lambda: len(seen()) == 2 and any(each[0] for each in seen()))
+    assert seen() == {(deployment.id, "Till", 1), (None, "Till", 1)}
 
 
 def test_work_that_failed_and_will_be_tried_again_is_told_apart(
@@ -114,8 +115,12 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
 
     assert (paused.handler, paused.waiting_on, paused.pinned) == ("Till/broken/stumble", "a human: rescue", True)
     assert "the till is stuck" in paused.last_failure
-    waiting = next(h for h in admin.holding(deployment, frozenset()) if h.handler == "Till/waiting/hold")
-    assert waiting.waiting_on.startswith("sleep closing time")
+
+    def waits_on() -> list[str]:
+        found = admin.holding(deployment, frozenset())
+        return [holding.waiting_on for holding in found if holding.handler == "Till/waiting/hold"]
+
+    until(lambda: any(on.startswith("sleep closing time") for on in waits_on()))
 
 
 def test_paused_work_goes_on_with_a_version_that_is_fixed(

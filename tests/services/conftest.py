@@ -10,8 +10,12 @@ from tests.helpers.ports import free_port
 from tests.running import FAST, clean_environment, running
 from tests.services.crash_matrix import Crashing, Insisting
 
-UNHURRIED = {"BETTING_REVIEW_TIMEOUT_SECONDS": "60"}
-"""A review must not time out while restate-server comes back on a busy machine."""
+PATIENT = {
+    "BETTING_REVIEW_TIMEOUT_SECONDS": "60",
+    "BETTING_PROVIDER_WINDOW_SECONDS": "600",
+    "BETTING_UNKNOWN_DEADLINE_SECONDS": "1200",
+}
+"""Nothing times out while restate-server comes back on a busy machine; a deposit is answered as soon as elsewhere."""
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +25,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
     (folder / "seen").touch()
     with running(folder) as system:
         port = free_port()
-        environment = clean_environment() | FAST | UNHURRIED | {"BETTING_REVIEW_THRESHOLD": "80"} | system.outside()
+        environment = clean_environment() | FAST | PATIENT | {"BETTING_REVIEW_THRESHOLD": "80"} | system.outside()
         command = [sys.executable, "-m", "tests.services.crashing", str(port), str(folder), system.admin]
         with (folder / "service.log").open("w") as log:
             service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

@@ -242,7 +242,7 @@ def test_a_bet_in_play_waits_without_blocking_and_is_then_accepted(betting: Syst
 
 
 def test_a_bet_in_play_is_given_back_when_the_market_moves_meanwhile(betting: System) -> None:
-    game, quiet, customer = Game(betting, betDelaySeconds=2), Game(betting), Customer(betting)
+    game, quiet, customer = Game(betting, betDelaySeconds=6), Game(betting), Customer(betting)
 
     delayed = customer.bets(game.home(), quiet.home())
     game.does("setPrices", {"prices": {"home": "2.20"}})
@@ -438,7 +438,7 @@ def test_two_legs_of_one_event_are_related(betting: System, delay: int) -> None:
 
 
 def test_a_cash_out_in_play_is_paid_at_the_price_of_a_moment_later(betting: System) -> None:
-    game, customer = Game(betting, home="4.00", betDelaySeconds=1), Customer(betting)
+    game, customer = Game(betting, home="4.00", betDelaySeconds=5), Customer(betting)
     placed = customer.bets(game.home("4.00"))
     which = {"betId": placed["betId"]}
     betting.eventually(lambda: customer.bet(placed)["status"] == "open")
@@ -466,7 +466,7 @@ def test_a_cash_out_in_play_is_paid_at_the_price_of_a_moment_later(betting: Syst
 
 
 def test_a_result_that_comes_while_a_cash_out_waits_pays_alone(betting: System) -> None:
-    game, customer = Game(betting, betDelaySeconds=2), Customer(betting)
+    game, customer = Game(betting, betDelaySeconds=6), Customer(betting)
     placed = customer.bets(game.home())
     betting.eventually(lambda: customer.bet(placed)["status"] == "open")
 
@@ -479,7 +479,7 @@ def test_a_result_that_comes_while_a_cash_out_waits_pays_alone(betting: System) 
 
 
 def test_a_bet_that_waits_in_play_is_given_back_to_a_player_who_excludes_themselves(betting: System) -> None:
-    game, customer = Game(betting, betDelaySeconds=1), Customer(betting)
+    game, customer = Game(betting, betDelaySeconds=5), Customer(betting)
     placed = customer.bets(game.home())
 
     customer.does("selfExclude", {"months": 6, "confirm": True})

@@ -58,7 +58,7 @@ def a_bet_in_play(betting: System) -> Iterator[None]:
 
 
 def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
-    quick, slow, customer = Game(betting), Game(betting, betDelaySeconds=1), Customer(betting)
+    quick, slow, customer = Game(betting), Game(betting, betDelaySeconds=4), Customer(betting)
     placed = customer.bets(quick.home(), slow.home())
     slow.does("suspend")
     yield

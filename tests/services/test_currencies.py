@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.helpers.deposits import deposit, request
+from tests.helpers.deposits import credited, deposit, request
 from tests.running import System, running
 
 HOUSE = {
@@ -26,7 +26,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 def paid_in(house: System, amount: int, **fields: Any) -> dict[str, Any]:
     body = request(amount=amount, **fields)
-    deposit(house, body)
+    credited(house, body)
     return body
 
 

@@ -1,11 +1,21 @@
 """Many requests at once: one charge a deposit id, and never more held than there is."""
 
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.helpers.deposits import cash, moved, request, subjects
 from tests.helpers.withdrawals import balance, rich, status
-from tests.running import System
+from tests.running import REPLAYING, UNHURRIED, System, running
+
+
+@pytest.fixture(scope="module", params=[{}, REPLAYING], ids=["plain", "replayed"])
+def betting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system whose provider may take its time, since a hundred ask it at once."""
+    with running(tmp_path_factory.mktemp("parallel"), UNHURRIED | request.param) as system:
+        yield system
 
 
 def test_a_hundred_parallel_deposits_with_one_id_are_one_charge(betting: System) -> None:

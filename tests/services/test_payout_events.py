@@ -67,11 +67,17 @@ def test_a_payout_that_left_the_document_long_ago_is_sent_back_as_well(betting: 
     assert balance(betting, player) == (1_000 + MAX_ENDED - 2 * KEPT_ENDED, 0)
 
 
+def at_the_provider_by_then(betting: System, name: str) -> None:
+    """Wait until the provider knows of a payout, which is paid out by then; that is said before it is asked for."""
+    betting.eventually(lambda: httpx.get(f"{betting.sandbox}/payouts/{name}").is_success)
+    assert status(betting, name) == "payingOut"
+
+
 @pytest.mark.parametrize("how", ["", "cancel", "kill"])
 def test_an_event_ends_an_unknown_payout_at_once_whoever_waits_for_it(betting: System, how: str) -> None:
     player = rich(betting)
     name = withdraw(betting, player, destination="threeDSecure")["withdrawalId"]
-    betting.eventually(lambda: status(betting, name) == "payingOut")
+    at_the_provider_by_then(betting, name)
     if how:
         stop(betting, how, name)
 
@@ -85,7 +91,7 @@ def test_an_event_ends_an_unknown_payout_at_once_whoever_waits_for_it(betting: S
 def test_a_refusal_is_looked_up_before_the_money_goes_back(betting: System) -> None:
     player = rich(betting)
     name = withdraw(betting, player, destination="threeDSecure")["withdrawalId"]
-    betting.eventually(lambda: status(betting, name) == "payingOut")
+    at_the_provider_by_then(betting, name)
 
     tell(betting, player, name, "refused")
     assert (status(betting, name), balance(betting, player)) == ("payingOut", (700, 300))

@@ -142,6 +142,7 @@ def test_a_statement_has_pages_and_old_ones_are_read_elsewhere(betting: System) 
     body = request(amount=1)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: deposit(betting, {**body, "depositId": f"{body['depositId']}-{n}"}), range(120)))
+    betting.eventually(lambda: cash(betting, body) == 120)
     key = str(body["userId"])
 
     newest = ask(betting, key, "getStatement")

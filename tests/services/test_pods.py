@@ -17,7 +17,7 @@ CLIENTS = 16
 SOON = {"BETTING_CONNECTION_SECONDS": "1"}
 A_FAIR_PART = 1 / 3
 """Of two pods. Which of them a connection goes to, and how busy it is, is chance."""
-RARELY = 1
+ONE_IN = 500
 """A request that is sent at the very moment when its connection ends may fail, and is repeated (decision 13)."""
 
 
@@ -56,7 +56,7 @@ def test_a_pod_that_is_added_under_load_takes_its_share(system: System) -> None:
             system.eventually(lambda: share(added, pods, Pod.attempts) > A_FAIR_PART)
 
         assert set(answers) == {200}
-        assert failed_attempts(system) - failed <= RARELY
+        assert failed_attempts(system) - failed <= max(1, len(answers) // ONE_IN)
 
 
 def test_a_pod_that_is_drained_under_load_fails_nothing(system: System) -> None:
@@ -71,4 +71,4 @@ def test_a_pod_that_is_drained_under_load_fails_nothing(system: System) -> None:
             system.eventually(lambda: other.attempts() >= WINDOW)
 
         assert set(answers) == {200}
-        assert failed_attempts(system) - failed <= RARELY
+        assert failed_attempts(system) - failed <= max(1, len(answers) // ONE_IN)

@@ -21,10 +21,11 @@ BOUNDS = ReplayBounds()
 SETTINGS = {
     "BETTING_REVIEW_THRESHOLD": "5000",
     "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
-    "BETTING_PROVIDER_TIMEOUT_SECONDS": "60",
-    "BETTING_CHARGE_WAIT_SECONDS": "60",
+    "BETTING_PROVIDER_TIMEOUT_SECONDS": "600",
+    "BETTING_CHARGE_WAIT_SECONDS": "600",
+    "BETTING_BOOKS_SECONDS": "600",
 }
-"""Of the system, and of each candidate: what rules read has to be the same."""
+"""Of the system, and of each candidate: what rules read has to be the same. No audit comes between."""
 
 
 @pytest.fixture(scope="module")

@@ -60,12 +60,13 @@ def ancestors(span: Span, by_id: dict[str, Span]) -> Iterator[Span]:
 
 
 def whole(traced: System, collector: Collector, trace: str) -> list[Span]:
-    """The trace's spans once the last of them is there: that of the invocation's end and of our handler."""
+    """The trace's spans once the last of them are there: the ingress's, the invocation's end, our handler's."""
 
     def complete() -> list[Span]:
         spans = collector.trace(trace)
         names = {span.name for span in spans}
-        return spans if {"PaymentService/deposit", "invocation-end PaymentService/deposit"} <= names else []
+        last = {"PaymentService/deposit", "invocation-end PaymentService/deposit", "ingress PaymentService/deposit"}
+        return spans if last <= names else []
 
     return traced.eventually(complete)
 
