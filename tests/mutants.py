@@ -30,6 +30,7 @@ MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
 ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
 NODES, NODE_TESTS = "app/release/nodes.py", "tests/release/test_nodes.py"
+WATCHER_TESTS = "tests/release/test_watcher.py"
 CONNECTION_TESTS = "tests/test_connections.py"
 KNOWN_TESTS, SETTINGS_TESTS = "tests/release/test_known.py", "tests/release/test_fixed_settings.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
@@ -1512,6 +1513,26 @@ MUTANTS = [
 +            if end:
 """,
         "tests/telemetry/test_counts.py::test_whoever_begins_while_another_does_can_count",
+    ),
+    Mutant(
+        "an operator's choice comes back when the values name the version again that it replaced",
+        "app/release/rounds.py",
+        """\
+-    if made.live:
+-        release.cluster.forget_choice_before(made.wanted)
+""",
+        f"{WATCHER_TESTS}"
+        "::test_a_choice_is_over_once_a_third_version_is_live_and_the_values_may_name_any_again[an operator]",
+    ),
+    Mutant(
+        "an operator's choice is over though the version that came after it never served",
+        "app/release/rounds.py",
+        """\
+-    if made.live:
++    if made.wanted:
+""",
+        f"{WATCHER_TESTS}"
+        "::test_a_choice_stays_while_the_third_version_is_not_live_for_the_way_back_leads_to_its_values",
     ),
     Mutant(
         "a version whose pods start is told to be asked by somebody else",
