@@ -1210,6 +1210,15 @@ MUTANTS = [
         "tests/release/test_rescue.py::test_only_what_the_target_would_go_on_with_is_resumed[no answer]",
     ),
     Mutant(
+        "a hundred that stay hide what is behind them from a rescue",
+        "app/release/cli.py",
+        """\
+-            went_on += result in (GOES_ON, RESUMED)
++            went_on += 1
+""",
+        "tests/release/test_rescue.py::test_what_stays_does_not_hide_what_is_behind_it",
+    ),
+    Mutant(
         "a step that no journal has goes on",
         "app/release/gates/replay.py",
         """\

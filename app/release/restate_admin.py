@@ -3,7 +3,7 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -44,7 +44,7 @@ from sys_invocation where status = 'backing-off' group by 1, 2, 3"""
 _HOLDING = """
 select id, status, target, pinned_deployment_id, created_at, scheduled_start_at,
   retry_count, next_retry_at, last_failure
-from sys_invocation where status != 'completed' and ({where}) order by created_at limit {limit}"""
+from sys_invocation where status != 'completed' and ({where}){only} order by created_at limit {limit}"""
 
 _FAILURES = "select id, event_json from sys_journal_events where id in ({ids}) order by appended_at"
 _STATUS = "select status from sys_invocation_status where id = '{id}'"
@@ -176,13 +176,27 @@ class RestateAdmin:
         except httpx.HTTPStatusError as error:
             raise RefusedError(_said(error.response)) from error
 
-    def holding(self, deployment: Deployment, routes: frozenset[str], limit: int = LISTED) -> tuple[Holding, ...]:
-        """What holds a version, oldest first."""
+    def holding(
+        self,
+        deployment: Deployment,
+        routes: frozenset[str],
+        limit: int = LISTED,
+        statuses: Collection[str] = (),
+        chosen: Collection[str] = (),
+        past: Collection[str] = (),
+    ) -> tuple[Holding, ...]:
+        """What holds a version, oldest first.
+
+        Only what has one of these statuses and is one of those chosen, if any are named, and none of those in `past`:
+        the limit counts nothing else.
+        """
         where = [f"pinned_deployment_id = '{deployment.id}'"]
         if routes:
             names = ", ".join(f"'{name}'" for name in sorted(routes))
             where.append(f"pinned_deployment_id is null and target_service_name in ({names})")
-        rows = self._query(_HOLDING.format(where=" or ".join(where), limit=limit))
+        lists = (("status", "in", statuses), ("id", "in", chosen), ("id", "not in", past))
+        only = "".join(f" and {column} {which} ({_quoted(values)})" for column, which, values in lists if values)
+        rows = self._query(_HOLDING.format(where=" or ".join(where), only=only, limit=limit))
         steps = self._of_each(_STEPS, [row["id"] for row in rows if row["status"] in ("running", "suspended")])
         failures = self._of_each(_FAILURES, [row["id"] for row in rows if row["status"] == "paused"])
         return tuple(_holding(row, steps[row["id"]], failures[row["id"]]) for row in rows)
@@ -220,6 +234,10 @@ class RestateAdmin:
             return response.json() if response.content else None
         except (httpx.TransportError, httpx.DecodingError, ValueError) as error:
             raise UnknownError(f"{method} {path}: {error!r}") from error
+
+
+def _quoted(texts: Collection[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
 
 
 def _said(response: httpx.Response) -> str:

@@ -1,7 +1,7 @@
 """What Restate's admin API really does, against a real server."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import httpx
 import pytest
@@ -116,6 +116,28 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
     assert "the till is stuck" in paused.last_failure
     waiting = next(h for h in admin.holding(deployment, frozenset()) if h.handler == "Till/waiting/hold")
     assert waiting.waiting_on.startswith("sleep closing time")
+
+
+def test_the_limit_of_what_holds_a_version_counts_only_what_is_asked_for(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    uri = serve("v1")
+    admin.register(uri, again=False)
+    deployment = known(uri, admin.observe())
+    for path in ("Till/older/hold/send", "Till/odd-1/stumble/send", "Till/odd-2/stumble/send"):
+        call(path)
+    until(lambda: len(held(admin, deployment, "paused")) == len(("odd-1", "odd-2")))
+
+    def asked(**which: Collection[str]) -> tuple[Holding, ...]:
+        return admin.holding(deployment, SERVICES, 1, statuses=["paused"], **which)
+
+    [first] = asked()
+    [second] = asked(past=[first.id])
+    assert {first.handler, second.handler} == {"Till/odd-1/stumble", "Till/odd-2/stumble"}
+    assert asked(chosen=[second.id]) == (second,)
+    assert asked(past=[first.id, second.id]) == ()
+    with pytest.raises(UnknownError, match="non valid invocation id"):
+        asked(chosen=["it's none"])
 
 
 def test_paused_work_goes_on_with_a_version_that_is_fixed(
