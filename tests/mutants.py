@@ -1219,6 +1219,19 @@ MUTANTS = [
         "tests/release/test_rescue.py::test_what_stays_does_not_hide_what_is_behind_it",
     ),
     Mutant(
+        "what is behind a journal that ends the rehearsal is not replayed",
+        "app/release/gatekeeper.py",
+        """\
+-            try:
+-                _wait(Stage(cluster), version.name, url)
+-            except UnknownError:
+-                return
++            return
+""",
+        "tests/release/test_gatekeeper.py"
+        "::test_a_journal_that_ends_the_rehearsal_of_a_rescue_says_nothing_of_the_others[True]",
+    ),
+    Mutant(
         "a step that no journal has goes on",
         "app/release/gates/replay.py",
         """\

@@ -186,6 +186,58 @@ def test_an_answer_that_is_not_whole_is_unknown(answer: bytes, monkeypatch: pyte
             admin.observe()
 
 
+def refusing(monkeypatch: pytest.MonkeyPatch) -> RestateAdmin:
+    admin = RestateAdmin("http://restate")
+    transport = httpx.MockTransport(lambda _: httpx.Response(409, json={"message": "not now"}))
+    monkeypatch.setattr(admin, "_http", httpx.Client(base_url="http://restate", transport=transport))
+    return admin
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        RestateAdmin.observe,
+        RestateAdmin.contracts,
+        lambda admin: admin.query("select 1"),
+        lambda admin: admin.troubled("dp_1"),
+        lambda admin: admin.holding(Deployment("dp_1", "http://v1/", SERVICES), SERVICES),
+    ],
+    ids=["observe", "contracts", "query", "troubled", "holding"],
+)
+def test_a_question_that_is_refused_is_unknown(
+    ask: Callable[[RestateAdmin], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing(monkeypatch) as admin, pytest.raises(UnknownError, match=r"not now \(409\)"):
+        ask(admin)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda admin: admin.register("http://v1/", again=False),
+        lambda admin: admin.deregister("dp_1"),
+        lambda admin: admin.pause("inv_1"),
+        lambda admin: admin.resume("inv_1", "dp_1"),
+    ],
+    ids=["register", "deregister", "pause", "resume"],
+)
+def test_a_change_that_is_refused_says_why(
+    change: Callable[[RestateAdmin], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing(monkeypatch) as admin, pytest.raises(RefusedError, match=r"not now \(409\)"):
+        change(admin)
+
+
+def test_the_retries_of_what_has_ended_meanwhile_are_not_paused(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    admin.register(serve("v1"), again=False)
+    ended = call("Greeter/greet").headers["x-restate-id"]
+
+    with pytest.raises(RefusedError):
+        admin.pause(ended)
+
+
 def test_a_service_that_the_new_version_dropped_stays_routed_to_the_old_one(admin: RestateAdmin, serve: Serve) -> None:
     old, new = serve("v1"), serve("dropped")
     admin.register(old, again=False)
