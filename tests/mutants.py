@@ -1210,6 +1210,16 @@ MUTANTS = [
         "tests/release/test_rescue.py::test_only_what_the_target_would_go_on_with_is_resumed[no answer]",
     ),
     Mutant(
+        "a version is measured against one that is not proven itself",
+        "app/release/watcher.py",
+        """\
+-        before = old.before if watched and old.outcome in NOT_PROVEN else old.live
++        before = old.live
+""",
+        f"{WATCHER_TESTS}"
+        "::test_what_is_shipped_meanwhile_is_measured_against_the_last_version_that_is_known[is watched]",
+    ),
+    Mutant(
         "a hundred that stay hide what is behind them from a rescue",
         "app/release/cli.py",
         """\

@@ -372,6 +372,37 @@ def test_an_operators_choice_ends_the_watch_and_no_version_is_watched_twice(ship
     assert shipped.history()[-1] == ("v2", "live", "an operator")
 
 
+@pytest.mark.parametrize("old", ["is watched", "was taken back and cannot go back"])
+def test_what_is_shipped_meanwhile_is_measured_against_the_last_version_that_is_known(
+    shipped: Situation, old: str
+) -> None:
+    shipped.api.notes[DEPLOYED] = "2"  # as the registration has noted
+    if old != "is watched":
+        shipped.numbers["v2"] = numbers(80, 20)
+        shipped.can_go_back = False
+        assert later(shipped, 10) is Outcome.BAD
+        shipped.can_go_back = True
+
+    shipped.ship("v3")
+    assert later(shipped, 5) is Outcome.WATCHING
+    assert Watcher(shipped.release, shipped.notebook, None, 120, print).kept() == {"v1"}  # type: ignore[arg-type]
+    shipped.numbers["v2"] = shipped.numbers["v3"] = numbers(80, 20)
+    assert later(shipped, 5) is Outcome.BAD
+
+    assert (shipped.routed, shipped.api.notes[DEPLOYED]) == ("v1", "1")
+    assert json.loads(shipped.api.notes[OVERRIDE]) == {"version": "v1", "instead_of": "v3"}
+
+
+def test_what_is_shipped_after_a_version_that_was_found_good_is_measured_against_that_one(shipped: Situation) -> None:
+    shipped.numbers["v2"] = numbers(300, 1)
+    assert later(shipped, 121) is Outcome.GOOD
+
+    shipped.ship("v3")
+    later(shipped, 5)
+
+    assert shipped.notebook.noted().before == "v2"
+
+
 def test_without_a_window_nothing_is_watched_and_the_history_goes_on() -> None:
     situation = Situation()
     situation.seconds = 0
