@@ -1220,6 +1220,16 @@ MUTANTS = [
         "::test_what_is_shipped_meanwhile_is_measured_against_the_last_version_that_is_known[is watched]",
     ),
     Mutant(
+        "gates that cannot tell push what was live out of the history",
+        "app/release/history.py",
+        """\
+-    repeats = entries and replace(entries[-1], because=new.because, at=new.at) == new
++    repeats = entries and entries[-1] == new
+""",
+        "tests/release/test_history.py"
+        "::test_gates_that_cannot_tell_and_are_asked_again_and_again_leave_what_was_live_when",
+    ),
+    Mutant(
         "a hundred that stay hide what is behind them from a rescue",
         "app/release/cli.py",
         """\
