@@ -30,6 +30,7 @@ MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
 ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
 NODES, NODE_TESTS = "app/release/nodes.py", "tests/release/test_nodes.py"
+WATCHER_TESTS = "tests/release/test_watcher.py"
 CONNECTION_TESTS = "tests/test_connections.py"
 KNOWN_TESTS, SETTINGS_TESTS = "tests/release/test_known.py", "tests/release/test_fixed_settings.py"
 CONTRACT = "tests/domain/test_settlement.py::test_a_bet_returns_what_the_contract_says"
@@ -1209,6 +1210,48 @@ MUTANTS = [
         "tests/release/test_rescue.py::test_only_what_the_target_would_go_on_with_is_resumed[no answer]",
     ),
     Mutant(
+        "a version is measured against one that is not proven itself",
+        "app/release/watcher.py",
+        """\
+-        before = old.before if watched and old.outcome in NOT_PROVEN else old.live
++        before = old.live
+""",
+        f"{WATCHER_TESTS}"
+        "::test_what_is_shipped_meanwhile_is_measured_against_the_last_version_that_is_known[is watched]",
+    ),
+    Mutant(
+        "gates that cannot tell push what was live out of the history",
+        "app/release/history.py",
+        """\
+-    repeats = entries and replace(entries[-1], because=new.because, at=new.at) == new
++    repeats = entries and entries[-1] == new
+""",
+        "tests/release/test_history.py"
+        "::test_gates_that_cannot_tell_and_are_asked_again_and_again_leave_what_was_live_when",
+    ),
+    Mutant(
+        "a hundred that stay hide what is behind them from a rescue",
+        "app/release/cli.py",
+        """\
+-            went_on += result in (GOES_ON, RESUMED)
++            went_on += 1
+""",
+        "tests/release/test_rescue.py::test_what_stays_does_not_hide_what_is_behind_it",
+    ),
+    Mutant(
+        "what is behind a journal that ends the rehearsal is not replayed",
+        "app/release/gatekeeper.py",
+        """\
+-            try:
+-                _wait(Stage(cluster), version.name, url)
+-            except UnknownError:
+-                return
++            return
+""",
+        "tests/release/test_gatekeeper.py"
+        "::test_a_journal_that_ends_the_rehearsal_of_a_rescue_says_nothing_of_the_others[True]",
+    ),
+    Mutant(
         "a step that no journal has goes on",
         "app/release/gates/replay.py",
         """\
@@ -1512,6 +1555,26 @@ MUTANTS = [
 +            if end:
 """,
         "tests/telemetry/test_counts.py::test_whoever_begins_while_another_does_can_count",
+    ),
+    Mutant(
+        "an operator's choice comes back when the values name the version again that it replaced",
+        "app/release/rounds.py",
+        """\
+-    if made.live:
+-        release.cluster.forget_choice_before(made.wanted)
+""",
+        f"{WATCHER_TESTS}"
+        "::test_a_choice_is_over_once_a_third_version_is_live_and_the_values_may_name_any_again[an operator]",
+    ),
+    Mutant(
+        "an operator's choice is over though the version that came after it never served",
+        "app/release/rounds.py",
+        """\
+-    if made.live:
++    if made.wanted:
+""",
+        f"{WATCHER_TESTS}"
+        "::test_a_choice_stays_while_the_third_version_is_not_live_for_the_way_back_leads_to_its_values",
     ),
     Mutant(
         "a version whose pods start is told to be asked by somebody else",

@@ -4,7 +4,7 @@ import json
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ from app.release.lending import Lender, refuse_if_lent
 from app.release.notebook import Notebook, Noted
 from app.release.plan import Plan, Standing, Version
 from app.release.rescue import stays
-from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
+from app.release.restate_admin import LISTED, Holding, RefusedError, RestateAdmin, UnknownError
 from app.release.restate_pods import RestatePods
 from app.release.rounds import (
     PAUSE_SECONDS,
@@ -54,6 +54,8 @@ from app.sandbox import identity
 
 NOT_A_TERMINAL_COLUMNS = 180
 WEBHOOK_SECRET_BYTES = 32
+GOES_ON, RESUMED = "goes on", "resumed"
+"""What a rescue says of an invocation that does not stay."""
 
 dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 
@@ -269,7 +271,8 @@ def rescue(
     """Go on with paused work of a version, on this or another one.
 
     Each is replayed against the target's rehearsal first. What the target would not go on with stays as it is, and is
-    named. At most 100 are taken at a time: repeat it until nothing is left to do.
+    named. They are taken a hundred at a time, oldest first, until a hundred went on: repeat it until none is left that
+    goes on.
     """
     plan = release.plan()
     aim = standing_of(target or plan.wanted, plan)
@@ -277,22 +280,18 @@ def rescue(
     if onto is None:
         raise NotDoneError(f"Restate does not know {target or plan.wanted}")
     statuses = {"paused", "backing-off"} if retrying else {"paused"}
-    rescued = [
-        held
-        for held in _holding(release, standing_of(version, plan))
-        if held.status in statuses and (not chosen or held.id in chosen)
-    ]
-    results: Mapping[str, str] = {} if unchecked or not rescued else _stays(release, aim.version, rescued)
-    results = {
-        held.id: results.get(held.id) or ("goes on" if dry_run else _resumed(release, held, onto.id))
-        for held in rescued
-    }
+    standing, results, went_on = standing_of(version, plan), dict[str, str](), 0
+    while went_on < LISTED and (page := _holding(release, standing, statuses, chosen, results)):
+        staying: Mapping[str, str] = {} if unchecked else _stays(release, aim.version, page)
+        for held in page:
+            result = staying.get(held.id) or (GOES_ON if dry_run else _resumed(release, held, onto.id))
+            results[held.id] = result
+            went_on += result in (GOES_ON, RESUMED)
+            if output != "json":
+                click.echo(f"resume {held.id} {held.handler} on {onto.id}: {result}")
     if output == "json":
         click.echo(json.dumps({"onto": onto.id, "invocations": results}))
-        return
-    for held in rescued:
-        click.echo(f"resume {held.id} {held.handler} on {onto.id}: {results[held.id]}")
-    if not rescued:
+    elif not results:
         click.echo(f"plan: nothing to do; no work of {version} is {' or '.join(sorted(statuses))}")
 
 
@@ -465,8 +464,16 @@ def _choose(release: Release, version: str, deadline: float, dry_run: bool, outp
         _show(choose(release, version, deadline, _tell), output)
 
 
-def _holding(release: Release, standing: Standing) -> tuple[Holding, ...]:
-    return release.restate.holding(standing.deployment, standing.routes) if standing.deployment else ()
+def _holding(
+    release: Release,
+    standing: Standing,
+    statuses: Collection[str] = (),
+    chosen: Collection[str] = (),
+    past: Collection[str] = (),
+) -> tuple[Holding, ...]:
+    if standing.deployment is None:
+        return ()
+    return release.restate.holding(standing.deployment, standing.routes, statuses=statuses, chosen=chosen, past=past)
 
 
 def _stays(release: Release, target: Version, rescued: Sequence[Holding]) -> Mapping[str, str]:
@@ -486,7 +493,7 @@ def _resumed(release: Release, held: Holding, deployment: str) -> str:
         release.restate.resume(held.id, deployment)
     except (RefusedError, UnknownError) as error:
         return str(error)
-    return "resumed"
+    return RESUMED
 
 
 def _with_way_back(problem: str, way_back: str) -> str:

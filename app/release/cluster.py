@@ -45,7 +45,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Override:
-    """An operator's choice. Upgrades keep it until the values name a version other than the one it replaced."""
+    """An operator's choice, which upgrades keep.
+
+    It is over once the values name another version than the one that it replaced and that one is live. Then it is gone,
+    whatever the values name later.
+    """
 
     version: str
     instead_of: str
@@ -139,6 +143,22 @@ class Cluster:
         note = override and json.dumps({"version": override.version, "instead_of": override.instead_of})
         anchor = f"{self._release}-release"
         self._patch(self._core.patch_namespaced_config_map, anchor, {"metadata": {"annotations": {OVERRIDE: note}}})
+
+    def forget_choice_before(self, live: str) -> None:
+        """Forget an operator's choice that is over: the values name another version now, and that one is live.
+
+        Until it is live, a way back may lead to the values that the choice was made for.
+        """
+
+        def forget() -> None:
+            anchor = self._anchor()
+            note = (anchor.metadata.annotations or {}).get(OVERRIDE)
+            if note and anchor.data["current"] == live != Override(**json.loads(note)).instead_of:
+                # With its resourceVersion, so that a choice that is made meanwhile stays.
+                change = {"resourceVersion": anchor.metadata.resource_version, "annotations": {OVERRIDE: None}}
+                self._patch(self._core.patch_namespaced_config_map, anchor.metadata.name, {"metadata": change})
+
+        not_overtaken(forget)
 
     def note_deployed(self) -> None:
         """Remember Helm's revision, all of which has been applied and is live, as the one to go back to."""

@@ -1,7 +1,7 @@
 """Asks the gates about a version of the release, one asker at a time, and notes what they say."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 import httpx
@@ -59,12 +59,32 @@ def rehearsed(
     cluster: Cluster, restate: RestateAdmin, version: Version, invocations: Collection[str]
 ) -> Mapping[str, replay.Replayed] | None:
     """Replay some invocations against a version; None if it has no rehearsal. What has no journal yet is not named."""
-    bounds = ReplayBounds(most=len(invocations), seconds=RESCUE_SECONDS)
+    bounds = ReplayBounds(most=len(invocations))
     with _alone(cluster, version), rehearsing(cluster, version.name) as url:
         if url is None:
             return None
         _, works = replay.live(restate, bounds, invocations)
-        return {work.id: answer for work, answer in replay.replay(restate, url, works, bounds)}
+        return dict(_replayed(cluster, restate, version, url, works))
+
+
+def _replayed(
+    cluster: Cluster, restate: RestateAdmin, version: Version, url: str, works: Iterable[replay.Work]
+) -> Iterator[tuple[str, replay.Replayed]]:
+    """Replay each by itself: one journal that ends the rehearsal says nothing of the others, which wait for the next.
+
+    They are left out where no next one comes.
+    """
+    end = time.monotonic() + RESCUE_SECONDS
+    for work in works:
+        try:
+            left = ReplayBounds(seconds=end - time.monotonic())
+            yield from ((each.id, answer) for each, answer in replay.replay(restate, url, [work], left))
+        except (httpx.HTTPError, UnknownError):
+            yield work.id, replay.Replayed(skipped=replay.NO_ANSWER)
+            try:
+                _wait(Stage(cluster), version.name, url)
+            except UnknownError:
+                return
 
 
 def _ask(

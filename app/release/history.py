@@ -1,8 +1,8 @@
 """What happened to a release, newest last: in a ConfigMap of its own, which upgrades leave as it is."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -59,7 +59,17 @@ class Change(Protocol):
 def append(kept: Kept, entry: Entry) -> None:
     """Add an entry. An ApiException is for the caller: a history that cannot be written must stop nothing."""
     dated = bounded(entry, datetime.now(UTC))
-    kept.change_history(lambda stored: written((*read(stored), dated)))
+    kept.change_history(lambda stored: written(followed(read(stored), dated)))
+
+
+def followed(entries: Sequence[Entry], new: Entry) -> tuple[Entry, ...]:
+    """Return the entries and a new one, which takes the place of a last one that tells the same.
+
+    Gates that cannot tell are asked every few minutes, and their reason may count seconds: the newest is kept, and what
+    was live when stays.
+    """
+    repeats = entries and replace(entries[-1], because=new.because, at=new.at) == new
+    return (*(entries[:-1] if repeats else entries), new)
 
 
 def bounded(entry: Entry, now: datetime) -> Entry:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -44,7 +44,7 @@ from sys_invocation where status = 'backing-off' group by 1, 2, 3"""
 _HOLDING = """
 select id, status, target, pinned_deployment_id, created_at, scheduled_start_at,
   retry_count, next_retry_at, last_failure
-from sys_invocation where status != 'completed' and ({where}) order by created_at limit {limit}"""
+from sys_invocation where status != 'completed' and ({where}){only} order by created_at limit {limit}"""
 
 _FAILURES = "select id, event_json from sys_journal_events where id in ({ids}) order by appended_at"
 _STATUS = "select status from sys_invocation_status where id = '{id}'"
@@ -66,7 +66,7 @@ class Queries(Protocol):
     """Restate's SQL."""
 
     def query(self, sql: str) -> list[Row]:
-        """Give the rows. UnknownError or an HTTPStatusError if that is not the whole answer."""
+        """Give the rows. UnknownError if that is not the whole answer."""
 
 
 class UnknownError(Exception):
@@ -114,10 +114,10 @@ class RestateAdmin:
         try:
             deployments = tuple(
                 Deployment(known["id"], known["uri"], frozenset(service["name"] for service in known["services"]))
-                for known in self._ask("GET", "/deployments")["deployments"]
+                for known in self._read("GET", "/deployments")["deployments"]
                 if "uri" in known
             )
-            routes = {known["name"]: known["deployment_id"] for known in self._ask("GET", "/services")["services"]}
+            routes = {known["name"]: known["deployment_id"] for known in self._read("GET", "/services")["services"]}
             work, retrying = (tuple(map(_work, self._query(sql))) for sql in (_WORK, _RETRYING))
         except (KeyError, TypeError, ValueError) as error:
             raise UnknownError(f"an answer of Restate is not what we know: {error!r}") from error
@@ -146,9 +146,9 @@ class RestateAdmin:
         """What is served: by the newest versions, and by each that has unfinished work; and whether there is any."""
         work = self._query(_WORK)
         pinned = {row["pinned_deployment_id"] for row in work if row.get("pinned_deployment_id")}
-        served = [self._ask("GET", "/services")["services"]]
-        known = {deployment["id"] for deployment in self._ask("GET", "/deployments")["deployments"]}
-        served += [self._ask("GET", f"/deployments/{id}")["services"] for id in sorted(pinned & known)]
+        served = [self._read("GET", "/services")["services"]]
+        known = {deployment["id"] for deployment in self._read("GET", "/deployments")["deployments"]}
+        served += [self._read("GET", f"/deployments/{id}")["services"] for id in sorted(pinned & known)]
         return tuple(served), bool(work)
 
     def deregister(self, deployment: str) -> None:
@@ -157,11 +157,14 @@ class RestateAdmin:
             self._ask("DELETE", f"/deployments/{deployment}", params={"force": "true"})
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
-                raise
+                raise RefusedError(_said(error.response)) from error
 
     def pause(self, invocation: str) -> None:
-        """Stop the retries of an invocation, and wait until they have stopped."""
-        self._ask("PATCH", f"/invocations/{invocation}/pause")
+        """Stop the retries of an invocation, and wait until they have stopped. One that has ended is refused."""
+        try:
+            self._ask("PATCH", f"/invocations/{invocation}/pause")
+        except httpx.HTTPStatusError as error:
+            raise RefusedError(_said(error.response)) from error
         for _ in range(PAUSE_LOOKS):
             rows = self._query(_STATUS.format(id=invocation))
             if [row["status"] for row in rows] == ["paused"]:
@@ -176,13 +179,27 @@ class RestateAdmin:
         except httpx.HTTPStatusError as error:
             raise RefusedError(_said(error.response)) from error
 
-    def holding(self, deployment: Deployment, routes: frozenset[str], limit: int = LISTED) -> tuple[Holding, ...]:
-        """What holds a version, oldest first."""
+    def holding(
+        self,
+        deployment: Deployment,
+        routes: frozenset[str],
+        limit: int = LISTED,
+        statuses: Collection[str] = (),
+        chosen: Collection[str] = (),
+        past: Collection[str] = (),
+    ) -> tuple[Holding, ...]:
+        """What holds a version, oldest first.
+
+        Only what has one of these statuses and is one of those chosen, if any are named, and none of those in `past`:
+        the limit counts nothing else.
+        """
         where = [f"pinned_deployment_id = '{deployment.id}'"]
         if routes:
             names = ", ".join(f"'{name}'" for name in sorted(routes))
             where.append(f"pinned_deployment_id is null and target_service_name in ({names})")
-        rows = self._query(_HOLDING.format(where=" or ".join(where), limit=limit))
+        lists = (("status", "in", statuses), ("id", "in", chosen), ("id", "not in", past))
+        only = "".join(f" and {column} {which} ({_quoted(values)})" for column, which, values in lists if values)
+        rows = self._query(_HOLDING.format(where=" or ".join(where), only=only, limit=limit))
         steps = self._of_each(_STEPS, [row["id"] for row in rows if row["status"] in ("running", "suspended")])
         failures = self._of_each(_FAILURES, [row["id"] for row in rows if row["status"] == "paused"])
         return tuple(_holding(row, steps[row["id"]], failures[row["id"]]) for row in rows)
@@ -202,12 +219,19 @@ class RestateAdmin:
         return found
 
     def query(self, sql: str) -> list[Row]:
-        """Ask Restate's SQL. A refused query is an HTTPStatusError; UnknownError is an answer that is not whole."""
+        """Ask Restate's SQL. UnknownError if it is refused, or the answer is not whole."""
         return list(self._query(sql))
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._ask("POST", "/query", json={"query": sql})["rows"]
+        rows: list[dict[str, Any]] = self._read("POST", "/query", json={"query": sql})["rows"]
         return rows
+
+    def _read(self, method: str, path: str, **content: Any) -> Any:
+        """Ask for what changes nothing: there, a refusal is no answer either."""
+        try:
+            return self._ask(method, path, **content)
+        except httpx.HTTPStatusError as error:
+            raise UnknownError(f"{method} {path}: {_said(error.response)}") from error
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:
         """A refusal is an HTTPStatusError; all else that is not a whole answer is an UnknownError."""
@@ -220,6 +244,10 @@ class RestateAdmin:
             return response.json() if response.content else None
         except (httpx.TransportError, httpx.DecodingError, ValueError) as error:
             raise UnknownError(f"{method} {path}: {error!r}") from error
+
+
+def _quoted(texts: Collection[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
 
 
 def _said(response: httpx.Response) -> str:

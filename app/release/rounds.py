@@ -124,6 +124,7 @@ def bring_live(release: Release, deadline_seconds: float, tell: Tell) -> Plan:
             raise NotDoneError(f"{made.wanted} {refusals[0].because}")
         steps = [action for action in made.actions if action.version == made.wanted]
         if made.live and not steps:
+            release.cluster.forget_choice_before(made.wanted)
             return made
         for step in steps:
             tell(f"{step.do} {step.version}: {step.because}")
@@ -194,6 +195,8 @@ def take_down(release: Release, version: str, tell: Tell) -> None:
 def one_round(release: Release, drained_before: frozenset[str], tell: Tell) -> Plan:
     """Do what the release loop does again and again; whatever fails is planned again in the next round."""
     made = release.plan(drained_before=drained_before)
+    if made.live:
+        release.cluster.forget_choice_before(made.wanted)
     release.cluster.adopt()
     Stage(release.cluster).clear()
     for action in made.actions:

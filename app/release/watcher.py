@@ -22,6 +22,8 @@ from app.release.watching import Judgement, Outcome, Window, judge
 
 BACK_SECONDS = 60.0
 """How long one try to go back may take. The loop tries again in its next round."""
+NOT_PROVEN = (Outcome.WATCHING, Outcome.BAD)
+"""How the watch of a version stands that may still go back to the one before."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,19 @@ class Watcher:
     def kept(self) -> frozenset[str]:
         """The version to go back to: it keeps its pods, and so its numbers, until that is decided and done."""
         noted = self.notebook.noted()
-        return frozenset({noted.before} if noted.outcome in (Outcome.WATCHING, Outcome.BAD) else ())
+        return frozenset({noted.before} if noted.outcome in NOT_PROVEN else ())
 
     def _went_live(self, made: Plan, old: Noted) -> Noted:
         version, first = made.wanted, made.wanted not in old.served
         if old.outcome is Outcome.WATCHING:
             self._remember(Entry(Event.WATCHED, old.live, "watch", f"{Outcome.ENDED}, {version}"))
         watched, revision = bool(self.seconds and old.live and first), self.notebook.revision()
+        # One that is not found good yet, or is bad, proves nothing, and is no version to go back to.
+        before = old.before if watched and old.outcome in NOT_PROVEN else old.live
         noted = Noted(
             live=version,
             since=self.clock(),
-            before=old.live,
+            before=before,
             outcome=Outcome.WATCHING if watched else Outcome.UNWATCHED,
             served=(*(key for key in old.served if key != version), version)[-KEPT_KEYS:],
             revision=revision,
@@ -76,7 +80,7 @@ class Watcher:
         self.notebook.note(noted)
         self._remember(Entry(Event.LIVE, version, self._cause(version, old, revision)))
         if watched:
-            self.tell(f"{version} is watched for {self.seconds:.0f} s, against {old.live}")
+            self.tell(f"{version} is watched for {self.seconds:.0f} s, against {before}")
         return noted
 
     def _cause(self, version: str, old: Noted, revision: str) -> str:

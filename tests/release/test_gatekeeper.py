@@ -11,7 +11,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from app.release import gate_notes, gatekeeper
-from app.release.gates import gates
+from app.release.gates import gates, replay
 from app.release.gates.books import decide
 from app.release.gates.findings import Checked, Finding, Gate, Outcome, as_json, as_lines
 from app.release.gates.gates import Asked, run
@@ -240,6 +240,33 @@ def test_a_rehearsal_that_somebody_else_ended_as_it_began_is_started_again(monke
     monkeypatch.setattr(httpx, "get", answer)
     with gatekeeper.rehearsing(cluster(apps), "v2"):
         assert apps.replicas == [1, 1]
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_a_journal_that_ends_the_rehearsal_of_a_rescue_says_nothing_of_the_others(
+    comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = [replay.Work(f"inv_{number}", "W", "w", "run", 5) for number in range(3)]
+    looks = count()
+
+    def replayed(restate: Any, url: str, sample: Any, bounds: Any) -> Iterator[tuple[replay.Work, replay.Replayed]]:
+        for work in sample:
+            if work.id == "inv_1":
+                raise httpx.ReadError("the connection is gone")
+            yield work, replay.Replayed()
+
+    def answer(*_: Any, **__: Any) -> httpx.Response:
+        return httpx.Response(200 if comes_back or next(looks) == 0 else 503)
+
+    monkeypatch.setattr(gatekeeper, "READY_SECONDS", 0)
+    monkeypatch.setattr(replay, "live", lambda *_: (len(works), works))
+    monkeypatch.setattr(replay, "replay", replayed)
+    monkeypatch.setattr(httpx, "get", answer)
+    version: Any = Some(name="v2", image=IMAGE)
+    told = gatekeeper.rehearsed(cluster(Apps()), Some(), version, [work.id for work in works])  # type: ignore[arg-type]
+
+    seen = {"inv_0": replay.Replayed(), "inv_1": replay.Replayed(skipped=replay.NO_ANSWER)}
+    assert told == (seen | {"inv_2": replay.Replayed()} if comes_back else seen)
 
 
 def test_what_the_gates_say_is_noted_and_an_error_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:

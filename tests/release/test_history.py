@@ -3,7 +3,20 @@
 import json
 from datetime import UTC, datetime
 
-from app.release.history import KEPT, KEPT_FINDINGS, LONGEST_FINDING, Change, Entry, Event, append, as_lines, read
+import pytest
+
+from app.release.history import (
+    KEPT,
+    KEPT_FINDINGS,
+    LONGEST_FINDING,
+    Change,
+    Entry,
+    Event,
+    append,
+    as_lines,
+    followed,
+    read,
+)
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -44,10 +57,38 @@ def test_the_newest_entries_are_kept() -> None:
     assert [entry.version for entry in read(kept.text)] == [f"v{number}" for number in range(3, KEPT + 3)]
 
 
+def test_gates_that_cannot_tell_and_are_asked_again_and_again_leave_what_was_live_when() -> None:
+    kept = Kept()
+    append(kept, Entry(Event.LIVE, "v1", "an operator"))
+    for seconds in range(KEPT):
+        append(kept, Entry(Event.REFUSED, "v2", "gates", f"books: not looked for {seconds} s"))
+
+    told = [(entry.event, entry.version, entry.because) for entry in read(kept.text)]
+    assert told == [(Event.LIVE, "v1", ""), (Event.REFUSED, "v2", f"books: not looked for {KEPT - 1} s")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Entry(Event.CHECKED, "v2", "gates"),
+        Entry(Event.REFUSED, "v3", "gates"),
+        Entry(Event.REFUSED, "v2", "gates", findings=("replay: W/run: fails",)),
+    ],
+    ids=["another event", "another version", "other findings"],
+)
+def test_what_tells_something_else_is_an_entry_of_its_own(other: Entry) -> None:
+    first = Entry(Event.REFUSED, "v2", "gates", at="2026-01-01T12:00:00Z")
+
+    assert followed([first], other) == (first, other)
+
+
 def test_the_fullest_history_fits_into_a_config_map() -> None:
     kept = Kept()
-    for _ in range(KEPT):
-        append(kept, Entry(Event.REFUSED, "v" * 20, "gates", "x" * 9_999, ("y" * 9_999,) * (KEPT_FINDINGS + 2)))
+    for number in range(KEPT):
+        append(
+            kept,
+            Entry(Event.REFUSED, f"{number:02}" + "v" * 18, "gates", "x" * 9_999, ("y" * 9_999,) * (KEPT_FINDINGS + 2)),
+        )
 
     newest = read(kept.text)[-1]
     assert newest.findings[-1] == "and 2 more"

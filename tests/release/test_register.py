@@ -27,6 +27,9 @@ class Cluster:
     def adopt_secrets(self) -> None:
         self.done.append("adopt secrets")
 
+    def forget_choice_before(self, live: str) -> None:
+        self.done.append(f"forget the choice before {live}")
+
     def note_deployed(self) -> None:
         self.done.append("deployed")
 
@@ -64,7 +67,7 @@ def test_a_registration_ends_with_the_version_that_takes_new_work_and_remembers_
     assert told.exit_code == 0
     assert told.output.splitlines()[-1].endswith("v2 takes all new work")
     assert "│" not in told.output
-    assert release.cluster.done[-1] == "deployed"
+    assert release.cluster.done[-2:] == ["forget the choice before v2", "deployed"]
 
 
 def test_an_image_that_does_not_exist_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

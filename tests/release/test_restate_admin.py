@@ -1,7 +1,7 @@
 """What Restate's admin API really does, against a real server."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import httpx
 import pytest
@@ -123,6 +123,28 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
     until(lambda: any(on.startswith("sleep closing time") for on in waits_on()))
 
 
+def test_the_limit_of_what_holds_a_version_counts_only_what_is_asked_for(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    uri = serve("v1")
+    admin.register(uri, again=False)
+    deployment = known(uri, admin.observe())
+    for path in ("Till/older/hold/send", "Till/odd-1/stumble/send", "Till/odd-2/stumble/send"):
+        call(path)
+    until(lambda: len(held(admin, deployment, "paused")) == len(("odd-1", "odd-2")))
+
+    def asked(**which: Collection[str]) -> tuple[Holding, ...]:
+        return admin.holding(deployment, SERVICES, 1, statuses=["paused"], **which)
+
+    [first] = asked()
+    [second] = asked(past=[first.id])
+    assert {first.handler, second.handler} == {"Till/odd-1/stumble", "Till/odd-2/stumble"}
+    assert asked(chosen=[second.id]) == (second,)
+    assert asked(past=[first.id, second.id]) == ()
+    with pytest.raises(UnknownError, match="non valid invocation id"):
+        asked(chosen=["it's none"])
+
+
 def test_paused_work_goes_on_with_a_version_that_is_fixed(
     admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
 ) -> None:
@@ -167,6 +189,58 @@ def test_an_answer_that_is_not_whole_is_unknown(answer: bytes, monkeypatch: pyte
 
         with pytest.raises(UnknownError):
             admin.observe()
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch) -> RestateAdmin:
+    admin = RestateAdmin("http://restate")
+    transport = httpx.MockTransport(lambda _: httpx.Response(409, json={"message": "not now"}))
+    monkeypatch.setattr(admin, "_http", httpx.Client(base_url="http://restate", transport=transport))
+    return admin
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        RestateAdmin.observe,
+        RestateAdmin.contracts,
+        lambda admin: admin.query("select 1"),
+        lambda admin: admin.troubled("dp_1"),
+        lambda admin: admin.holding(Deployment("dp_1", "http://v1/", SERVICES), SERVICES),
+    ],
+    ids=["observe", "contracts", "query", "troubled", "holding"],
+)
+def test_a_question_that_is_refused_is_unknown(
+    ask: Callable[[RestateAdmin], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing(monkeypatch) as admin, pytest.raises(UnknownError, match=r"not now \(409\)"):
+        ask(admin)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda admin: admin.register("http://v1/", again=False),
+        lambda admin: admin.deregister("dp_1"),
+        lambda admin: admin.pause("inv_1"),
+        lambda admin: admin.resume("inv_1", "dp_1"),
+    ],
+    ids=["register", "deregister", "pause", "resume"],
+)
+def test_a_change_that_is_refused_says_why(
+    change: Callable[[RestateAdmin], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refusing(monkeypatch) as admin, pytest.raises(RefusedError, match=r"not now \(409\)"):
+        change(admin)
+
+
+def test_the_retries_of_what_has_ended_meanwhile_are_not_paused(
+    admin: RestateAdmin, serve: Serve, call: Callable[[str], httpx.Response]
+) -> None:
+    admin.register(serve("v1"), again=False)
+    ended = call("Greeter/greet").headers["x-restate-id"]
+
+    with pytest.raises(RefusedError):
+        admin.pause(ended)
 
 
 def test_a_service_that_the_new_version_dropped_stays_routed_to_the_old_one(admin: RestateAdmin, serve: Serve) -> None:

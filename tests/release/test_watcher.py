@@ -1,8 +1,9 @@
 """What the watch does to a release: against a namespace in memory, and pods that answer what a test says."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace as Thing
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from app.release import history, watcher
+from app.release import history, rounds, watcher
 from app.release.cluster import DEPLOYED, OVERRIDE, TAKEN_BACK, AnchorGoneError, Cluster
 from app.release.evidence import BOOKS_PORT, Collector
 from app.release.notebook import WATCH, Notebook
@@ -19,7 +20,7 @@ from app.release.restate_admin import UnknownError
 from app.release.rounds import NotDoneError, Release
 from app.release.watcher import Watcher, refuse_what_was_taken_back
 from app.release.watching import Outcome, Troubled
-from tests.release.plans import BOTH, V1, V2, routed_to
+from tests.release.plans import BOTH, V1, V2, deployment, routed_to, version
 
 BALANCED = "betting_books_balanced 1.0\nbetting_books_timestamp_seconds {at}\n"
 ATTEMPTS = 'betting_handler_attempts_total{{handler="placeBet",outcome="{outcome}",service="PlayerService"}} {count}\n'
@@ -42,6 +43,8 @@ class Api:
         self.events: list[Any] = []
         self.crashed: dict[str, Any] = {}
         self.gone: set[str] = set()
+        self.meanwhile: Callable[[], None] | None = None
+        """What somebody else does to the anchor before the next change that goes by what it read there."""
 
     def read_namespaced_config_map(self, name: str, namespace: str, **_: object) -> Any:
         if name in self.gone:
@@ -58,6 +61,10 @@ class Api:
             self.entries |= change["data"]
             self.version += 1
             return
+        if self.meanwhile and "resourceVersion" in change["metadata"]:
+            done, self.meanwhile = self.meanwhile, None
+            done()
+            raise ApiException(status=409)
         for key, value in change["metadata"]["annotations"].items():
             if value is None:
                 self.notes.pop(key, None)
@@ -89,7 +96,7 @@ class Admin:
     work: tuple[Troubled, ...] | None = ()
 
     def troubled(self, deployment: str) -> tuple[Troubled, ...]:
-        assert deployment == "dp_v2"
+        assert deployment in ("dp_v2", "dp_v3")
         if self.work is None:
             raise UnknownError("Restate says nothing")
         return self.work
@@ -102,7 +109,7 @@ class Situation:
         self.api = Api()
         self.routed = "v1"
         self.now = 10_000.0
-        self.numbers = {"v1": numbers(2_000), "v2": numbers(0)}
+        self.numbers = {"v1": numbers(2_000), "v2": numbers(0), "v3": numbers(0)}
         self.books = BALANCED.format(at=9_990)
         self.restate = Admin()
         self.can_go_back = True
@@ -141,9 +148,22 @@ class Situation:
             patched.setattr(watcher, "choose", choose)
             yield
 
-    def plan(self) -> Plan:
+    def plan(self, **_: object) -> Plan:
         intent = self.cluster.intent()
-        return plan(Observed((V1, V2), intent.wanted, Restate(BOTH, routed_to(self.routed))))
+        versions = tuple(
+            replace(each, taken_back=intent.taken_back.get(each.name, "")) for each in (V1, V2, version("v3"))
+        )
+        known = Restate((*BOTH, deployment("v3")), routed_to(self.routed))
+        return plan(Observed(versions, intent.wanted, known))
+
+    def round(self) -> None:
+        """One round of the loop, as far as it concerns what is wanted."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(self.release, "plan", self.plan)
+            patched.setattr(self.release, "carry_out", lambda *_: None)
+            patched.setattr(Cluster, "adopt", lambda _: None)
+            patched.setattr(rounds, "Stage", lambda _: Thing(clear=lambda: None))
+            rounds.one_round(self.release, frozenset(), self.said.append)
 
     def history(self) -> list[tuple[str, str, str]]:
         return [(e.version, str(e.event), e.by) for e in history.read(self.notebook.history())]
@@ -258,6 +278,59 @@ def test_the_same_key_is_refused_from_then_on_and_a_new_one_is_watched(shipped: 
     refuse_what_was_taken_back(shipped.release)
 
 
+def chosen(situation: Situation, version: str) -> None:
+    """An operator's choice."""
+    situation.cluster.decide(situation.cluster.intent().choosing(version))
+    situation.routed = version
+
+
+@pytest.mark.parametrize("by", ["an operator", "the watch"])
+def test_a_choice_is_over_once_a_third_version_is_live_and_the_values_may_name_any_again(
+    shipped: Situation, by: str
+) -> None:
+    if by == "the watch":
+        shipped.numbers["v2"] = numbers(80, 20)
+        later(shipped, 10)
+    else:
+        chosen(shipped, "v1")
+    shipped.round()
+    assert shipped.cluster.intent().wanted == shipped.routed == "v1"
+
+    shipped.ship("v3")
+    assert shipped.routed == "v3"
+    shipped.round()
+    assert shipped.api.notes.get(OVERRIDE) is None
+
+    shipped.ship("v2")
+    assert shipped.cluster.intent().wanted == "v2"
+    shipped.routed = "v3"
+    refused = [refusal.version for refusal in shipped.plan().refusals if "was taken back" in refusal.because]
+    assert refused == (["v2"] if by == "the watch" else [])
+
+
+def test_a_choice_stays_while_the_third_version_is_not_live_for_the_way_back_leads_to_its_values(
+    shipped: Situation,
+) -> None:
+    chosen(shipped, "v1")
+    shipped.ship("v3")
+    shipped.routed = "v1"  # it does not pass its gates
+    shipped.round()
+
+    shipped.ship("v2")  # as `helm rollback` does
+
+    assert shipped.cluster.intent().wanted == "v1"
+
+
+def test_a_choice_that_is_made_while_an_older_one_is_forgotten_stays(shipped: Situation) -> None:
+    chosen(shipped, "v1")
+    shipped.ship("v3")
+    shipped.api.meanwhile = lambda: shipped.cluster.decide(shipped.cluster.intent().choosing("v1"))
+
+    shipped.round()
+
+    assert json.loads(shipped.api.notes[OVERRIDE]) == {"version": "v1", "instead_of": "v3"}
+
+
 @pytest.mark.parametrize("silent", ["pods", "Restate", "the bookkeeper"])
 def test_who_does_not_answer_makes_the_watch_wait_and_say_so(shipped: Situation, silent: str) -> None:
     if silent == "pods":
@@ -297,6 +370,37 @@ def test_an_operators_choice_ends_the_watch_and_no_version_is_watched_twice(ship
     shipped.routed = "v2"
     assert later(shipped, 10) is Outcome.UNWATCHED
     assert shipped.history()[-1] == ("v2", "live", "an operator")
+
+
+@pytest.mark.parametrize("old", ["is watched", "was taken back and cannot go back"])
+def test_what_is_shipped_meanwhile_is_measured_against_the_last_version_that_is_known(
+    shipped: Situation, old: str
+) -> None:
+    shipped.api.notes[DEPLOYED] = "2"  # as the registration has noted
+    if old != "is watched":
+        shipped.numbers["v2"] = numbers(80, 20)
+        shipped.can_go_back = False
+        assert later(shipped, 10) is Outcome.BAD
+        shipped.can_go_back = True
+
+    shipped.ship("v3")
+    assert later(shipped, 5) is Outcome.WATCHING
+    assert Watcher(shipped.release, shipped.notebook, None, 120, print).kept() == {"v1"}  # type: ignore[arg-type]
+    shipped.numbers["v2"] = shipped.numbers["v3"] = numbers(80, 20)
+    assert later(shipped, 5) is Outcome.BAD
+
+    assert (shipped.routed, shipped.api.notes[DEPLOYED]) == ("v1", "1")
+    assert json.loads(shipped.api.notes[OVERRIDE]) == {"version": "v1", "instead_of": "v3"}
+
+
+def test_what_is_shipped_after_a_version_that_was_found_good_is_measured_against_that_one(shipped: Situation) -> None:
+    shipped.numbers["v2"] = numbers(300, 1)
+    assert later(shipped, 121) is Outcome.GOOD
+
+    shipped.ship("v3")
+    later(shipped, 5)
+
+    assert shipped.notebook.noted().before == "v2"
 
 
 def test_without_a_window_nothing_is_watched_and_the_history_goes_on() -> None:
