@@ -1221,6 +1221,25 @@ MUTANTS = [
         "tests/release/test_replay_gate.py::test_an_attempt_ends_as_its_first_message_says[mismatch]",
     ),
     Mutant(
+        "a rehearsal is ended while its gates still ask",
+        "app/release/gatekeeper.py",
+        """\
+-            if not stage.renew(version.name, note, mine):
+-                return
++            return
+""",
+        "tests/release/test_gatekeeper.py::test_who_asks_for_long_keeps_others_from_ending_the_rehearsal[ask]",
+    ),
+    Mutant(
+        "who asks renews the note of somebody else",
+        "app/release/stage.py",
+        """\
+-        if found is None or (_note_on(found) or "") not in mine:
++        if found is None:
+""",
+        "tests/release/test_gatekeeper.py::test_only_its_own_note_is_renewed",
+    ),
+    Mutant(
         "a candidate that fails with another text each time fails by chance",
         REPLAY,
         """\

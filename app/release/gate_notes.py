@@ -8,7 +8,7 @@ from app.release.plan import Gates
 
 ANNOTATION = "betting/gates"
 ASKING_SECONDS = 90
-"""How long who asks the gates keeps others from it; after that, it has ended in the middle."""
+"""How long who asks the gates keeps others from it without renewing its note; after that, it has died in the middle."""
 UNTOLD_SECONDS = 300
 """How long a version waits whose gates could not tell; what they found stays until somebody ships it again."""
 
