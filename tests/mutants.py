@@ -1240,6 +1240,15 @@ MUTANTS = [
         "tests/release/test_gatekeeper.py::test_only_its_own_note_is_renewed",
     ),
     Mutant(
+        "what the gates found stays though the values accept it now",
+        "app/release/gate_notes.py",
+        """\
+-    if terms and told.get("terms", terms) != terms:
++    if terms and told.get("terms", terms) == "":
+""",
+        f"{KNOWN_TESTS}::test_what_the_gates_found_stays_until_the_values_ask_otherwise[accepted]",
+    ),
+    Mutant(
         "a candidate that fails with another text each time fails by chance",
         REPLAY,
         """\

@@ -10,7 +10,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from app.release import gate_notes, history
-from app.release.cluster import AnchorGoneError, Cluster
+from app.release.cluster import AnchorGoneError, Cluster, Intent
 from app.release.evidence import BOOKS_PORT, scrape
 from app.release.gates import replay
 from app.release.gates.bounds import ReplayBounds
@@ -42,7 +42,7 @@ def ask(
 ) -> tuple[Checked, ...]:
     """Ask the gates about a version, for who wants to know. UnknownError if somebody else is asking."""
     with _alone(cluster, version):
-        return _ask(cluster, restate, version, chosen, patience_seconds)
+        return _ask(cluster, restate, version, cluster.intent(), chosen, patience_seconds)
 
 
 @contextmanager
@@ -95,9 +95,13 @@ def rehearsed(
 
 
 def _ask(
-    cluster: Cluster, restate: RestateAdmin, version: Version, chosen: Collection[Gate], patience_seconds: float
+    cluster: Cluster,
+    restate: RestateAdmin,
+    version: Version,
+    intent: Intent,
+    chosen: Collection[Gate],
+    patience_seconds: float,
 ) -> tuple[Checked, ...]:
-    intent = cluster.intent()
     return run(
         Asked(
             restate=restate,
@@ -116,14 +120,16 @@ def _ask(
 def pass_gates(cluster: Cluster, restate: RestateAdmin, version: Version, tell: Tell) -> None:
     """Ask the gates, and note what they say; the next plan goes by that. Nothing happens while somebody else asks."""
     stage, note = Stage(cluster), gate_notes.asking(version.image, time.time())
+    intent = cluster.intent()
     if stage.begin(version.name, note) is None:
         return
     checked: tuple[Checked, ...] = ()
     try:
         with _renewing(stage, version, note):
-            checked = _ask(cluster, restate, version, (), PATIENCE_SECONDS)
+            checked = _ask(cluster, restate, version, intent, (), PATIENCE_SECONDS)
     finally:
-        answer = gate_notes.answered(version.image, checked, time.time()) if checked else None
+        terms = intent.terms(version.name)
+        answer = gate_notes.answered(version.image, checked, time.time(), terms) if checked else None
         stage.note(version.name, answer)
     for line in as_lines(checked):
         tell(line)

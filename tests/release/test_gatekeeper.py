@@ -1,6 +1,7 @@
 """Asking the gates: who asks, what is noted, and what becomes of a rehearsal."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,6 +13,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from app.release import gate_notes, gatekeeper
+from app.release.cluster import Intent
 from app.release.gates import gates
 from app.release.gates.books import decide
 from app.release.gates.findings import Checked, Finding, Gate, Outcome, as_json, as_lines
@@ -24,6 +26,7 @@ from app.release.watching import Books
 from tests.release.gating import nothing_rehearses
 
 IMAGE, NOW = "betting:b", 1_000_000.0
+INTENT = Intent("v2", {})
 PASSED = (Checked(Gate.BOOKS, Outcome.PASSED), Checked(Gate.STATE, Outcome.OFF))
 FAILED = (*PASSED, Checked(Gate.CONTRACT, Outcome.FAILED, (Finding("Market/get", "handler removed"),)))
 UNTOLD = (Checked(Gate.BOOKS, Outcome.NOT_CHECKED, because="no bookkeeper is ready"),)
@@ -180,7 +183,7 @@ def deployment(name: str, annotations: Any) -> Any:
 
 
 def cluster(apps: Apps) -> Any:
-    return Some(apps=apps, pods=lambda *_: [], namespace="shop", name="betting")
+    return Some(apps=apps, pods=lambda *_: [], namespace="shop", name="betting", intent=lambda: INTENT)
 
 
 def test_only_one_asks_at_a_time() -> None:
@@ -251,6 +254,7 @@ def test_what_the_gates_say_is_noted_and_an_error_leaves_nothing_behind(monkeypa
     gatekeeper.pass_gates(cluster(apps), Some(), version, told.append)  # type: ignore[arg-type]
 
     assert gate_notes.read(apps.note, IMAGE, NOW).failed == "contract: Market/get: handler removed"
+    assert gate_notes.read(apps.note, IMAGE, NOW, INTENT.terms("v2")).failed
     assert "  Market/get: handler removed" in told
 
     def broken(*_: Any) -> Any:
@@ -282,7 +286,7 @@ def test_who_asks_for_long_keeps_others_from_ending_the_rehearsal(
         return PASSED
 
     monkeypatch.setattr(gatekeeper, "RENEW_SECONDS", 0.01)
-    monkeypatch.setattr(gatekeeper.time, "time", lambda: clock[0])
+    monkeypatch.setattr(time, "time", lambda: clock[0])
     monkeypatch.setattr(gatekeeper, "_remember", lambda *_: None)
     monkeypatch.setattr(gatekeeper, "_ask", ask)
     asks(cluster(apps), Some(), version, [].append)

@@ -92,7 +92,7 @@ def named(now: str, was: str = "charge d-71c0-4e") -> Replayed:
     return another("run", f"   name: {was} != {now}")
 
 
-def given(now: str, was: str = "d-71c0-4e") -> Replayed:
+def sends(now: str, was: str = "d-71c0-4e") -> Replayed:
     sent = '\'{{"depositId":"{}","text":"1 != 2: so","reference":"{}"}}\''
     return another("call", f"   parameter: {sent.format(was, was)} != {sent.format(now, now)}")
 
@@ -105,12 +105,12 @@ CHANCE = Replayed(skipped=BY_CHANCE)
     ("first", "second", "ends"),
     [
         (named("charge d-a1b2-4c"), named("charge d-93f7-40"), CHANCE),
-        (given("d-a1b2-4c"), given("d-93f7-40"), CHANCE),
+        (sends("d-a1b2-4c"), sends("d-93f7-40"), CHANCE),
         (named("charge d-a1b2-4c"), Replayed(), CHANCE),
         (named("look up"), named("look up"), named("look up")),
         (named("check d-a1b2-4c"), named("check d-93f7-40"), named("check d-a1b2-4c")),
         (named("a1b2-4c"), named("93f7-40"), named("a1b2-4c")),
-        (given("d-a1b2-4c", "w-71c0-4e"), given("d-93f7-40", "w-71c0-4e"), given("d-a1b2-4c")),
+        (sends("d-a1b2-4c", "w-71c0-4e"), sends("d-93f7-40", "w-71c0-4e"), sends("d-a1b2-4c")),
         (
             another("call", "   key: ann != ben", "   parameter: 'd-1' != 'd-2'"),
             another("call", "   key: ann != ben", "   parameter: 'd-1' != 'd-3'"),
