@@ -1214,7 +1214,7 @@ MUTANTS = [
         REPLAY,
         """\
 -    if failure.code == protocol.JOURNAL_MISMATCH:
--        return Replayed(f"takes other steps: {_expected(failure)}")
+-        return Replayed(f"takes other steps: {_expected(failure)}", mismatch=failure.message)
 +    if failure.code == protocol.JOURNAL_MISMATCH:
 +        return Replayed()
 """,
