@@ -29,6 +29,7 @@ RETURNS = "app/domain/settlement.py"
 MODEL, TEXT_TESTS = "app/domain/model.py", "tests/domain/test_text.py"
 HIGH_WATER, HIGH_WATER_TESTS = "app/domain/high_water.py", "tests/domain/test_high_water.py"
 ACCESS, ACCESS_TESTS = "app/domain/access.py", "tests/domain/test_access.py"
+REPLAY, REPLAY_TESTS = "app/release/gates/replay.py", "tests/release/test_replay_gate.py"
 NODES, NODE_TESTS = "app/release/nodes.py", "tests/release/test_nodes.py"
 WATCHER_TESTS = "tests/release/test_watcher.py"
 CONNECTION_TESTS = "tests/test_connections.py"
@@ -1253,14 +1254,78 @@ MUTANTS = [
     ),
     Mutant(
         "a step that no journal has goes on",
-        "app/release/gates/replay.py",
+        REPLAY,
         """\
 -    if failure.code == protocol.JOURNAL_MISMATCH:
--        return Replayed(f"takes other steps: {_expected(failure)}")
+-        return Replayed(f"takes other steps: {_expected(failure)}", mismatch=failure.message)
 +    if failure.code == protocol.JOURNAL_MISMATCH:
 +        return Replayed()
 """,
         "tests/release/test_replay_gate.py::test_an_attempt_ends_as_its_first_message_says[mismatch]",
+    ),
+    Mutant(
+        "a rehearsal is ended while its gates still ask",
+        "app/release/gatekeeper.py",
+        """\
+-            if not stage.renew(version.name, note, mine):
+-                return
++            return
+""",
+        "tests/release/test_gatekeeper.py::test_who_asks_for_long_keeps_others_from_ending_the_rehearsal[ask]",
+    ),
+    Mutant(
+        "who asks renews the note of somebody else",
+        "app/release/stage.py",
+        """\
+-        if found is None or (_note_on(found) or "") not in mine:
++        if found is None:
+""",
+        "tests/release/test_gatekeeper.py::test_only_its_own_note_is_renewed",
+    ),
+    Mutant(
+        "what the gates found stays though the values accept it now",
+        "app/release/gate_notes.py",
+        """\
+-    if terms and told.get("terms", terms) != terms:
++    if terms and told.get("terms", terms) == "":
+""",
+        f"{KNOWN_TESTS}::test_what_the_gates_found_stays_until_the_values_ask_otherwise[accepted]",
+    ),
+    Mutant(
+        "a candidate that fails with another text each time fails by chance",
+        REPLAY,
+        """\
+-    by_chance = first.problem and (last.goes_on or _by_chance(first.mismatch, last.mismatch))
++    by_chance = first.problem and (last.goes_on or first != last)
+""",
+        f"{REPLAY_TESTS}::test_what_differs_by_random_numbers_alone_is_by_chance[fails with another address each time]",
+    ),
+    Mutant(
+        "a new step is excused by the random id in its name",
+        REPLAY,
+        """\
+-            if len(set(map(len, words))) == 1 and all(a == b for a, b, c in zip(*words, strict=True) if b == c):
++            if words:
+""",
+        f"{REPLAY_TESTS}::test_what_differs_by_random_numbers_alone_is_by_chance[a new step, named by a random id too]",
+    ),
+    Mutant(
+        "one journal that goes on speaks for every handler",
+        REPLAY,
+        """\
+-    handlers = sorted({work.where for work in silent} - answered)
++    handlers = [] if answered else sorted({work.where for work in silent})
+""",
+        f"{REPLAY_TESTS}::test_what_goes_on_of_one_handler_says_nothing_of_another[a handler without an answer]",
+    ),
+    Mutant(
+        "paused work without an answer is let pass by work that goes on",
+        REPLAY,
+        """\
+-    told += [f"paused work could not be replayed, such as {paused[0]}"] if paused else []
++    del paused
+""",
+        f"{REPLAY_TESTS}::test_what_goes_on_of_one_handler_says_nothing_of_another[paused, no answer]",
     ),
     Mutant(
         "a default that is written out counts as a change",

@@ -1,6 +1,7 @@
 """The versions of one Helm release, as objects in one Kubernetes namespace."""
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -70,12 +71,19 @@ class Intent:
     """For each version, the findings of its gates that the values accept, by name."""
     taken_back: Mapping[str, str] = field(default_factory=dict)
     """The versions that the watch took back, with its reasons. They are not tried again."""
+    asks: str = ""
+    """What the anchor says of gates and bounds, as it is written there: other code may read more of it, or less."""
 
     @property
     def wanted(self) -> str:
         """Return the version that should take new work."""
         override = self.override
         return override.version if override and override.instead_of == self.current else self.current
+
+    def terms(self, version: str) -> str:
+        """A mark of all by which the values let a version pass its gates. Where it changes, they are asked anew."""
+        said = json.dumps([self.asks, *sorted(self.accepts.get(version, ()))])
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
 
     def choosing(self, version: str) -> "Intent":
         """Return the same values with an operator's choice of a version."""
@@ -135,6 +143,7 @@ class Cluster:
             read_bounds(anchor.data.get("bounds")),
             {key: tuple(names) for key, names in json.loads(anchor.data.get("accepts") or "{}").items()},
             {key: str(told["because"]) for key, told in taken_back.items()},
+            json.dumps([anchor.data.get(name) for name in ("gates", "bounds")]),
         )
 
     def decide(self, intent: Intent) -> None:
@@ -174,15 +183,15 @@ class Cluster:
             return ""
         return f"helm rollback {notes[HELM_RELEASE]} {notes[DEPLOYED]} -n {self._namespace}"
 
-    def versions(self, images: Mapping[str, str]) -> tuple[Version, ...]:
-        """All versions that have pods, or could have; `images` are those that the values name."""
+    def versions(self, images: Mapping[str, str], terms: Callable[[str], str] = lambda _: "") -> tuple[Version, ...]:
+        """All versions that have pods, or could have. The values name their `images`; their gates go by `terms`."""
         found = self._list(self._apps.list_namespaced_deployment, label_selector=self._labelled())
         services = {
             s.metadata.name for s in self._list(self._core.list_namespaced_service, label_selector=self._labelled())
         }
         floors = self._floors()
         owners = {owner["uid"] for owner in self._owners()}
-        versions = (self._version(deployment, images, owners, services, floors) for deployment in found)
+        versions = (self._version(deployment, images, terms, owners, services, floors) for deployment in found)
         return tuple(sorted(versions, key=lambda version: version.name))
 
     def _floors(self) -> Mapping[str, int]:
@@ -194,19 +203,20 @@ class Cluster:
         self,
         deployment: Any,
         images: Mapping[str, str],
+        terms: Callable[[str], str],
         owners: set[str],
         services: set[str],
         floors: Mapping[str, int],
     ) -> Version:
         meta, spec, status = deployment.metadata, deployment.spec, deployment.status
-        name = meta.labels[VERSION]
+        name, image = meta.labels[VERSION], spec.template.spec.containers[0].image
         available = status.available_replicas or 0
         owned = {reference.uid for reference in meta.owner_references or ()} == owners
         settled = (status.observed_generation or 0) >= meta.generation and (status.updated_replicas or 0) >= available
         return Version(
             name=name,
             uri=meta.annotations[URI],
-            image=spec.template.spec.containers[0].image,
+            image=image,
             declared_image=images.get(name),
             full_strength=int(meta.annotations[FULL_STRENGTH]),
             replicas=spec.replicas,
@@ -215,9 +225,7 @@ class Cluster:
             trouble="" if available >= spec.replicas else self._trouble(name),
             refused=_refusal(meta.annotations.get(REFUSED), time.time()),
             missing="" if meta.name in services else "Service",
-            gates=gate_notes.read(
-                meta.annotations.get(gate_notes.ANNOTATION), spec.template.spec.containers[0].image, time.time()
-            ),
+            gates=gate_notes.read(meta.annotations.get(gate_notes.ANNOTATION), image, time.time(), terms(name)),
             known_image=meta.annotations.get(KNOWN_IMAGE, ""),
             settings=fixed_settings.given(_settings(deployment)),
             known_settings=fixed_settings.read(meta.annotations.get(KNOWN_SETTINGS)),

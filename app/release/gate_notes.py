@@ -8,18 +8,24 @@ from app.release.plan import Gates
 
 ANNOTATION = "betting/gates"
 ASKING_SECONDS = 90
-"""How long who asks the gates keeps others from it; after that, it has ended in the middle."""
+"""How long who asks the gates keeps others from it without renewing its note; after that, it has died in the middle."""
 UNTOLD_SECONDS = 300
 """How long a version waits whose gates could not tell; what they found stays until somebody ships it again."""
 
 
-def read(note: str | None, image: str, now: float) -> Gates:
-    """Read the note, at a time in Unix seconds. One about another image says nothing."""
+def read(note: str | None, image: str, now: float, terms: str = "") -> Gates:
+    """Read the note, at a time in Unix seconds. One about another image says nothing.
+
+    Nor does an answer on other terms than these: what the values accept, which gates are on, how much they look at. A
+    note of older code has none.
+    """
     told = json.loads(note) if note else {}
     if not told or told["image"] != image:
         return Gates()
     if told["asking"]:
         return Gates(asked=now < told["at"] + ASKING_SECONDS)
+    if terms and told.get("terms", terms) != terms:
+        return Gates()
     lasts = told["final"] or now < told["at"] + UNTOLD_SECONDS
     return Gates(passed=told["passed"], failed=told["because"] if lasts else "")
 
@@ -29,11 +35,12 @@ def asking(image: str, now: float) -> str:
     return _written(image, now, asking=True)
 
 
-def answered(image: str, checked: Iterable[Checked], now: float) -> str:
-    """The note of what the gates said."""
+def answered(image: str, checked: Iterable[Checked], now: float, terms: str = "") -> str:
+    """The note of what the gates said on these terms; without any, they do not matter."""
     answers = tuple(checked)
     final = any(check.outcome is Outcome.FAILED for check in answers)
-    return _written(image, now, all(check.passed for check in answers), because(answers), final)
+    told = _written(image, now, all(check.passed for check in answers), because(answers), final)
+    return json.dumps(json.loads(told) | {"terms": terms}) if terms else told
 
 
 def _written(

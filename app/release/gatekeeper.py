@@ -1,5 +1,6 @@
 """Asks the gates about a version of the release, one asker at a time, and notes what they say."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -9,7 +10,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from app.release import gate_notes, history
-from app.release.cluster import AnchorGoneError, Cluster
+from app.release.cluster import AnchorGoneError, Cluster, Intent
 from app.release.evidence import BOOKS_PORT, scrape
 from app.release.gates import replay
 from app.release.gates.bounds import ReplayBounds
@@ -24,6 +25,8 @@ RESCUE_SECONDS = 60.0
 """How long the replays before a rescue may take together; what is left then stays."""
 READY_SECONDS = 40.0
 """How long a rehearsal may take to start."""
+RENEW_SECONDS = 20.0
+"""Between two notes that somebody still asks. Several may fail before one is so old that nobody seems to ask."""
 LOOK_SECONDS = 0.5
 HEALTH_SECONDS = 2.0
 
@@ -39,20 +42,44 @@ def ask(
 ) -> tuple[Checked, ...]:
     """Ask the gates about a version, for who wants to know. UnknownError if somebody else is asking."""
     with _alone(cluster, version):
-        return _ask(cluster, restate, version, chosen, patience_seconds)
+        return _ask(cluster, restate, version, cluster.intent(), chosen, patience_seconds)
 
 
 @contextmanager
 def _alone(cluster: Cluster, version: Version) -> Iterator[None]:
     """Keep the release loop from ending the rehearsal meanwhile, and leave the note as it was."""
-    stage = Stage(cluster)
-    before = stage.begin(version.name, gate_notes.asking(version.image, time.time()))
+    stage, note = Stage(cluster), gate_notes.asking(version.image, time.time())
+    before = stage.begin(version.name, note)
     if before is None:
         raise UnknownError(f"somebody else is asking {version.name} something; try again in a minute")
     try:
-        yield
+        with _renewing(stage, version, note):
+            yield
     finally:
         stage.note(version.name, before or None)
+
+
+@contextmanager
+def _renewing(stage: Stage, version: Version, note: str) -> Iterator[None]:
+    """Renew the note of who asks for as long as it does: the values may allow longer than one note lasts."""
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(stage, version, note, done), daemon=True)
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()  # it writes nothing over what is noted next
+
+
+def _renew(stage: Stage, version: Version, note: str, done: threading.Event) -> None:
+    mine = {note}
+    while not done.wait(RENEW_SECONDS):
+        note = gate_notes.asking(version.image, time.time())
+        mine.add(note)  # whether or not the answer arrives
+        with suppress(ApiException, HTTPError):
+            if not stage.renew(version.name, note, mine):
+                return
 
 
 def rehearsed(
@@ -88,9 +115,13 @@ def _replayed(
 
 
 def _ask(
-    cluster: Cluster, restate: RestateAdmin, version: Version, chosen: Collection[Gate], patience_seconds: float
+    cluster: Cluster,
+    restate: RestateAdmin,
+    version: Version,
+    intent: Intent,
+    chosen: Collection[Gate],
+    patience_seconds: float,
 ) -> tuple[Checked, ...]:
-    intent = cluster.intent()
     return run(
         Asked(
             restate=restate,
@@ -108,15 +139,18 @@ def _ask(
 
 def pass_gates(cluster: Cluster, restate: RestateAdmin, version: Version, tell: Tell) -> None:
     """Ask the gates, and note what they say; the next plan goes by that. Nothing happens while somebody else asks."""
-    stage = Stage(cluster)
-    if stage.begin(version.name, gate_notes.asking(version.image, time.time())) is None:
+    stage, note = Stage(cluster), gate_notes.asking(version.image, time.time())
+    intent = cluster.intent()
+    if stage.begin(version.name, note) is None:
         return
     checked: tuple[Checked, ...] = ()
     try:
-        checked = _ask(cluster, restate, version, (), PATIENCE_SECONDS)
+        with _renewing(stage, version, note):
+            checked = _ask(cluster, restate, version, intent, (), PATIENCE_SECONDS)
     finally:
-        note = gate_notes.answered(version.image, checked, time.time()) if checked else None
-        stage.note(version.name, note)
+        terms = intent.terms(version.name)
+        answer = gate_notes.answered(version.image, checked, time.time(), terms) if checked else None
+        stage.note(version.name, answer)
     for line in as_lines(checked):
         tell(line)
     _remember(cluster, version.name, checked)

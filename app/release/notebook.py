@@ -117,7 +117,7 @@ class Notebook:
         )
 
     def crashing(self, version: str, since: float) -> tuple[str, ...]:
-        """The pods of a version that have crashed again and again since a moment, each with the reason."""
+        """The pods of a version that crash again and again, and have crashed since a moment, each with the reason."""
         found = ((pod.metadata.name, _crashing(pod, since)) for pod in self._pods("version", version))
         return tuple(f"pod {name} {reason}" for name, reason in found if reason)
 

@@ -21,7 +21,8 @@ class Gates:
 
     passed: bool = False
     failed: str = ""
-    """Their findings; or why they could not tell, for some minutes. They are asked again by who ships it again."""
+    """Their findings; or why they could not tell, for some minutes. They are asked again by who ships it again, and
+    where the values accept something else."""
     asked: bool = False
     """Whether they are being asked now."""
 
@@ -343,7 +344,8 @@ def _serve(standing: Standing, is_first: bool) -> Iterable[Action]:
     if version.taken_back and standing.verdict is Verdict.STARTING:
         yield Action(Step.REFUSE, version.name, f"{TAKEN_BACK}: {version.taken_back}")
     elif is_new and gates.failed:
-        yield Action(Step.REFUSE, version.name, f"{NOT_PASSED}: {gates.failed}")
+        again = f"once that is mended, `betting release promote {version.name}` asks again"
+        yield Action(Step.REFUSE, version.name, f"{NOT_PASSED}: {gates.failed}; {again}")
         if version.replicas:
             yield Action(Step.SCALE, version.name, "did not pass its gates", replicas=0)
     elif version.is_short:

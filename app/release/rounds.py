@@ -47,7 +47,7 @@ class Release:
         intent = self.cluster.intent()
         versions = tuple(
             replace(version, taken_back=intent.taken_back.get(version.name, ""))
-            for version in self.cluster.versions(intent.images)
+            for version in self.cluster.versions(intent.images, intent.terms)
         )
         observed = Observed(versions, wanted or intent.wanted, self._restate(), self.cluster.name, self.own_image)
         return plan(observed, drained_before)

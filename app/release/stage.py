@@ -1,6 +1,7 @@
 """The rehearsals of versions, and the notes about their gates, as objects in Kubernetes."""
 
 import time
+from collections.abc import Container
 from typing import Any
 
 from kubernetes.client.exceptions import ApiException
@@ -41,8 +42,7 @@ class Stage:
             found = self._read(version)
             if found is None or _asked(found):
                 return None
-            change = {"resourceVersion": found.metadata.resource_version, "annotations": {gate_notes.ANNOTATION: note}}
-            self._patch(version, {"metadata": change})
+            self._replace(found, version, note)
             return _note_on(found) or ""
 
         try:
@@ -51,6 +51,14 @@ class Stage:
             if error.status != 409:
                 raise
             return None
+
+    def renew(self, version: str, note: str, mine: Container[str]) -> bool:
+        """Replace the note of who asks by a newer one; False if it is not its own. 409 if the version just changed."""
+        found = self._read(version)
+        if found is None or (_note_on(found) or "") not in mine:
+            return False
+        self._replace(found, version, note)
+        return True
 
     def note(self, version: str, note: str | None) -> None:
         """Note what the gates said of a version, or forget it."""
@@ -91,6 +99,10 @@ class Stage:
     def _deployments(self, version: str = "") -> list[Any]:
         method, labels = self._apps.list_namespaced_deployment, selector(self._release, REHEARSAL, version)
         return list(method(self._namespace, label_selector=labels, _request_timeout=TIMEOUT_SECONDS).items)
+
+    def _replace(self, found: Any, version: str, note: str) -> None:
+        change = {"resourceVersion": found.metadata.resource_version, "annotations": {gate_notes.ANNOTATION: note}}
+        self._patch(version, {"metadata": change})
 
     def _patch(self, name: str, change: dict[str, Any]) -> None:
         self._apps.patch_namespaced_deployment(

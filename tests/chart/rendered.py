@@ -42,13 +42,23 @@ AsHelm.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[ynYN]$"), l
 
 def helm(*arguments: str, name: str = "betting", namespace: str = "shop") -> str:
     """What `helm template` prints with these options; a refusal is a HelmError in its words."""
+    rendered = _rendered(*arguments, name=name, namespace=namespace)
+    return "".join(f"---\n{text}\n" for name, text in rendered.items() if name.endswith(".yaml"))
+
+
+def notes(*arguments: str) -> str:
+    """What Helm prints after an install or upgrade with these options."""
+    [text] = [text for name, text in _rendered(*arguments).items() if name.endswith("/NOTES.txt")]
+    return text
+
+
+def _rendered(*arguments: str, name: str = "betting", namespace: str = "shop") -> dict[str, str]:
     values: Object = {}
     for argument in arguments:
         option, _, told = argument.partition("=")
         values = overlaid(values, VALUES[option](told))
     with helm_python.Chart.load(CHART) as chart:
-        rendered = chart.render(values, name=name, namespace=namespace)
-    return "".join(f"---\n{text}\n" for name, text in rendered.items() if name.endswith(".yaml"))
+        return dict(chart.render(values, name=name, namespace=namespace))
 
 
 def overlaid(values: Object, later: Object) -> Object:

@@ -13,7 +13,7 @@ from app.dev.binaries import restate_server
 from app.dev.plan import REQUEST_BYTES
 from app.release.rounds import PAUSE_SECONDS
 from app.settings import Settings
-from tests.chart.rendered import CHART, KUBERNETES, Object, environment, one, pod_specs, render, rights
+from tests.chart.rendered import CHART, KUBERNETES, Object, environment, notes, one, pod_specs, render, rights
 
 INSTALLED = ("--set=versions.v1.image.tag=a",)
 UPGRADED = (*INSTALLED, "--set=versions.v2.image.tag=b", "--set=current=v2")
@@ -57,6 +57,22 @@ def test_restate_does_not_start_again_when_a_version_is_shipped() -> None:
 def labels(found: Object) -> dict[str, str]:
     known: dict[str, str] = found["metadata"].get("labels", {})
     return known
+
+
+@pytest.mark.parametrize(
+    ("values", "off"),
+    [
+        ("books.enabled=true", {}),
+        ("books.enabled=false", {"books": "books.enabled is false"}),
+        ("release.gates.books=false", {"books": "release.gates.books"}),
+        ("release.gates.books=false,books.enabled=false", {"books": "release.gates.books"}),
+        ("release.gates.replay=false", {"replay": "release.gates.replay"}),
+    ],
+)
+def test_the_notes_name_each_gate_that_is_off(values: str, off: dict[str, str]) -> None:
+    told = notes(*INSTALLED, f"--set={values}")
+
+    assert re.findall(r"(?m)^The gate (\w+) is off \((.*)\): no version is asked", told) == list(off.items())
 
 
 @pytest.mark.parametrize("word", ["lookup", "randAlphaNum", "genPrivateKey", "now", ".Capabilities"])

@@ -1,9 +1,11 @@
 """Asking the gates: who asks, what is noted, and what becomes of a rehearsal."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
+from threading import Event
 from typing import Any
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from app.release import gate_notes, gatekeeper
+from app.release.cluster import Intent
 from app.release.gates import gates, replay
 from app.release.gates.books import decide
 from app.release.gates.findings import Checked, Finding, Gate, Outcome, as_json, as_lines
@@ -23,6 +26,7 @@ from app.release.watching import Books
 from tests.release.gating import nothing_rehearses
 
 IMAGE, NOW = "betting:b", 1_000_000.0
+INTENT = Intent("v2", {})
 PASSED = (Checked(Gate.BOOKS, Outcome.PASSED), Checked(Gate.STATE, Outcome.OFF))
 FAILED = (*PASSED, Checked(Gate.CONTRACT, Outcome.FAILED, (Finding("Market/get", "handler removed"),)))
 UNTOLD = (Checked(Gate.BOOKS, Outcome.NOT_CHECKED, because="no bookkeeper is ready"),)
@@ -179,7 +183,7 @@ def deployment(name: str, annotations: Any) -> Any:
 
 
 def cluster(apps: Apps) -> Any:
-    return Some(apps=apps, pods=lambda *_: [], namespace="shop", name="betting")
+    return Some(apps=apps, pods=lambda *_: [], namespace="shop", name="betting", intent=lambda: INTENT)
 
 
 def test_only_one_asks_at_a_time() -> None:
@@ -277,6 +281,7 @@ def test_what_the_gates_say_is_noted_and_an_error_leaves_nothing_behind(monkeypa
     gatekeeper.pass_gates(cluster(apps), Some(), version, told.append)  # type: ignore[arg-type]
 
     assert gate_notes.read(apps.note, IMAGE, NOW).failed == "contract: Market/get: handler removed"
+    assert gate_notes.read(apps.note, IMAGE, NOW, INTENT.terms("v2")).failed
     assert "  Market/get: handler removed" in told
 
     def broken(*_: Any) -> Any:
@@ -287,6 +292,44 @@ def test_what_the_gates_say_is_noted_and_an_error_leaves_nothing_behind(monkeypa
     with pytest.raises(RuntimeError):
         gatekeeper.pass_gates(cluster(apps), Some(), version, told.append)  # type: ignore[arg-type]
     assert apps.note is None
+
+
+@pytest.mark.parametrize("asks", [gatekeeper.pass_gates, gatekeeper.ask])
+def test_who_asks_for_long_keeps_others_from_ending_the_rehearsal(
+    monkeypatch: pytest.MonkeyPatch, asks: Callable[..., Any]
+) -> None:
+    class Watched(Apps):
+        def patch_namespaced_deployment(self, *given: Any, **options: Any) -> None:
+            super().patch_namespaced_deployment(*given, **options)
+            if clock[0] > NOW and gate_notes.read(self.note, IMAGE, clock[0]).asked:
+                renewed.set()
+
+    apps, clock, renewed = Watched(), [NOW], Event()
+    version = Some(name="v2", image=IMAGE, uri="")
+
+    def ask(*_: Any) -> Any:
+        clock[0] += gate_notes.ASKING_SECONDS
+        assert renewed.wait(30)
+        return PASSED
+
+    monkeypatch.setattr(gatekeeper, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    monkeypatch.setattr(gatekeeper, "_remember", lambda *_: None)
+    monkeypatch.setattr(gatekeeper, "_ask", ask)
+    asks(cluster(apps), Some(), version, [].append)
+
+    assert not gate_notes.read(apps.note, IMAGE, clock[0]).asked, "nothing is renewed after the answer"
+
+
+def test_only_its_own_note_is_renewed() -> None:
+    mine, theirs, renewed = (gate_notes.asking(IMAGE, NOW + later) for later in (0, 100, 20))
+    own, other = Apps(mine), Apps(theirs)
+
+    assert Stage(cluster(own)).renew("v2", renewed, {mine})
+    assert not Stage(cluster(other)).renew("v2", renewed, {mine})
+    assert (own.note, other.note) == (renewed, theirs)
+    with pytest.raises(ApiException):
+        Stage(cluster(Apps(mine, conflicts=1))).renew("v2", renewed, {mine})
 
 
 def test_the_books_that_were_never_seen_are_not_checked() -> None:

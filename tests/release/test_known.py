@@ -1,13 +1,17 @@
 """What Restate came to know a version as is noted on it once, and what it runs later is compared with that."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from app.release.cluster import KNOWN_IMAGE, Cluster
+from app.release import gate_notes
+from app.release.cluster import KNOWN_IMAGE, Cluster, Intent
 from app.release.fixed_settings import DEFAULTS, Known
+from app.release.gates.findings import Checked, Finding, Gate, Outcome
 from app.release.plan import Deployment, Observed, Restate, Step, Version, plan
 from app.release.rounds import Release
 
@@ -130,3 +134,39 @@ def test_where_nothing_was_noted_then_what_runs_now_counts(cluster: Cluster, dep
 
     [v1] = cluster.versions({})
     assert (v1.known_image, v1.settings_to_keep) == ("betting:v1", Known({REQUIRED: "false"}))
+
+
+VALUES = Intent("v1", {"v1": "betting:v1"}, accepts={"v1": ("Market/get: gone",)}, asks="what the anchor says")
+FOUND = (Checked(Gate.CONTRACT, Outcome.FAILED, (Finding("Market/get", "handler removed"),)),)
+
+
+@pytest.mark.parametrize(
+    ("noted", "values", "stays"),
+    [
+        (VALUES.terms("v1"), VALUES, True),
+        ("", VALUES, True),
+        (VALUES.terms("v1"), replace(VALUES, accepts={**VALUES.accepts, "v2": ("Market/get: gone",)}), True),
+        (VALUES.terms("v1"), replace(VALUES, accepts={"v1": ("Market/get: handler removed",)}), False),
+        (VALUES.terms("v1"), replace(VALUES, accepts={}), False),
+        (VALUES.terms("v1"), replace(VALUES, asks="something else"), False),
+    ],
+    ids=[
+        "the same values",
+        "a note of older code",
+        "accepted of another version",
+        "accepted",
+        "not accepted any more",
+        "other gates or bounds",
+    ],
+)
+def test_what_the_gates_found_stays_until_the_values_ask_otherwise(
+    cluster: Cluster, deployments: Deployments, monkeypatch: pytest.MonkeyPatch, noted: str, values: Intent, stays: bool
+) -> None:
+    note = gate_notes.answered("betting:v1", FOUND, 0, noted)
+    change = {"metadata": {"annotations": {gate_notes.ANNOTATION: note}}}
+    deployments.patch_namespaced_deployment("betting-v1", "shop", change)
+    monkeypatch.setattr(cluster, "intent", lambda: values)
+
+    [v1] = Release(cluster, SimpleNamespace(observe=Restate)).plan().standings  # type: ignore[arg-type]
+
+    assert v1.version.gates.failed == ("contract: Market/get: handler removed" if stays else "")

@@ -437,3 +437,13 @@ def test_in_flight_is_counted_by_status_and_the_oldest_is_known() -> None:
     standing = plan(Observed((V1, V2), "v2", replace(ON_V2, work=(work("v1"), later)))).standings[0]
 
     assert (standing.in_flight, standing.oldest) == ({"suspended": 1, "paused": 3}, NOON)
+
+
+def test_a_version_that_did_not_pass_says_how_its_gates_are_asked_again() -> None:
+    failed = version("v2", known_image="", gates=Gates(failed="books: do not balance"))
+
+    [refused] = plan(Observed((V1, failed), "v2", Restate(BOTH[:1], routed_to("v1")))).refusals
+
+    assert refused.because == (
+        "did not pass its gates: books: do not balance; once that is mended, `betting release promote v2` asks again"
+    )

@@ -1,9 +1,11 @@
 """A candidate that rehearses, with one mistake: `candidate.py MISTAKE PORT`."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import restate
 import uvloop
@@ -42,6 +44,24 @@ def pays_at_once(run: Run) -> Run:
     return changed
 
 
+def hangs(_: Run) -> Run:
+    """Never answer."""
+
+    async def changed(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    return changed
+
+
+def fails(_: Run) -> Run:
+    """Fail with a text that is never the same."""
+
+    async def changed(*_: Any) -> Any:
+        raise ValueError(uuid4())
+
+    return changed
+
+
 def main(mistake: str, port: int) -> None:
     """Rehearse until the end."""
     handler = HANDLERS["WithdrawalWorkflow"]["run"]
@@ -50,6 +70,10 @@ def main(mistake: str, port: int) -> None:
             handler.fn = another_step(handler.fn)
         case "pays at once":
             handler.fn = pays_at_once(handler.fn)
+        case "hangs":
+            handler.fn = hangs(handler.fn)
+        case "fails":
+            handler.fn = fails(handler.fn)
         case "no handler":
             del HANDLERS["WithdrawalWorkflow"]["run"]
         case _:

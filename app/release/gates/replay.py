@@ -5,10 +5,11 @@ rehearsal. It ends at the first message that the journal does not have. Nothing 
 as it is; nothing reaches the world, because a rehearsal has no way there.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -27,11 +28,11 @@ from app.release.gates.findings import (
 )
 from app.release.gates.protocol import Entry, Failure, Kind, UnknownEntryError
 from app.release.gates.sampling import quoted
-from app.release.restate_admin import Queries
+from app.release.restate_admin import Queries, Row
 
 REPLAY_SECONDS = 10.0
 SEEDS = (1, 2)
-"""Of the code's random numbers; the real one is not known. A journal that ends otherwise with each says nothing."""
+"""Of the code's random numbers; the real one is not known. What differs by them alone says nothing of the code."""
 REHEARSAL = "a rehearsal does not"
 """By this begins what the candidate's adapters say when they refuse. Within a step, the journal is behind it."""
 
@@ -42,9 +43,16 @@ NO_ANSWER = "no answer in time"
 ENDED = "ended while the gate looked"
 HARMLESS = frozenset((BY_CHANCE, OUTSIDE_STEP, ENDED))
 """What can never be replayed, or need not be: that only such work is in flight stops no release."""
+TOLD = HARMLESS | {BEYOND_BYTES}
+"""For these a handler may have no journal that was answered, if others have: the answer counts what was left out."""
+
+DIFFERENCE = "- Difference:\n"
+"""Before the lines in which the SDK says, of a step of the same kind, `field: as in the journal != as it is now`."""
+OTHERWISE = " != "
+_WORD = re.compile(r"([0-9A-Za-z]+)")
 
 _LIVE = """
-select id, service, key, handler, version, total from (
+select id, service, key, handler, version, status, total from (
   select i.id as id, i.target_service_name as service, i.target_service_key as key, i.target_handler_name as handler,
     i.status as status, i.pinned_service_protocol_version as version,
     row_number() over (partition by i.target_service_name, i.target_handler_name order by i.created_at) as place,
@@ -69,6 +77,7 @@ class Work:
     handler: str
     version: int
     """Of the service protocol, by which it is pinned."""
+    paused: bool = False
 
     @property
     def where(self) -> str:
@@ -82,6 +91,8 @@ class Replayed:
 
     problem: str = ""
     skipped: str = ""
+    mismatch: str = field(default="", compare=False, repr=False)
+    """Of a problem that is another step: all that the SDK says of it."""
 
     @property
     def goes_on(self) -> bool:
@@ -105,17 +116,20 @@ def live(restate: Queries, bounds: ReplayBounds, only: Collection[str] = ()) -> 
     # Of those that are named, all: there are at most as many of a handler.
     place = len(only) if only else bounds.per_handler
     rows = restate.query(_LIVE.format(per_handler=place, most=bounds.most, only=where))
-    sample = [
-        Work(row["id"], row["service"], row.get("key") or "", row["handler"], row.get("version") or 0) for row in rows
-    ]
-    return (rows[0]["total"] if rows else 0), sample
+    return (rows[0]["total"] if rows else 0), [_work(row) for row in rows]
+
+
+def _work(row: Row) -> Work:
+    key, version = row.get("key") or "", row.get("version") or 0
+    return Work(row["id"], row["service"], key, row["handler"], version, row["status"] == "paused")
 
 
 def replay(restate: Queries, url: str, sample: Sequence[Work], bounds: ReplayBounds) -> Iterator[tuple[Work, Replayed]]:
-    """Replay each of them against a rehearsal."""
+    """Replay each of them against a rehearsal; one of each handler first, so that none is left out for want of time."""
     end = time.monotonic() + bounds.seconds
+    first = {work.where: work for work in reversed(sample)}
     with httpx.Client(base_url=url, timeout=REPLAY_SECONDS, trust_env=False) as http:
-        for work in sample:
+        for work in sorted(sample, key=lambda work: first[work.where] is not work):
             if time.monotonic() > end:
                 yield work, Replayed(skipped=NO_TIME)
             else:
@@ -136,16 +150,16 @@ def _replayed(restate: Queries, http: httpx.Client, work: Work, bounds: ReplayBo
     if sum(len(entry.raw) for entry in journal) + sum(map(len, state.values())) > bounds.max_bytes:
         return Replayed(skipped=BEYOND_BYTES)
     try:
-        ends = set[Replayed]()
+        ends = list[Replayed]()
         for seed in SEEDS:
-            ends.add(_attempt(http, work, protocol.request(work.id, work.key, state, journal, seed)))
-            if not any(end.problem for end in ends):
+            ends.append(_attempt(http, work, protocol.request(work.id, work.key, state, journal, seed)))
+            if not ends[-1].problem:
                 break
     except UnknownEntryError:
         return Replayed(skipped=UNKNOWN_KIND)
     except httpx.TimeoutException:
         return Replayed(skipped=NO_ANSWER)
-    return ends.pop() if len(ends) == 1 else Replayed(skipped=BY_CHANCE)
+    return together(ends)
 
 
 def _attempt(http: httpx.Client, work: Work, body: bytes) -> Replayed:
@@ -170,10 +184,43 @@ def ended(kind: int, content: bytes) -> Replayed:
         return Replayed()
     failure = protocol.failure(content)
     if failure.code == protocol.JOURNAL_MISMATCH:
-        return Replayed(f"takes other steps: {_expected(failure)}")
+        return Replayed(f"takes other steps: {_expected(failure)}", mismatch=failure.message)
     if REHEARSAL in failure.message:
         return Replayed() if failure.in_step else Replayed(skipped=OUTSIDE_STEP)
     return Replayed(f"fails: {_first_line(failure.message)}")
+
+
+def together(ends: Sequence[Replayed]) -> Replayed:
+    """How a journal ended that was tried with one seed after the other, until one of them was no problem.
+
+    It is by chance if another seed goes on, or takes the step that the journal has, but for what is random in it. An
+    error is a problem with whatever seed: its text may well differ, by an address or a time.
+    """
+    first, last = ends[0], ends[-1]
+    by_chance = first.problem and (last.goes_on or _by_chance(first.mismatch, last.mismatch))
+    return Replayed(skipped=BY_CHANCE) if by_chance else first
+
+
+def _by_chance(one: str, other: str) -> bool:
+    step, _, ones = one.partition(DIFFERENCE)
+    other_step, _, others = other.partition(DIFFERENCE)
+    lines, other_lines = ones.split("\n"), others.split("\n")
+    same = step == other_step and len(lines) == len(other_lines)
+    return same and all(map(_random_alone, lines, other_lines))
+
+
+def _random_alone(line: str, other_line: str) -> bool:
+    """Whether the journal has what this field has, but for the words in which one seed differs from the other."""
+    name, _, told = line.partition(": ")
+    parts = told.split(OTHERWISE)
+    for at in range(1, len(parts)):  # a text of a player may have that mark too
+        was, now = OTHERWISE.join(parts[:at]), OTHERWISE.join(parts[at:])
+        begins = f"{name}: {was}{OTHERWISE}"
+        if other_line.startswith(begins):
+            words = [_WORD.split(text) for text in (was, now, other_line.removeprefix(begins))]
+            if len(set(map(len, words))) == 1 and all(a == b for a, b, c in zip(*words, strict=True) if b == c):
+                return True
+    return False
 
 
 def _expected(failure: Failure) -> str:
@@ -187,7 +234,10 @@ def _first_line(message: str) -> str:
 
 
 def decide(answers: Mapping[Work, Replayed], beyond: int, accepts: Collection[str] = ()) -> Checked:
-    """Decide by how the replays ended. Of a handler's problem the first journal is named."""
+    """Decide by how the replays ended. Of a handler's problem the first journal is named.
+
+    What goes on of one handler says nothing of another one, and nothing of paused work, which a rescue is to move.
+    """
     found: dict[str, Finding] = {}
     for work, answer in answers.items():
         if answer.problem:
@@ -198,13 +248,26 @@ def decide(answers: Mapping[Work, Replayed], beyond: int, accepts: Collection[st
     skipped = Counter(answer.skipped for answer in answers.values() if answer.skipped)
     skipped.update({BEYOND_SAMPLE: beyond} if beyond > 0 else {})
     looked_at = sum(1 for answer in answers.values() if not answer.skipped)
-    blind = not looked_at and any(reason not in HARMLESS for reason in skipped if reason != BEYOND_SAMPLE)
+    because = _unanswered(answers)
+    if not looked_at and any(reason not in HARMLESS for reason in skipped if reason != BEYOND_SAMPLE):
+        because = "not one journal could be replayed"
     return Checked(
         Gate.REPLAY,
-        Outcome.FAILED if findings else Outcome.NOT_CHECKED if blind else Outcome.PASSED,
+        Outcome.FAILED if findings else Outcome.NOT_CHECKED if because else Outcome.PASSED,
         findings,
         accepted,
         looked_at,
         skipped,
-        "not one journal could be replayed" if blind else "",
+        because,
     )
+
+
+def _unanswered(answers: Mapping[Work, Replayed]) -> str:
+    """Of which handlers no journal was answered, and which paused work was not."""
+    silent = {work: answer.skipped for work, answer in answers.items() if answer.skipped and answer.skipped not in TOLD}
+    answered = {work.where for work, answer in answers.items() if not answer.skipped}
+    handlers = sorted({work.where for work in silent} - answered)
+    paused = [work.id for work, why in silent.items() if work.paused and work.where in answered and why != NO_TIME]
+    told = [f"no journal could be replayed of {', '.join(handlers)}"] if handlers else []
+    told += [f"paused work could not be replayed, such as {paused[0]}"] if paused else []
+    return "; ".join(told)
