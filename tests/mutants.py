@@ -1558,6 +1558,34 @@ MUTANTS = [
         "tests/bookkeeper/test_pages_of_players.py::test_a_page_that_always_breaks_off_leaves_the_books_unknown",
     ),
     Mutant(
+        "one document that cannot be read keeps a look from all other players",
+        "app/bookkeeper/restate.py",
+        """\
+-        if is_unreadable(response):
+-            return None
+""",
+        "tests/bookkeeper/test_command.py::test_books_of_which_a_document_cannot_be_read_are_told_and_end_with_3",
+    ),
+    Mutant(
+        "one bet of a document that cannot be read keeps a look from all that is stranded",
+        "app/bookkeeper/searching.py",
+        """\
+-            if is_unreadable(answer):
+-                return False
+""",
+        "tests/bookkeeper/test_repairs.py"
+        "::test_documents_that_cannot_be_read_keep_nothing_of_other_players_from_being_mended",
+    ),
+    Mutant(
+        "a version passes the books gate while documents of players cannot be read",
+        "app/release/gates/books.py",
+        """\
+-    if seen.unreadable:
++    if False:
+""",
+        "tests/release/test_gatekeeper.py::test_no_release_starts_on_books_that_do_not_balance",
+    ),
+    Mutant(
         "wallets that do not balance are those of the last page alone",
         "app/bookkeeper/tally.py",
         """\

@@ -16,6 +16,7 @@ _DIFFERS = {
     Difference.OTHER: "moved otherwise by the provider than in the books",
 }
 assert _DIFFERS.keys() == set(Difference)
+_UNREAD = "the document cannot be read, so nothing is said of its money"
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,14 @@ class Books:
     """Why it could not."""
     seconds: float = 0.0
     """How long the look took."""
+    unreadable: int = 0
+    """Players whose documents, or balances in them, cannot be read, as far as they were looked at."""
+    unreadable_players: tuple[str, ...] = ()
+    """The first of them."""
 
     @property
     def balanced(self) -> bool:
-        """Whether the books add up and, if the provider was asked, agree with it."""
+        """Whether the books add up and, if the provider was asked, agree with it: all of them that could be read."""
         return self.adds_up and not (self.reconciled is not None and self.reconciled.count)
 
     @property
@@ -80,13 +85,16 @@ class Books:
 
     @property
     def wrong(self) -> tuple[str, ...]:
-        """Describe everything that does not balance, one sentence each."""
+        """Describe everything that does not balance or cannot be read, one sentence each."""
         more = self.unbalanced_wallets - len(self.unbalanced_examples)
+        unread = self.unreadable - len(self.unreadable_players)
         return (
             *self.unbalanced_examples,
             *((f"{more} more wallets do not sum to zero",) if more else ()),
             *(f"player {player}: the audit does not balance" for player in self.disagreeing),
             *self._differing,
+            *(f"player {player}: {_UNREAD}" for player in self.unreadable_players),
+            *((f"{unread} more documents of players cannot be read",) if unread else ()),
         )
 
     @property
@@ -160,7 +168,7 @@ def as_text(books: Books, ingress: str) -> str:
         *_stranded(books.stranded, ingress),
         _compared(books),
         *books.wrong,
-        f"{verdict(books)}: all wallets of {books.players} players, and the movements of {books.sampled} of them",
+        f"{verdict(books)}: all wallets of {_players(books)}, and the movements of {books.sampled} of them",
     ]
     return "\n".join(lines)
 
@@ -182,8 +190,15 @@ def _stranded(stranded: Strandings, ingress: str) -> Iterator[str]:
 
 
 def verdict(books: Books) -> str:
-    """Whether the books balance, in one or two words."""
-    return "balanced" if books.balanced else "NOT balanced"
+    """Whether the books balance, in a few words."""
+    if not books.balanced:
+        return "NOT balanced"
+    return "NOT all seen" if books.unreadable else "balanced"
+
+
+def _players(books: Books) -> str:
+    without = f" but {books.unreadable} that cannot be read" if books.unreadable else ""
+    return f"{books.players} players{without}"
 
 
 def _amounts(accounts: Mapping[str, int]) -> str:

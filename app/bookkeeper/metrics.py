@@ -45,6 +45,7 @@ def _families(books: Books) -> Iterator[GaugeMetricFamily]:
     yield _gauge("books_look_seconds", "How long that look took", books.seconds)
     yield _gauge("books_balanced", "1 if all wallets and all sampled players' movements balance, else 0", books.adds_up)
     yield _gauge("books_players", "Number of players", books.players)
+    yield _gauge("books_unreadable_documents", "Documents of players that cannot be read", books.unreadable)
     yield _gauge("books_sampled_players", "Players whose movements were audited in the last look", books.sampled)
     yield _balances(books)
     yield _gauge("players_in_debt", "Players with a wallet below zero", books.players_in_debt)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from app.bookkeeper import queries
 from app.bookkeeper.reconcile import (
@@ -18,6 +18,7 @@ from app.bookkeeper.reconcile import (
     reconciliation,
 )
 from app.bookkeeper.spans import Span, spans_of, words_of
+from app.bookkeeper.unreadable import moment_of
 from app.domain.model import iso
 from app.domain.payments import MovementPage
 
@@ -147,7 +148,7 @@ async def _moved_here(query: Query, since: datetime, now: datetime) -> AsyncIter
             *await query(queries.MOVED_IN_DOCUMENTS.format(**which)),
             *await query(queries.MOVED_ON_PAGES.format(**which)),
         ]
-        entries = {_Entry(*(row[name] for name in _Entry._fields)) for row in rows if row.get("currency") is not None}
+        entries = {entry for row in rows if (entry := _entry(row)) is not None}
         for entry in sorted(entries):
             at = datetime.fromisoformat(entry.at)
             yield moved_here(entry.kind, entry.reference, entry.player, entry.posting, entry.currency, at)
@@ -166,10 +167,19 @@ class _Entry(NamedTuple):
     currency: str
 
 
+def _entry(row: queries.Row) -> _Entry | None:
+    """An entry with all that one has; None for another, as in a document that cannot be read."""
+    values: list[Any] = [row.get(name) for name in _Entry._fields]
+    if None in values or moment_of(row["at"]) is None:
+        return None
+    return _Entry(*values)
+
+
 async def _spans(query: Query, since: datetime, now: datetime) -> Sequence[Span]:
     if since != BEGINNING:
         return [Span(iso(since), iso(now + AHEAD))]
-    hours = {str(row["hour"]): int(row["entries"]) for row in await query(queries.HOURS)}
+    told = {str(row.get("hour")): int(row["entries"]) for row in await query(queries.HOURS)}
+    hours = {hour: entries for hour, entries in told.items() if moment_of(f"{hour}:00Z") is not None}
     return list(spans_of(hours, iso(BEGINNING), iso(now + AHEAD), ENTRIES_AT_ONCE))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from heapq import nsmallest
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +25,8 @@ from app.bookkeeper.reconciling import Reconciler
 from app.bookkeeper.rows import Rows
 from app.bookkeeper.searching import LOOK_AGAIN_SECONDS, Players, Search
 from app.bookkeeper.stranded import Stranded, Strandings
-from app.bookkeeper.tally import Tally
+from app.bookkeeper.tally import NAMED, Tally
+from app.bookkeeper.unreadable import is_unreadable
 from app.domain.access import BOOKKEEPER, headers_of
 from app.domain.model import iso
 from app.domain.statement import Audit
@@ -73,6 +75,8 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         self._place = place
         self._players = Players()
         self._audited_at: float | None = None
+        self._unread: tuple[str, ...] = ()
+        """Players whose last audit said that their documents cannot be read: they are asked again in each look."""
         self._search = Search(stranded_after, charge_wait, place)
         self._reconciler = reconciler
         self._forgetting = forgetting
@@ -140,8 +144,6 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         for page in pages_of(row["players"], self._players_a_page):
             tally.add(await self._page(page, before))
             done(f"{tally.players} of about {row['players']} players")
-        if tally.unreadable:
-            raise UnknownError(f"{tally.unreadable} documents or balances of players cannot be read")
         return tally
 
     async def _page(self, page: Page, before: str) -> Tally:
@@ -171,13 +173,18 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         reconciled, not_reconciled = await self._reconciled()
         done("what the provider moved")
         now = asyncio.get_running_loop().time()
-        audits = await self._audits(audits_due(tally.players, now - (self._audited_at or now), sample), done)
+        audits, unread = await self._audits(audits_due(tally.players, now - (self._audited_at or now), sample), done)
         self._audited_at = now
+        # Whom the tally counts, it names up to a limit; beyond that, an audited player may be counted already.
+        named_all = tally.unreadable == len(tally.unreadable_first)
+        more = unread - set(tally.unreadable_first) if named_all else frozenset()
         return Books(
             seen_at=seen_at,
             players=tally.players,
             sampled=len(audits),
             disagreeing=tuple(sorted(player for player, audit in audits.items() if not audit.balanced)),
+            unreadable=tally.unreadable + len(more),
+            unreadable_players=tuple(nsmallest(NAMED, [*tally.unreadable_first, *more])),
             balances={currency: dict(accounts) for currency, accounts in tally.balances.items()},
             unbalanced_wallets=tally.unbalanced,
             unbalanced_examples=tuple(map(str, tally.unbalanced_first)),
@@ -203,23 +210,26 @@ class Restate(AbstractAsyncContextManager["Restate"]):
         except ListingError as error:
             return None, str(error)
 
-    async def _audits(self, sample: int, done: Callable[[str], None]) -> dict[str, Audit]:
-        """Audit the next players of the sample."""
+    async def _audits(self, sample: int, done: Callable[[str], None]) -> tuple[dict[str, Audit], frozenset[str]]:
+        """Audit the next players of the sample, and tell those apart whose documents cannot be read."""
         gate = asyncio.Semaphore(AUDITS_AT_ONCE)
 
-        async def one(player: str) -> tuple[str, Audit]:
+        async def one(player: str) -> tuple[str, Audit | None]:
             async with gate:
                 audit = await self._audit(player)
             done("audits")
             return player, audit
 
-        names = await self._next_players(sample)
+        names = dict.fromkeys([*self._unread, *await self._next_players(sample)])
         try:
             async with asyncio.TaskGroup() as group:
                 asked = [group.create_task(one(player)) for player in names]
         except* UnknownError as errors:
             raise errors.exceptions[0] from None
-        return dict(task.result() for task in asked)
+        audits = dict(task.result() for task in asked)
+        unread = frozenset(player for player, audit in audits.items() if audit is None)
+        self._unread = tuple(nsmallest(NAMED, unread))
+        return {player: audit for player, audit in audits.items() if audit is not None}, unread
 
     async def _next_players(self, most: int) -> list[str]:
         rows = await self.query(queries.SAMPLE.format(after=self._place, most=most))
@@ -229,9 +239,14 @@ class Restate(AbstractAsyncContextManager["Restate"]):
             self._place = rows[-1]["place"]
         return [row["player"] for row in rows]
 
-    async def _audit(self, player: str) -> Audit:
+    async def _audit(self, player: str) -> Audit | None:
+        """Audit a player; None if the document cannot be read."""
         path = f"PlayerService/{quote(player, safe='')}/audit"
-        response = await self._answered("POST", f"{self._ingress}/{path}", headers=AS_BOOKKEEPER)
+        url = f"{self._ingress}/{path}"
+        response = await self._asked("POST", url, headers=AS_BOOKKEEPER)
+        if is_unreadable(response):
+            return None
+        _require_success(url, response)
         try:
             return Audit.model_validate_json(response.content)
         except ValidationError as error:
@@ -282,9 +297,13 @@ class Restate(AbstractAsyncContextManager["Restate"]):
 
     async def _answered(self, method: str, url: str, **content: Any) -> httpx.Response:
         response = await self._asked(method, url, **content)
-        if not response.is_success:
-            raise UnknownError(f"{url} answers {response.status_code}: {response.text[:200]}")
+        _require_success(url, response)
         return response
+
+
+def _require_success(url: str, response: httpx.Response) -> None:
+    if not response.is_success:
+        raise UnknownError(f"{url} answers {response.status_code}: {response.text[:200]}")
 
 
 @contextmanager

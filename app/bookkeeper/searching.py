@@ -14,6 +14,7 @@ import httpx
 from app.bookkeeper import queries
 from app.bookkeeper.pages import next_of
 from app.bookkeeper.stranded import OWN_TIME, Kind, Stranded, Strandings, Suspicions
+from app.bookkeeper.unreadable import is_unreadable, moment_of
 from app.domain.model import iso
 
 NAMED = 100
@@ -110,9 +111,13 @@ class Search:
             rows = await asked.query(
                 queries.LEFT_OPERATIONS.format(places=places, before=before, charged_before=charged_before, most=NAMED)
             )
-            found += map(_operation, rows)
             for kind, total in {row["kind"]: row["total"] for row in rows}.items():
                 totals[Kind(kind)] += total
+            for row in rows:
+                if (since := moment_of(row["since"])) is not None:
+                    found.append(_operation(row, since))
+                else:  # its player's document cannot be read, and nobody could go on with it
+                    totals[Kind(row["kind"])] -= 1
         found.sort(key=lambda thing: (thing.kind, thing.since, *map(str, thing.names.values())))
         return [
             thing for _, of_kind in groupby(found, lambda thing: thing.kind) for thing in islice(of_kind, NAMED)
@@ -150,6 +155,8 @@ class Search:
                 answer = await asked.request(
                     f"PlayerService/{quote(row['player'], safe='')}/getBet", {"betId": row["bet"]}
                 )
+            if is_unreadable(answer):
+                return False
             return answer.status_code == HTTPStatus.NOT_FOUND or answer.json()["status"] == "refused"
 
         orphaned = await asyncio.gather(*map(has_no_bet, found))
@@ -174,9 +181,9 @@ def _in_pages(places: Collection[int]) -> Iterator[str]:
         yield ", ".join(map(str, ordered[start : start + queries.PLACES]))
 
 
-def _operation(row: queries.Row) -> Stranded:
+def _operation(row: queries.Row, since: datetime) -> Stranded:
     kind = Kind(row["kind"])
-    return Stranded(kind, {"userId": row["player"], _NAMES[kind]: row["id"]}, datetime.fromisoformat(row["since"]))
+    return Stranded(kind, {"userId": row["player"], _NAMES[kind]: row["id"]}, since)
 
 
 def _leg(row: queries.Row, now: datetime) -> Stranded:

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from app.bookkeeper.books import Waiting
 from app.bookkeeper.queries import Row
+from app.bookkeeper.unreadable import moment_of
 from app.domain.wallet import Account
 
 NAMED = 10
-"""The most wallets that one look names."""
+"""The most wallets that one look names, and the most players whose documents cannot be read."""
 
 
 NONE_WAITING = Waiting(0, None)
@@ -41,7 +42,8 @@ class Tally:
 
     players: int = 0
     unreadable: int = 0
-    """Documents, or parts of them, that cannot be read. While there are any, nothing is said about the books."""
+    """Players of whose documents something cannot be read. Nothing is said of that; the other players count."""
+    unreadable_first: list[str] = field(default_factory=list)
     balances: dict[str, Counter[str]] = field(default_factory=dict)
     """The total of each account over all wallets, by currency."""
     unbalanced: int = 0
@@ -69,11 +71,13 @@ class Tally:
             self.withdrawals = _both(self.withdrawals, _waiting(row.get("withdrawals"), "held", "heldAt"))
         except (ValueError, TypeError, KeyError, AttributeError):
             self.unreadable += 1
+            self.unreadable_first = nsmallest(NAMED, [*self.unreadable_first, row["player"]])
 
     def add(self, other: "Tally") -> None:
         """Count what another one has counted, of other players."""
         self.players += other.players
         self.unreadable += other.unreadable
+        self.unreadable_first = nsmallest(NAMED, self.unreadable_first + other.unreadable_first)
         for currency, accounts in other.balances.items():
             _total(self.balances, currency).update(accounts)
         self.unbalanced += other.unbalanced
@@ -128,13 +132,15 @@ def _objects(text: str | None) -> Mapping[str, Any]:
 def _waiting(text: str | None, status: str, since: str, before: str | None = None) -> Waiting:
     """Those in this status since `before`, or since whenever."""
     moments = list(_moments(_objects(text), status, since, before))
-    return Waiting(len(moments), datetime.fromisoformat(min(moments)) if moments else None)
+    return Waiting(len(moments), min(moments, default=None))
 
 
-def _moments(operations: Mapping[str, Any], status: str, since: str, before: str | None) -> Iterator[str]:
+def _moments(operations: Mapping[str, Any], status: str, since: str, before: str | None) -> Iterator[datetime]:
     for operation in operations.values():
         if operation["status"] == status and (before is None or operation[since] < before):
-            yield operation[since]
+            if (moment := moment_of(operation[since])) is None:
+                raise ValueError("this is no moment")
+            yield moment
 
 
 def _both(one: Waiting, other: Waiting) -> Waiting:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from app.bookkeeper.run import Target
 
 NOT_SEEN = 3
-"""The exit code of `betting books --once` that says nothing of the books."""
+"""The exit code of `betting books --once` that says nothing of the books, or not of all of them."""
 STRANDED = 4
 """The one that says that the books balance, and that something in them is left behind."""
 
@@ -119,9 +119,9 @@ def books(
     sum to. What the payment provider says it moved must be what the books say. What is reserved, held, or settled in
     part, and nobody works on any more, is stranded: it is named with what mends it, and mended with --repair.
 
-    With --once, the exit code is 1 if anything does not balance or agree, 3 if not everything could be seen, and 4 if
-    all balances and something is stranded in the end. How long a deposit waits for its provider is read from the same
-    variable as there.
+    With --once, the exit code is 1 if anything does not balance or agree, 3 if not everything could be seen, also where
+    the document of a player cannot be read, and 4 if all balances and something is stranded in the end. How long a
+    deposit waits for its provider is read from the same variable as there.
     """
     import asyncio
     from datetime import timedelta
@@ -159,7 +159,7 @@ def books(
         click.echo(f"Error: not everything could be seen: {error or 'it takes too long'}. {cure}", err=True)
         sys.exit(NOT_SEEN)
     click.echo(json.dumps(as_json(seen, ingress), indent=2) if output == "json" else as_text(seen, ingress))
-    if seen.balanced and provider and seen.reconciled is None:
+    if seen.balanced and (seen.unreadable or (provider and seen.reconciled is None)):
         sys.exit(NOT_SEEN)
     sys.exit(1 if not seen.balanced else STRANDED if seen.stranded.count else 0)
 

@@ -26,7 +26,10 @@ def read_books(text: str) -> Books | None:
         for sample in seen
         if sample.name == "betting_provider_differences" and sample.value
     }
+    unreadable = int(told.get("betting_books_unreadable_documents", 0))  # an older bookkeeper does not tell them
     try:
-        return Books(told["betting_books_balanced"] == 1, told["betting_books_timestamp_seconds"], differences)
+        return Books(
+            told["betting_books_balanced"] == 1, told["betting_books_timestamp_seconds"], differences, unreadable
+        )
     except KeyError:
         return None

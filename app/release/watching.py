@@ -78,6 +78,8 @@ class Books:
     seen_at: float
     differences: Mapping[str, int] = field(default_factory=dict)
     """References on which the books and the provider differ, by kind; only kinds of which there are any."""
+    unreadable: int = 0
+    """Documents of players that cannot be read."""
 
 
 @dataclass(frozen=True)

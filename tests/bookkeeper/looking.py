@@ -1,8 +1,9 @@
 """A running system and its books, as the bookkeeper and an operator see them."""
 
 import asyncio
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,27 @@ from tests.running import System
 
 TWO = {"selections": [{"selectionId": name, "name": name, "price": "2.00"} for name in ("home", "away")]}
 HOME_WON = {"home": {"result": "won"}, "away": {"result": "lost"}}
+
+_POSTED = {"postings": {"provider": -5, "cash": 5}}
+_ENTRY = {"seq": 1, "at": "2026-01-01T00:00:00Z", "kind": "deposit", "reference": "d", "walletId": "w"}
+_BROKEN = {
+    "wallets": {"w": {"currency": "EUR", "accounts": {}}},
+    "entries": [
+        *({name: value for name, value in _ENTRY.items() if name != left_out} | _POSTED for left_out in _ENTRY),
+        {**_ENTRY, **_POSTED, "at": "2026-99-01T00:00:00Z"},
+        {**_ENTRY, **_POSTED, "at": "2026-01-01T00:00:00"},
+    ],
+    "deposits": {"d": {"status": "reserved", "reservedAt": ""}},
+    "withdrawals": {"w": {"status": "held", "heldAt": "2026-01-01T00:00:00"}},
+    "bets": {"b": {"status": "pending", "placedAt": "2026-99"}, "c": {"status": "open", "legs": "x"}},
+}
+BROKEN = {
+    "broken-1": "[]",
+    "broken-2": json.dumps({"userId": "broken-2", **_BROKEN}),
+    "broken-3": '{"userId":"broken-3","deposits":"reserved","withdrawals":["held"],"bets":"open","entries":{"at":1}}',
+    "broken-4": '{"userId":"broken-4","bets":{"b":{"status":"open","legs":[{"marketId"',
+}
+"""Documents of players that cannot be read, each in another way, with words that a look searches for."""
 
 EVERYBODY = 1_000
 UNFINISHED = """
@@ -74,6 +96,14 @@ class Kept:
     def player(self, player: Player) -> Iterator[None]:
         """For a while, this is stored of a player."""
         with self.stored("PlayerService", player.user_id, {"player": player.model_dump_json()}):
+            yield
+
+    @contextmanager
+    def broken(self) -> Iterator[None]:
+        """For a while, there are players whose documents cannot be read."""
+        with ExitStack() as stack:
+            for player, document in BROKEN.items():
+                stack.enter_context(self.stored("PlayerService", player, {"player": document}))
             yield
 
     def kill(self, service: str, key: str) -> None:

@@ -1,17 +1,27 @@
 """`betting books`, as a person, a script and Prometheus use it."""
 
+import asyncio
 import json
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.bookkeeper import run
+from app.bookkeeper.books import Books
+from app.bookkeeper.metrics import Exported
+from app.bookkeeper.restate import UnknownError
 from app.bookkeeper.run import pause_seconds
 from app.domain.wallet import Account
 from tests.bookkeeper.commands import NOWHERE, bookkeeper, once
 from tests.bookkeeper.looking import Kept, player_with
+from tests.bookkeeper.seen import LOOK, SEEN
 from tests.dev.commands import betting
 
 WRONG = player_with({Account.CASH: 100}, {Account.CASH: 100})
@@ -82,19 +92,79 @@ def test_a_bookkeeper_looks_again_and_says_aloud_what_does_not_balance(kept: Kep
     assert log.count("NOT balanced; player planted: wallet w sums to 100") >= 1
 
 
-def test_the_timestamp_stands_still_while_not_everything_is_seen(kept: Kept, tmp_path: Path) -> None:
+def test_a_bookkeeper_names_whose_document_cannot_be_read_and_looks_at_all_others(kept: Kept, tmp_path: Path) -> None:
     kept.deposit("still")
+    unread = "betting_books_unreadable_documents"
     with bookkeeper(kept, tmp_path) as (url, _):
         kept.system.eventually(lambda: exported(url).get("betting_books_balanced") == 1)
+        assert exported(url)[unread] == 0
         with kept.stored("PlayerService", "unread-1", {"player": "nothing like JSON"}):
-            kept.system.eventually(lambda: "1 documents or balances" in (tmp_path / "log").read_text())
+            kept.system.eventually(lambda: exported(url)[unread] == 1)
             seen = exported(url)
-            with kept.stored("PlayerService", "unread-2", {"player": "nothing like JSON"}):
-                kept.system.eventually(lambda: "2 documents or balances" in (tmp_path / "log").read_text())
-                assert exported(url) == seen
-        kept.system.eventually(
-            lambda: exported(url)["betting_books_timestamp_seconds"] > seen["betting_books_timestamp_seconds"]
-        )
+            with kept.stored("PlayerService", "unread-2", {"player": '{"userId":"unread-2","limits":"x"}'}):
+                kept.system.eventually(lambda: exported(url)[unread] == 2)
+                assert exported(url)["betting_books_timestamp_seconds"] > seen["betting_books_timestamp_seconds"]
+                assert exported(url)["betting_books_balanced"] == 1
+        kept.system.eventually(lambda: exported(url)[unread] == 0)
+    assert "NOT all seen; player unread-1: the document cannot be read" in (tmp_path / "log").read_text()
+
+
+class Looks:
+    """Looks as they come, each complete or failed; then the bookkeeper is stopped."""
+
+    def __init__(self, *looks: Books | UnknownError) -> None:
+        self.repair, self.provider = False, None
+        self._looks = list(looks)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Self]:
+        yield self
+
+    async def look(self, _: int) -> Books:
+        if not self._looks:
+            raise asyncio.CancelledError
+        if isinstance(look := self._looks.pop(0), UnknownError):
+            raise look
+        return look
+
+
+def test_a_look_that_failed_changes_no_number_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "RETRY_SECONDS", 0.0)
+    registry, shown, said = CollectorRegistry(), Exported(), []
+    registry.register(shown)
+    seen: list[float | None] = []
+
+    def tell(line: str) -> None:
+        said.append(line)
+        seen.append(registry.get_sample_value("betting_books_timestamp_seconds"))
+
+    looks = Looks(UnknownError("a"), LOOK, UnknownError("b"), UnknownError("c"))
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(run.keep(looks, 1, 0, shown, tell))  # type: ignore[arg-type]
+
+    failed = "not everything could be seen"
+    assert said == [f"{failed}: a", "NOT balanced; 1 more references differ", f"{failed}: b", f"{failed}: c"]
+    assert seen == [None, SEEN.timestamp(), SEEN.timestamp(), SEEN.timestamp()]
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_books_of_which_a_document_cannot_be_read_are_told_and_end_with_3(kept: Kept, output: str) -> None:
+    kept.deposit("readable")
+    with kept.stored("PlayerService", "unread", {"player": "[]"}):
+        answer = once(kept, f"--output={output}", "--sample=1000")
+
+    assert answer.returncode == 3
+    if output == "json":
+        told = json.loads(answer.stdout)
+        assert (told["balanced"], told["unreadable"], told["unreadablePlayers"]) == (True, 1, ["unread"])
+    else:
+        assert "player unread: the document cannot be read, so nothing is said of its money" in answer.stdout
+        assert answer.stdout.splitlines()[-1].startswith("NOT all seen: all wallets of ")
+
+
+def test_books_that_do_not_balance_end_with_1_though_a_document_cannot_be_read(kept: Kept) -> None:
+    with kept.player(WRONG), kept.stored("PlayerService", "unread", {"player": "[]"}):
+        assert once(kept).returncode == 1
 
 
 def test_before_the_first_look_no_number_is_exported(kept: Kept, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from app.bookkeeper.books import Waiting
+from app.bookkeeper.books import Waiting, verdict
 from app.bookkeeper.restate import Restate, UnknownError
 from app.domain.wallet import Account
 from tests.bookkeeper.looking import EVERYBODY, HOME_WON, Kept, bet, looks, open_market, player_with, settle
@@ -86,14 +86,57 @@ def test_players_in_debt_are_counted(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ["nothing like JSON", "[]", '{"userId":"unread","wallets":{"w":{"accounts":{"cash":"1"}}}}']
+    "document",
+    [
+        "nothing like JSON",
+        "[]",
+        '{"userId":"unread","wallets":{"w":{"accounts":{"cash":"1"}}}}',
+        '{"userId":"unread","limits":"x"}',
+        '{"userId":"unread","entries":[{"postings":{"provider":1}}],"bets":[],"deposits":"open reserved"}',
+        '{"userId":"unread","bets":{"b":{"status":"open","legs":"x"}},"wallets":{"w"',
+    ],
 )
-def test_a_document_that_cannot_be_read_leaves_the_books_unknown(kept: Kept, document: str) -> None:
+def test_a_document_that_cannot_be_read_is_named_and_the_books_of_all_others_are_told(
+    kept: Kept, document: str
+) -> None:
+    kept.deposit("read")
+    before = kept.look()
+    assert (before.unreadable, before.unreadable_players) == (0, ())
+
+    with kept.stored("PlayerService", "unread", {"player": document}):
+        seen, again = kept.look_again(2, EVERYBODY)
+
+    for books in (seen, again):
+        assert (books.unreadable, books.unreadable_players) == (1, ("unread",))
+        assert books.wrong == ("player unread: the document cannot be read, so nothing is said of its money",)
+        assert (books.adds_up, verdict(books)) == (True, "NOT all seen")
+        assert (books.players, books.sampled) == (before.players + 1, before.sampled)
+        assert books.balances == before.balances
+    assert verdict(kept.look()) == "balanced"
+
+
+def test_who_was_found_to_be_unreadable_is_asked_again_in_each_look_until_it_is_mended(kept: Kept) -> None:
+    for user in ("others-1", "others-2"):
+        kept.deposit(user)
+
+    async def looked() -> list[int]:
+        async with Restate(kept.system.admin, kept.system.ingress, timedelta(0), 0) as restate:
+            with kept.stored("PlayerService", "unread", {"player": '{"userId":"unread","limits":"x"}'}):
+                unread = [(await restate.look(sample)).unreadable for sample in (EVERYBODY, 1, 1)]
+            return [*unread, (await restate.look(1)).unreadable]
+
+    assert asyncio.run(looked()) == [1, 1, 1, 0]
+
+
+def test_a_wallet_that_is_wrong_is_told_though_a_document_cannot_be_read(kept: Kept) -> None:
     with (
-        kept.stored("PlayerService", "unread", {"player": document}),
-        pytest.raises(UnknownError, match="1 documents or balances of players cannot be read"),
+        kept.player(player_with({Account.CASH: 100}, {Account.CASH: 100})),
+        kept.stored("PlayerService", "unread", {"player": "[]"}),
     ):
-        kept.look()
+        seen = kept.look()
+
+    assert (seen.balanced, verdict(seen), seen.unreadable) == (False, "NOT balanced", 1)
+    assert "player planted: wallet w sums to 100" in seen.wrong
 
 
 def test_a_deposit_of_unknown_outcome_counts_from_the_charge_wait_on_with_its_age(kept: Kept) -> None:

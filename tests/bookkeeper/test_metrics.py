@@ -17,6 +17,7 @@ NUMBERS = {
     "betting_books_look_seconds": 2.5,
     "betting_books_balanced": 1,
     "betting_books_players": 7,
+    "betting_books_unreadable_documents": 0,
     "betting_books_sampled_players": 5,
     "betting_players_in_debt": 1,
     "betting_open_markets": 2,
@@ -125,6 +126,19 @@ def test_any_of_three_signs_is_enough_for_books_not_to_balance() -> None:
     )
 
     assert [numbers(look)["betting_books_balanced"] for look in wrong] == [0, 0, 0]
+
+
+def test_documents_that_cannot_be_read_are_counted_and_books_without_them_still_add_up() -> None:
+    told = numbers(replace(LOOK, unreadable=2, unreadable_players=("ann", "bob")))
+
+    assert (told["betting_books_unreadable_documents"], told["betting_books_balanced"]) == (2, 1)
+
+
+def test_more_than_are_named_are_counted() -> None:
+    [*named, more] = replace(LOOK, reconciled=None, unreadable=12, unreadable_players=("ann", "bob")).wrong
+
+    assert [one.split(":")[0] for one in named] == ["player ann", "player bob"]
+    assert more == "10 more documents of players cannot be read"
 
 
 def test_every_number_is_documented() -> None:

@@ -1,6 +1,7 @@
 """A look at all players by tiny pages: each player is seen once, and a page that fails is asked for again."""
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -22,7 +23,9 @@ from tests.helpers.serving import served
 AT_FIRST, LATER = 12, 12
 CUT = (200, None, b'{"rows":[{"player":"bob"},{"pl')
 TWO = (200, None, b'{"rows":[{"n":2,"players":2}]}')
-UNREADABLE = (200, None, b'{"rows":[{"player":"ann","user_id":"ann"},{"player":"bob"}]}')
+WHOLE = (200, None, b'{"rows":[{"player":"ann","user_id":"ann"},{"player":"bob"}]}')
+
+NO_MORE = (500, None, b"")
 
 
 def look(kept: Kept, players_a_page: int) -> Books:
@@ -97,19 +100,20 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGE_PAUSES_SECONDS", (0.0, 0.0))
 
 
-async def looked(url: str) -> None:
+async def looked(url: str, done: Callable[[str], None] = lambda _: None) -> None:
     async with Restate(url, url, timedelta(0), 0, players_a_page=10) as restate:
-        await restate.look(0)
+        await restate.look(0, done)
 
 
 @pytest.mark.usefixtures("_at_once")
 def test_a_page_that_breaks_off_is_asked_for_again_and_counted_once() -> None:
-    scripted = Scripted(TWO, CUT, UNREADABLE)
+    scripted = Scripted(TWO, CUT, WHOLE, NO_MORE)
+    told: list[str] = []
 
-    with served(scripted, free_port()) as url, pytest.raises(UnknownError, match="1 documents or balances"):
-        asyncio.run(looked(url))
+    with served(scripted, free_port()) as url, pytest.raises(UnknownError, match="answers 500"):
+        asyncio.run(looked(url, told.append))
 
-    assert scripted.asked == 3
+    assert (told, scripted.asked) == (["2 of about 2 players"], 4)
 
 
 @pytest.mark.usefixtures("_at_once")

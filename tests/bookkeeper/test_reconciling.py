@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.bookkeeper.commands import NOWHERE, once
-from tests.bookkeeper.looking import Kept
+from tests.bookkeeper.looking import BROKEN, Kept
 from tests.running import clean_environment
 
 
@@ -87,6 +87,16 @@ def test_another_amount_is_named_with_both(kept: Kept) -> None:
     assert code == 1
     assert found(told)["oa-1"] == ("other", {"EUR": 1_000}, {"EUR": 1_100})
     assert "oa-1" not in found(compared(kept)[1])
+
+
+def test_documents_that_cannot_be_read_are_left_out_and_all_others_are_compared(kept: Kept) -> None:
+    charged(kept, "beside-broken")
+    before = found(compared(kept)[1])
+    with kept.broken():
+        _code, told = compared(kept)
+
+    assert "beside-broken" in before
+    assert (found(told), told["unreadable"]) == (before, len(BROKEN))
 
 
 def test_without_a_provider_it_is_said_that_nothing_is_compared(kept: Kept) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.bookkeeper.commands import bookkeeper, once
-from tests.bookkeeper.looking import HOME_WON, TWO, UNFINISHED, Kept, bet, open_market, settle
+from tests.bookkeeper.looking import BROKEN, HOME_WON, TWO, UNFINISHED, Kept, bet, open_market, settle
 from tests.running import running
 
 AT_ONCE = "--stranded-after=0"
@@ -193,6 +193,27 @@ def test_a_leg_that_its_market_still_counts_after_a_cash_out_is_named_and_freed(
     assert (code, found["kind"], found["betId"]) == (4, "leg", "frees-1")
     mended(kept)
     assert kept.accepted("MarketService", "get", key="frees")["liability"]["home"] == 0
+
+
+def test_documents_that_cannot_be_read_keep_nothing_of_other_players_from_being_mended(kept: Kept) -> None:
+    kept.deposit("beside")
+    kept.deposit("holds-leg")
+    open_market(kept, "beside")
+    bet(kept, "holds-leg", "beside", "home", stake=100)
+    asked = {"walletId": "w", "userId": "beside", "amount": 600, "destination": "bank", "withdrawalId": "beside-1"}
+    kept.accepted("PaymentService", "withdraw", asked)
+    killed(kept, "WithdrawalWorkflow", "beside-1")
+
+    with kept.broken(), kept.stored("PlayerService", "holds-leg", {"player": "[]"}):
+        answer = once(kept, AT_ONCE, "--repair", "--sample=1000")
+
+    assert answer.returncode == 3, answer.stdout + answer.stderr
+    assert "sent on: withdrawal (userId beside, withdrawalId beside-1)" in answer.stdout
+    assert "stranded: 0" in answer.stdout
+    unread = re.findall(r"^player (\S+): the document cannot be read", answer.stdout, re.MULTILINE)
+    assert unread == [*BROKEN, "holds-leg"]
+    kept.system.eventually(lambda: account(kept, "beside")["pendingOut"] == 0)
+    assert stranded(kept) == (0, [])
 
 
 def test_a_bookkeeper_that_goes_on_looking_mends_by_itself_says_so_and_counts_it(kept: Kept, tmp_path: Path) -> None:

@@ -128,12 +128,22 @@ def test_a_player_owes_once_however_many_wallets_do() -> None:
         {"wallets": '{"w":{"currency":"EUR","accounts":{"cash":1.5}}}'},
         {"deposits": '{"d":{}}'},
         {"withdrawals": "nothing like JSON"},
+        {"deposits": '{"d":{"status":"reserved","reservedAt":""}}'},
+        {"withdrawals": '{"w":{"status":"held","heldAt":"2026-01-01T00:00:00"}}'},
     ],
 )
 def test_what_cannot_be_read_is_counted(part: dict[str, object]) -> None:
     tally = tally_of([{**row_of(Player(user_id="ann")), **part}], LATER)
 
-    assert (tally.players, tally.unreadable) == (1, 1)
+    assert (tally.players, tally.unreadable, tally.unreadable_first) == (1, 1, ["ann"])
+
+
+def test_only_so_many_unreadable_players_are_named_and_the_first_of_them() -> None:
+    rows = [{"player": f"p{number:02}"} for number in reversed(range(NAMED + 2))]
+    tally = tally_of(rows[:3], LATER)
+    tally.add(tally_of(rows[3:], LATER))
+
+    assert (tally.unreadable, tally.unreadable_first) == (NAMED + 2, [f"p{number:02}" for number in range(NAMED)])
 
 
 def test_players_without_wallets_count() -> None:

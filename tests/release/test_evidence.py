@@ -1,6 +1,7 @@
 """What the watch reads of pods: the numbers that the service and the bookkeeper really export."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -33,10 +34,10 @@ def test_the_books_are_read_as_the_bookkeeper_exports_them() -> None:
     registry.register(exported)
     assert read_books(generate_latest(registry).decode()) is None
 
-    exported.show(LOOK)
+    exported.show(replace(LOOK, unreadable=2))
 
     assert read_books(generate_latest(registry).decode()) == Books(
-        LOOK.adds_up, LOOK.seen_at.timestamp(), {"notHere": 1}
+        LOOK.adds_up, LOOK.seen_at.timestamp(), {"notHere": 1}, unreadable=2
     )
 
 

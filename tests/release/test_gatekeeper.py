@@ -77,6 +77,12 @@ DIFFERS = 'betting_provider_differences{difference="missing"} 2\nbetting_provide
         (SEEN.format(1, NOW - 301), Outcome.NOT_CHECKED, "not looked for 301 s"),
         (SEEN.format(0, NOW), Outcome.FAILED, "books: do not balance"),
         (SEEN.format(1, NOW) + DIFFERS, Outcome.FAILED, "books: differ from the provider: missing (was 0, is 2)"),
+        (
+            SEEN.format(1, NOW) + "betting_books_unreadable_documents 2\n",
+            Outcome.FAILED,
+            "books: documents of players cannot be read (was 0, is 2)",
+        ),
+        (SEEN.format(1, NOW) + "betting_books_unreadable_documents 0\n", Outcome.PASSED, ""),
         ("", Outcome.NOT_CHECKED, "not looked yet"),
     ],
 )

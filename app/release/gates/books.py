@@ -1,4 +1,4 @@
-"""The books gate: no release starts on books that do not balance, or that the provider contradicts."""
+"""The books gate: no release starts on books that do not balance, cannot be read, or differ from the provider."""
 
 from collections.abc import Callable
 
@@ -29,4 +29,6 @@ def decide(seen: Books | None, now: float) -> Checked:
         Finding("books", f"differ from the provider: {kind}", "0", str(count))
         for kind, count in sorted(seen.differences.items())
     ]
+    if seen.unreadable:
+        findings.append(Finding("books", "documents of players cannot be read", "0", str(seen.unreadable)))
     return Checked(Gate.BOOKS, Outcome.FAILED if findings else Outcome.PASSED, tuple(findings))
