@@ -20,6 +20,7 @@ from app.domain.archive_pages import ArchivePage
 from app.domain.model import Wire
 from app.domain.player import Bet, Deposit, Withdrawal
 from app.services.player import statements
+from app.services.shell.access import passed_on
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
 from app.services.shell.wire import FORGET_AT_ONCE, Document, UnreadableError
@@ -102,7 +103,7 @@ async def recall(
     if index.has_moved:
         pages |= await _in_buckets(ctx, hashes.values())
     asked = [
-        ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
+        ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None, headers=passed_on())
         for page in sorted(pages)
     ]
     found: dict[str, Deposit | Withdrawal | Bet] = {}
@@ -120,7 +121,7 @@ async def _in_buckets(ctx: restate.ObjectContext | restate.ObjectSharedContext, 
         if known.admits(hashed):
             wanted[bucket_of(hashed)].append(hashed)
     asked = [
-        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those))
+        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those), headers=passed_on())
         for bucket, those in wanted.items()
     ]
     return {page for answer in asked for pages in (await answer).pages.values() for page in pages}
