@@ -524,6 +524,26 @@ MUTANTS = [
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
     ),
     Mutant(
+        "a document that was cut to nothing is none",
+        "app/services/shell/wire.py",
+        """\
+-        if not buf:
+-            raise UnreadableError(f"its {self.model.__name__} is empty")
++        if not buf:
++            return None
+""",
+        f"{UNREADABLE_TESTS}::test_who_reads_is_told_and_work_waits_until_the_document_is_mended",
+    ),
+    Mutant(
+        "a filter that is lost is begun anew",
+        "app/services/player/archive.py",
+        """\
+-    if known is None and index.has_moved:
+-        raise UnreadableError("its ArchiveFilter is lost")
+""",
+        f"{UNREADABLE_TESTS}::test_a_filter_that_is_lost_is_not_replaced_by_one_that_knows_only_what_is_archived_now",
+    ),
+    Mutant(
         "a read of the archive does not say that it is one",
         "app/services/player/archive.py",
         """\

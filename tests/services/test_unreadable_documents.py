@@ -2,21 +2,22 @@
 
 import asyncio
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from prometheus_client import Gauge
 
 from app.composition import SERVICES
-from app.domain.archive import MAX_PAGES, Operations, bucket_of, hash_of, name_of
-from app.domain.archive_pages import MAX_ENDED
+from app.domain.archive import MAX_PAGES, ArchiveIndex, Operations, bucket_of, hash_of, name_of
+from app.domain.archive_pages import MAX_ENDED, ArchivePage
 from app.domain.follow_up import FollowUp
 from app.domain.model import Wire
 from app.domain.payments import ChargeRequest
-from app.services.player.archive import bucket_key
+from app.services.player.archive import FILTER, INDEX, bucket_key, put_away
 from app.services.player.statements import archive_key
 from app.services.shell.access import READS_HEADER, only_reads, public_handlers
 from app.services.shell.wire import Document, UnreadableError
@@ -40,16 +41,17 @@ class Object:
 
     service: str
     name: str
-    document: Any
+    document: bytes
     read: str
     work: str
     request: Any
 
 
 OBJECTS = [
-    Object("PlayerService", "player", {"userId": ["Ann Smith"]}, "getAccount", "setLimit", LIMIT),
-    Object("MarketService", "market", {"name": "Ann Smith"}, "get", "open", OFFER),
-    Object("DepositFollowUp", "followUp", {"phase": "Ann Smith"}, "status", "cancel", {}),
+    Object("PlayerService", "player", b'{"userId": ["Ann Smith"]}', "getAccount", "setLimit", LIMIT),
+    Object("PlayerService", "player", b"", "getLimits", "setLimit", LIMIT),
+    Object("MarketService", "market", b'{"name": "Ann Smith"}', "get", "open", OFFER),
+    Object("DepositFollowUp", "followUp", b'{"phase": "Ann Smith"}', "status", "cancel", {}),
 ]
 
 
@@ -59,10 +61,10 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         yield system
 
 
-@pytest.mark.parametrize("one", OBJECTS, ids=lambda one: one.service)
+@pytest.mark.parametrize("one", OBJECTS, ids=lambda one: f"{one.service}/{one.read}")
 def test_who_reads_is_told_and_work_waits_until_the_document_is_mended(broken: System, one: Object) -> None:
-    key = f"k-{one.service}"
-    broken.plant(one.service, key, {one.name: json.dumps(one.document).encode()})
+    key = f"k-{one.service}-{one.read}"
+    broken.plant(one.service, key, {one.name: one.document})
 
     answer = broken.call(one.service, one.read, {}, key)
 
@@ -133,6 +135,46 @@ def test_who_reads_a_bet_from_the_archive_is_told_of_the_page_or_of_the_bucket(a
 
     told_of(asked, Through(read, ("ArchiveBucket", bucket, "bucket"), request))
     told_of(asked, Through(read, ("StatementService", page, "page"), request))
+
+
+@pytest.mark.parametrize("packed", [b"", zlib.compress(b""), None], ids=["nothing", "unpacks to nothing", "lost"])
+def test_who_reads_an_old_bet_is_told_of_a_filter_that_is_none(asked: System, packed: bytes | None) -> None:
+    whole = asked.state("PlayerService", GAMBLER)
+    others = {name: document for name, document in whole.items() if name != FILTER}
+    asked.plant("PlayerService", GAMBLER, others if packed is None else {**others, FILTER: packed})
+
+    answer = asked.call("PlayerService", "getBet", {"betId": old_bet(0)}, GAMBLER)
+
+    asked.plant("PlayerService", GAMBLER, whole)
+    assert answer.status_code == 500
+    assert answer.json()["metadata"]["reason"] == "unreadable_document"
+    assert f"PlayerService/{GAMBLER}: its ArchiveFilter " in asked.log()
+
+
+class Shelf:
+    """The context of a player's object, with what is stored there."""
+
+    def __init__(self, stored: Mapping[str, object]) -> None:
+        self.stored = dict(stored)
+
+    def key(self) -> str:
+        return "u"
+
+    async def get(self, name: str, serde: object) -> object:
+        return self.stored.get(name)
+
+    def set(self, name: str, value: object, serde: object) -> None:
+        self.stored[name] = value
+
+    def object_send(self, *asked: object) -> None:
+        pass
+
+
+def test_a_filter_that_is_lost_is_not_replaced_by_one_that_knows_only_what_is_archived_now() -> None:
+    full = ["".join(hash_of(str(number)) for number in range(PAGE))] * (MAX_PAGES + 1)
+
+    with pytest.raises(UnreadableError, match="lost"):
+        asyncio.run(put_away(cast(Any, Shelf({INDEX: ArchiveIndex(pages=["", *full])})), ArchivePage()))
 
 
 def test_who_asks_for_a_withdrawal_of_a_player_who_cannot_be_read_is_told(broken: System) -> None:
