@@ -211,19 +211,26 @@ def told_of(system: System, one: Through) -> None:
     system.plant(its_service, its_key, whole)
 
 
-def test_a_change_through_another_object_waits_whatever_its_caller_says(broken: System) -> None:
-    broken.plant("PlayerService", "u-waits", {"player": UNREADABLE_DOCUMENT})
-    broken.plant("DepositFollowUp", "d-waits", {"followUp": follow_up("d-waits", "u-waits")})
-    forged = {READS_HEADER: "true"}
+@pytest.mark.parametrize(
+    ("service", "handler", "waiting"),
+    [("DepositFollowUp", "cancel", "findDeposit"), ("PlayerService", "setLimit", "setLimit")],
+)
+def test_a_change_waits_whatever_its_caller_says(broken: System, service: str, handler: str, waiting: str) -> None:
+    key, request = f"k-{handler}", LIMIT if handler == "setLimit" else {}
+    broken.plant("PlayerService", key, {"player": UNREADABLE_DOCUMENT})
+    broken.plant("DepositFollowUp", key, {"followUp": follow_up(key, key)})
 
-    broken.call("DepositFollowUp", "cancel/send", {}, "d-waits", forged)
-    broken.call("PlayerService", "setLimit/send", LIMIT, "u-waits", forged)
+    broken.call(service, f"{handler}/send", request, key, headers={READS_HEADER: "true"})
 
-    def waiting() -> list[str]:
-        sql = "select id, target_handler_name as handler from sys_invocation where status = 'backing-off'"
-        return sorted(row["handler"] for row in broken.query(f"{sql} and target_service_key = 'u-waits'"))
+    def tries() -> dict[str, int]:
+        """How often each handler of the player that has not ended was started."""
+        sql = "select target_handler_name as handler, retry_count from sys_invocation where status <> 'completed'"
+        rows = broken.query(f"{sql} and target_service_name = 'PlayerService' and target_service_key = '{key}'")
+        return {row["handler"]: row.get("retry_count", 0) for row in rows}
 
-    broken.eventually(lambda: waiting() == ["findDeposit", "setLimit"])
+    broken.eventually(lambda: f"PlayerService/{key}: its Player " in broken.log())
+    broken.eventually(lambda: all(count > 1 for count in tries().values()))
+    assert list(tries()) == [waiting]
 
 
 def test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_one_shard_is_stuck(
