@@ -19,9 +19,9 @@ SHARDS = "app/domain/shards.py"
 FEED, FEED_TESTS = "app/domain/feed.py", "tests/domain/test_feed.py"
 CONFLATION_TESTS = "tests/services/test_conflation.py"
 SHELL, DEADLOCK_TESTS = "app/services/markets/markets.py", "tests/services/test_no_deadlock.py"
+UNREADABLE_TESTS = "tests/services/test_unreadable_documents.py"
 STUCK_SHARD_TEST = (
-    "tests/services/test_unreadable_documents.py"
-    "::test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_one_shard_is_stuck"
+    f"{UNREADABLE_TESTS}::test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_one_shard_is_stuck"
 )
 TELLING_TESTS = "tests/services/test_telling.py"
 SUSPENSION_TEST = f"{TELLING_TESTS}::test_a_suspension_waits_for_its_shards_and_for_no_round"
@@ -524,6 +524,55 @@ MUTANTS = [
 +    await ctx.object_call(apply_terms, numbered_shard(ctx.key(), shard), after.terms)
 """,
         f"{DEADLOCK_TESTS}::test_exclusive_handlers_never_wait_for_each_other_in_a_circle",
+    ),
+    Mutant(
+        "a document that was cut to nothing is none",
+        "app/services/shell/wire.py",
+        """\
+-        if not buf:
+-            raise UnreadableError(f"its {self.model.__name__} is empty")
++        if not buf:
++            return None
+""",
+        f"{UNREADABLE_TESTS}::test_who_reads_is_told_and_work_waits_until_the_document_is_mended",
+    ),
+    Mutant(
+        "a filter that is lost is begun anew",
+        "app/services/player/archive.py",
+        """\
+-    if known is None and index.has_moved:
+-        raise UnreadableError("its ArchiveFilter is lost")
+""",
+        f"{UNREADABLE_TESTS}::test_a_filter_that_is_lost_is_not_replaced_by_one_that_knows_only_what_is_archived_now",
+    ),
+    Mutant(
+        "a read of the archive does not say that it is one",
+        "app/services/player/archive.py",
+        """\
+-        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those), headers=passed_on())
++        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those))
+""",
+        f"{DEADLOCK_TESTS}::test_a_read_says_that_it_is_one_to_every_component_that_it_asks",
+    ),
+    Mutant(
+        "who reads through another object waits for its document",
+        "app/services/shell/access.py",
+        """\
+-    return READS_HEADER in context.request().headers
++    return False
+""",
+        f"{UNREADABLE_TESTS}::test_who_reads_through_another_object_is_told_too_and_nothing_is_left",
+    ),
+    Mutant(
+        "a caller from outside ends a change by saying that it only reads",
+        "app/services/shell/access.py",
+        """\
+-    if declared_access(context.handler) is not None:
+-        return only_reads(context.handler)
+-    return READS_HEADER in context.request().headers
++    return only_reads(context.handler) or READS_HEADER in context.request().headers
+""",
+        f"{UNREADABLE_TESTS}::test_a_change_waits_whatever_its_caller_says",
     ),
     Mutant(
         "a round asks one shard after the other",

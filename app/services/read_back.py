@@ -43,6 +43,8 @@ class ReadBack:
 
 def read_back(kind: Stored, stored: bytes) -> ReadBack:
     """Read a document as the services do, write it as they do, and compare."""
+    if not stored:
+        return ReadBack(unreadable=("it is empty",))
     try:
         loaded = kind.serde.deserialize(stored)
         written = kind.serde.serialize(loaded)
@@ -57,9 +59,8 @@ def read_back(kind: Stored, stored: bytes) -> ReadBack:
         return ReadBack(changed=() if _same(kind, stored, written) else ("the whole document",))
     lost: dict[str, None] = {}
     changed: dict[str, None] = {}
-    if stored:
-        for path, is_lost in _differences(json.loads(stored), json.loads(written), loaded, ""):
-            (lost if is_lost else changed)[path or "the whole document"] = None
+    for path, is_lost in _differences(json.loads(stored), json.loads(written), loaded, ""):
+        (lost if is_lost else changed)[path or "the whole document"] = None
     if again != loaded and not (lost or changed):
         changed["a field that is left out and has another default"] = None
     return ReadBack((), tuple(islice(lost, MAX_PATHS)), tuple(islice(changed, MAX_PATHS)))

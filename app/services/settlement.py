@@ -25,6 +25,7 @@ from app.domain.shards import BetPage, Extent, Reserved
 from app.services.markets import markets
 from app.services.markets.markets import SETTLEMENT, SETTLEMENT_RUN, SettlementOrder, numbered_shard
 from app.services.player.bets import apply_result
+from app.services.shell.access import passed_on
 from app.services.shell.clock import clock
 from app.services.shell.observed import observed
 from app.services.shell.requests import EmptyRequest, requests_checked, takes
@@ -106,7 +107,7 @@ async def progress(ctx: restate.WorkflowSharedContext, request: EmptyRequest) ->
 
     Refuses with `unknown_settlement` if the market has no such result.
     """
-    known = (await ctx.object_call(progress_of_run, ctx.key(), None)).value
+    known = (await ctx.object_call(progress_of_run, ctx.key(), None, headers=passed_on())).value
     if known is None:  # an older version kept the progress in the workflow itself
         known = await ctx.get(PROGRESS, serde=_PROGRESS)
     if known is None and not await _is_to_begin(ctx, ctx.key()):
@@ -191,7 +192,7 @@ async def _is_to_begin(ctx: restate.WorkflowSharedContext, settlement_id: str) -
     market_id, _, version = settlement_id.rpartition(":")
     if not is_id(market_id) or version == "0":
         return False
-    return version == str(await ctx.object_call(markets.result_version, market_id, None))
+    return version == str(await ctx.object_call(markets.result_version, market_id, None, headers=passed_on()))
 
 
 def _unknown_settlement(settlement_id: str) -> Refused:

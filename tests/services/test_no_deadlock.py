@@ -2,7 +2,7 @@
 
 An exclusive handler keeps its key while it waits for a call, and Restate does not notice a circle of such waits, which
 would stand still for ever. So components are ordered: an exclusive handler waits only for exclusive handlers further
-down, whatever the keys.
+down, whatever the keys. The same calls show that whatever a read asks knows that it is asked by a read.
 """
 
 import ast
@@ -20,6 +20,7 @@ from restate.handler import RESTATE_UNIQUE_HANDLER_SYMBOL, Handler
 
 from app import services
 from app.composition import SERVICES
+from app.services.shell.access import only_reads
 
 AnyHandler = Handler[Any, Any]
 
@@ -135,10 +136,26 @@ def test_every_wait_in_the_source_has_been_looked_at() -> None:
     assert looked_at == {call for call in in_source if (call.module, call.method) not in BOUNDED}
 
 
-def _waits_in(module: str) -> Iterator[Call]:
-    for node in ast.walk(ast.parse(inspect.getsource(import_module(module)))):
-        if isinstance(node, ast.Call) and (method := _method(node)) in CALLS | OPAQUE:
-            yield Call(module, node.lineno, method)
+def test_a_read_says_that_it_is_one_to_every_component_that_it_asks() -> None:
+    asked, calls = [handler for handler in all_handlers() if only_reads(handler)], set[Call]()
+    for handler in asked:  # it grows until nobody more is asked
+        for call, called in calls_in(handler).items():
+            calls.add(call)
+            asked += [one for one in called if one not in asked]
+
+    silent = [call for call in calls if "headers=passed_on()" not in _waits_in(call.module)[call]]
+
+    assert calls
+    assert silent == [], "who reads would wait for a document that cannot be read"
+
+
+def _waits_in(module: str) -> dict[Call, str]:
+    """The waits of a module, each with its source."""
+    nodes = [
+        node for node in ast.walk(ast.parse(inspect.getsource(import_module(module)))) if isinstance(node, ast.Call)
+    ]
+    waits = [node for node in nodes if _method(node) in CALLS | OPAQUE]
+    return {Call(module, node.lineno, _method(node)): ast.unparse(node) for node in waits}
 
 
 def _method(node: ast.Call) -> str:

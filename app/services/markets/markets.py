@@ -57,7 +57,7 @@ from app.domain.settlement import DeadHeat, SelectionOutcome
 from app.domain.shards import Accepted, BetPage, CountLeg, Delayed, ExposeLeg, Extent, ReserveLeg, Shard
 from app.services.markets import pages as bet_pages
 from app.services.shell import shield
-from app.services.shell.access import actor, serves_operator
+from app.services.shell.access import actor, passed_on, serves_operator
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
@@ -373,7 +373,8 @@ async def _opened(ctx: restate.ObjectSharedContext) -> Market:
 
 async def _extents(ctx: restate.ObjectSharedContext, known: Market) -> list[Extent]:
     """The contents of every shard in use. All are asked at once."""
-    asked = [ctx.object_call(extent, numbered_shard(ctx.key(), shard), None) for shard in sorted(known.leases)]
+    shards = [numbered_shard(ctx.key(), shard) for shard in sorted(known.leases)]
+    asked = [ctx.object_call(extent, shard, None, headers=passed_on()) for shard in shards]
     return [await answer for answer in asked]
 
 

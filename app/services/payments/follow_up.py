@@ -43,7 +43,7 @@ from app.domain.refusals import Refusal, Refused
 from app.services.payments import provider_calls
 from app.services.payments.provider_events import Received, verified
 from app.services.player import payments as player
-from app.services.shell.access import check_owner
+from app.services.shell.access import check_owner, passed_on
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
@@ -278,7 +278,7 @@ async def _public_status(
 ) -> PublicDepositStatus:
     if follow_up.charge is None:
         return PublicDepositStatus.UNKNOWN
-    found = await ctx.object_call(player.find_deposit, follow_up.charge.user_id, ctx.key())
+    found = await ctx.object_call(player.find_deposit, follow_up.charge.user_id, ctx.key(), headers=passed_on())
     deposit = found.accepted()
     if deposit.status is DepositStatus.RESERVED and follow_up.waits_for_customer:
         return PublicDepositStatus.ACTION_REQUIRED

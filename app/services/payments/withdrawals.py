@@ -22,7 +22,7 @@ from app.domain.withdrawals import (
 )
 from app.services.payments import provider_calls
 from app.services.player import payments as player
-from app.services.shell.access import actor, check_owner
+from app.services.shell.access import actor, check_owner, passed_on
 from app.services.shell.clock import clock
 from app.services.shell.dependencies import dependencies
 from app.services.shell.observed import observed
@@ -173,7 +173,7 @@ async def status(ctx: restate.WorkflowSharedContext, request: EmptyRequest) -> W
     check_owner(order.user_id if order else None)
     order = order or _refuse_unknown(ctx.key())
     review = _without_review(order) or await ctx.promise("review", serde=_REVIEW).peek()
-    known = (await ctx.object_call(player.withdrawal, order.user_id, ctx.key())).value
+    known = (await ctx.object_call(player.withdrawal, order.user_id, ctx.key(), headers=passed_on())).value
     return WithdrawalView(withdrawal_id=ctx.key(), status=public_status(known or order.withdrawal, review))
 
 

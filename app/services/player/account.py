@@ -14,7 +14,7 @@ from app.domain.refusals import Refusal
 from app.domain.statement import Audit, StatementView, audit, entries_on, pages, statement_view
 from app.services.player import statements
 from app.services.player.document import AUDITORS, OWN, READERS, commit, load, player
-from app.services.shell.access import serves_operator
+from app.services.shell.access import passed_on, serves_operator
 from app.services.shell.clock import clock, wall_clock
 from app.services.shell.requests import EmptyRequest, takes
 from app.services.shell.wire import invalid
@@ -57,7 +57,8 @@ async def get_statement(ctx: restate.ObjectSharedContext, request: StatementRequ
         invalid(f"page: this statement has {pages(document)}")
     entries = entries_on(document, page)
     if entries is None:
-        entries = (await ctx.object_call(statements.read, statements.page_key(ctx.key(), page), None)).entries
+        key = statements.page_key(ctx.key(), page)
+        entries = (await ctx.object_call(statements.read, key, None, headers=passed_on())).entries
     return statement_view(document, page, entries, serves_operator())
 
 

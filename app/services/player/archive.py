@@ -20,6 +20,7 @@ from app.domain.archive_pages import ArchivePage
 from app.domain.model import Wire
 from app.domain.player import Bet, Deposit, Withdrawal
 from app.services.player import statements
+from app.services.shell.access import passed_on
 from app.services.shell.observed import observed
 from app.services.shell.requests import requests_checked
 from app.services.shell.wire import FORGET_AT_ONCE, Document, UnreadableError
@@ -35,12 +36,15 @@ archive_bucket = restate.VirtualObject(
 class Packed(Serde[ArchiveFilter]):
     """Serializes an archive filter as its packed bytes."""
 
-    def deserialize(self, buf: bytes) -> ArchiveFilter | None:
-        """Read a filter; None for an empty buffer. UnreadableError for what is none."""
+    def deserialize(self, buf: bytes) -> ArchiveFilter:
+        """Read a filter. UnreadableError for what is none."""
         try:
-            return ArchiveFilter.unpacked(buf) if buf else None
+            known = ArchiveFilter.unpacked(buf)
         except zlib.error:
             raise UnreadableError("its ArchiveFilter cannot be unpacked") from None
+        if not known.bits:
+            raise UnreadableError("its ArchiveFilter is empty")
+        return known
 
     def serialize(self, obj: ArchiveFilter | None) -> bytes:
         """Write a filter."""
@@ -83,13 +87,13 @@ async def put_away(ctx: restate.ObjectContext, page: ArchivePage) -> None:
     """Archive a page of operations that leave the player's document. Store the document only after this."""
     index = (await ctx.get(INDEX, serde=_INDEX) or ArchiveIndex()).with_page(page.names)
     ctx.object_send(statements.keep_archive, statements.archive_key(ctx.key(), len(index.pages)), page)
-    index, moved = index.move_old()
+    kept, moved = index.move_old()
     if moved:
         for bucket, added in moved.items():
             ctx.object_send(add, bucket_key(ctx.key(), bucket), added)
-        known = await ctx.get(FILTER, serde=_FILTER) or ArchiveFilter()
+        known = await _filter(ctx, index)
         ctx.set(FILTER, known.with_buckets(moved), serde=_FILTER)
-    ctx.set(INDEX, index, serde=_INDEX)
+    ctx.set(INDEX, kept, serde=_INDEX)
 
 
 async def recall(
@@ -100,9 +104,9 @@ async def recall(
     index = await ctx.get(INDEX, serde=_INDEX) or ArchiveIndex()
     pages = {page for hashed in hashes.values() for page in index.pages_of(hashed)}
     if index.has_moved:
-        pages |= await _in_buckets(ctx, hashes.values())
+        pages |= await _in_buckets(ctx, await _filter(ctx, index), hashes.values())
     asked = [
-        ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None)
+        ctx.object_call(statements.read_archive, statements.archive_key(ctx.key(), page), None, headers=passed_on())
         for page in sorted(pages)
     ]
     found: dict[str, Deposit | Withdrawal | Bet] = {}
@@ -112,15 +116,23 @@ async def recall(
     return found
 
 
-async def _in_buckets(ctx: restate.ObjectContext | restate.ObjectSharedContext, hashes: Iterable[str]) -> set[int]:
+async def _filter(ctx: restate.ObjectContext | restate.ObjectSharedContext, index: ArchiveIndex) -> ArchiveFilter:
+    """The filter of what was moved to buckets. One that is lost would make operations that were archived new."""
     known = await ctx.get(FILTER, serde=_FILTER)
-    assert known is not None, "nothing is in a bucket that is not in the filter"
+    if known is None and index.has_moved:
+        raise UnreadableError("its ArchiveFilter is lost")
+    return known or ArchiveFilter()
+
+
+async def _in_buckets(
+    ctx: restate.ObjectContext | restate.ObjectSharedContext, known: ArchiveFilter, hashes: Iterable[str]
+) -> set[int]:
     wanted = defaultdict(list)
     for hashed in hashes:
         if known.admits(hashed):
             wanted[bucket_of(hashed)].append(hashed)
     asked = [
-        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those))
+        ctx.object_call(look_up, bucket_key(ctx.key(), bucket), Wanted(hashes=those), headers=passed_on())
         for bucket, those in wanted.items()
     ]
     return {page for answer in asked for pages in (await answer).pages.values() for page in pages}

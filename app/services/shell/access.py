@@ -39,6 +39,8 @@ ROLES = "betting.roles"
 OWNER = "betting.owner"
 REFUSES = "betting.refuses"
 READS = "betting.reads"
+READS_HEADER = "x-betting-reads"
+"""Says to a private handler that what it is asked is part of a read. Only our own components call such a handler."""
 
 Component = restate.Service | restate.VirtualObject | restate.Workflow
 
@@ -92,6 +94,22 @@ def declared_access(handler: Handler[Any, Any]) -> Access | None:
 def only_reads(handler: Handler[Any, Any]) -> bool:
     """Whether a handler is public and changes nothing. No component calls such a one."""
     return READS in (handler.metadata or {})
+
+
+def is_part_of_a_read() -> bool:
+    """Whether this request changes nothing: it is a read from outside, or what such a read asks of other components.
+
+    The header counts for private handlers only. A caller from outside could otherwise end a change with it.
+    """
+    context = _context()
+    if declared_access(context.handler) is not None:
+        return only_reads(context.handler)
+    return READS_HEADER in context.request().headers
+
+
+def passed_on() -> dict[str, str] | None:
+    """The headers of a call that a read may make. Restate passes none on by itself."""
+    return {READS_HEADER: "true"} if is_part_of_a_read() else None
 
 
 def public_handlers(components: Iterable[Component]) -> Iterator[PublicHandler]:

@@ -10,7 +10,7 @@ from restate.server_context import ServerInvocationContext, restate_context_is_r
 
 from app.domain.activity import Event, Happened
 from app.domain.refusals import Refusal
-from app.services.shell.access import only_reads
+from app.services.shell.access import is_part_of_a_read
 from app.services.shell.dependencies import dependencies
 from app.services.shell.wire import UNREADABLE, UnreadableError
 from app.telemetry import metrics, traces
@@ -78,6 +78,7 @@ async def observed() -> AsyncIterator[None]:
 def _unreadable_told(context: ServerInvocationContext) -> Iterator[None]:
     """Tell operators which object has a document that cannot be read. Who only reads is told too, at once.
 
+    That is so through other components, too: the error of a call is the error of its caller, with reason and message.
     All else is retried, then paused, and goes on when the document is mended: a final error would leave work half done.
     """
     try:
@@ -87,7 +88,7 @@ def _unreadable_told(context: ServerInvocationContext) -> Iterator[None]:
         service, key = context.handler.service_tag.name, context.key()
         metrics.unreadable(service, key)
         logger.error("%s/%s: %s", service, key, error)
-        if not only_reads(context.handler):
+        if not is_part_of_a_read():
             raise
         message = f"what is stored of {service}/{key} cannot be read; an operator has to mend it"
         raise TerminalError(message, status_code=500, metadata={"reason": UNREADABLE}) from None

@@ -49,9 +49,10 @@ def takes(
     """The options of a public handler: its request, who may call it, and its refusals.
 
     Not among the refusals are those of every handler: of an invalid request, and of a caller without access.
-    `reads` is one that only reads; no component calls it. `repeatable` is one whose ids make a repetition harmless for
-    ever. Restate keeps no answer of either. It would keep each for a day otherwise, whether the request has an
-    idempotency key or not. It keeps the answer of a workflow's handler with its journal, so that is not kept either.
+    `reads` is one that only reads; no component calls it, and its own calls have the headers `passed_on()`.
+    `repeatable` is one whose ids make a repetition harmless for ever. Restate keeps no answer of either. It would keep
+    each for a day otherwise, whether the request has an idempotency key or not. It keeps the answer of a workflow's
+    handler with its journal, so that is not kept either.
     """
     kept = {"idempotency_retention": FORGET_AT_ONCE, "journal_retention": FORGET_AT_ONCE}
     return {

@@ -63,7 +63,12 @@ class Document(Json[Model]):
     """Serializes a stored document as JSON."""
 
     def deserialize(self, buf: bytes) -> Model | None:
-        """Read a document; None for an empty buffer. UnreadableError for what is no such document."""
+        """Read a document. UnreadableError for what is no such document.
+
+        Nothing is such: of what is not stored, Restate gives no bytes at all, and this is not asked.
+        """
+        if not buf:
+            raise UnreadableError(f"its {self.model.__name__} is empty")
         try:
             return super().deserialize(buf)
         except ValidationError as error:
