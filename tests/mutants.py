@@ -1191,6 +1191,24 @@ MUTANTS = [
         "tests/release/test_gatekeeper.py::test_a_note_says_how_the_gates_answered[not told: not again at once]",
     ),
     Mutant(
+        "a request that may only be false passes the contract gate",
+        "app/release/gates/schemas.py",
+        """\
+-        if word not in now.schema or (word == "uniqueItems" and new is False):
++        if new in (None, False):
+""",
+        "tests/release/test_contract_gate.py::test_a_request_that_was_taken_and_is_not_any_more_is_found",
+    ),
+    Mutant(
+        "the contract gate follows a schema that holds itself without an end",
+        "app/release/gates/schemas.py",
+        """\
+-        return None if pair in self.pairs else _Above(self.pairs | {pair}, self.begun)
++        return _Above(self.pairs | {(pair[0], str(len(self.pairs)))}, self.begun)
+""",
+        "tests/release/test_contract_gate.py::test_one_that_holds_itself_twice_is_compared_once",
+    ),
+    Mutant(
         "a version is good before the bookkeeper has seen its last bets",
         "app/release/watching.py",
         """\

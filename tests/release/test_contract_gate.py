@@ -22,8 +22,14 @@ def thing(required: tuple[str, ...] = (), strict: bool = False, **properties: Sc
     return schema | ({"additionalProperties": False} if strict else {})
 
 
-TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+def named(pattern: str, holds: Schema, **more: Any) -> Schema:
+    return {"type": "object", "patternProperties": {pattern: holds}} | more
+
+
+TEXT, NUMBER, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 MAYBE = {"anyOf": [TEXT, {"type": "null"}]}
+MAP, SHORT, SHORTER = {"type": "object", "additionalProperties": TEXT}, "^[a-z]{1,64}$", "^[a-z]{1,32}$"
+EITHER = {"anyOf": [thing(a=TEXT), thing(b=TEXT)], "oneOf": [thing(c=TEXT), thing(d=TEXT)]}
 NARROWER = {
     "a new required field": (thing(a=TEXT), thing(("b",), a=TEXT, b=TEXT), ["needs b"]),
     "an optional field becomes required": (thing(a=TEXT), thing(("a",), a=TEXT), ["needs a"]),
@@ -73,14 +79,116 @@ NARROWER = {
         {"type": "object", "additionalProperties": NUMBER},
         ["no longer takes string at {}"],
     ),
+    "the names in a map": (
+        thing(a=MAP | {"propertyNames": {"pattern": SHORT}}),
+        thing(a=MAP | {"propertyNames": {"pattern": SHORTER}}),
+        ["has another pattern at a{name}"],
+    ),
+    "only some names in a map": (
+        MAP,
+        MAP | {"propertyNames": {"type": "string", "maxLength": 64}},
+        ["has a tighter maxLength at {name}"],
+    ),
+    "any name in a map": (MAP | {"propertyNames": {"pattern": SHORT}}, MAP, []),
+    "the names in a map, by a pattern": (
+        thing(a=named(SHORT, TEXT)),
+        thing(a=named(SHORTER, TEXT)),
+        ["has another pattern of names at a"],
+    ),
+    "only names of a pattern": (MAP, named(SHORT, TEXT), ["has another pattern of names"]),
+    "names of any pattern": (named(SHORT, TEXT), MAP, []),
+    "names of a pattern for the first time": (
+        thing(strict=True, a=TEXT),
+        thing(strict=True, a=TEXT) | named(SHORT, TEXT, properties={"a": TEXT}),
+        [],
+    ),
+    "no names of a pattern": (
+        named(SHORT, TEXT, additionalProperties=False),
+        thing(strict=True),
+        ["refuses unknown fields"],
+    ),
+    "what names of a pattern stand for": (
+        named(SHORT, TEXT),
+        named(SHORT, NUMBER),
+        ["no longer takes string at {}"],
+    ),
+    "only false": (thing(a=FLAG), thing(a=FLAG | {"const": False}), ["has another const at a"]),
+    "only zero": (thing(a=NUMBER), thing(a=NUMBER | {"const": 0}), ["has another const at a"]),
+    "only null": (thing(a={}), thing(a={"const": None}), ["has another const at a"]),
+    "only false, as before": (thing(a=FLAG | {"const": False}), thing(a=FLAG | {"const": False}), []),
+    "false, of which it was one": (thing(a={"enum": [False]}), thing(a={"const": False}), []),
+    "false instead of zero": (thing(a={"const": 0}), thing(a={"const": False}), ["has another const at a"]),
+    "false among the values instead of zero": (
+        thing(a={"enum": [0, 1]}),
+        thing(a={"enum": [False, 1]}),
+        ["no longer takes 0 at a"],
+    ),
+    "no value": (thing(a=TEXT), {"type": "object", "properties": {"a": False}}, ["has another not at a"]),
+    "each only once": (
+        thing(a={"type": "array"}),
+        thing(a={"type": "array", "uniqueItems": True}),
+        ["has another uniqueItems at a"],
+    ),
+    "some twice": (thing(a={"type": "array"}), thing(a={"type": "array", "uniqueItems": False}), []),
     "behind a reference": (
         {"$defs": {"A": thing(b=TEXT)}, "$ref": "#/$defs/A"},
         {"$defs": {"B": thing(b=NUMBER)}, "$ref": "#/$defs/B"},
         ["no longer takes string at b"],
     ),
+    "beside a reference": (
+        {"$defs": {"A": TEXT}, **thing(a={"$ref": "#/$defs/A"})},
+        {"$defs": {"A": TEXT}, **thing(a={"$ref": "#/$defs/A", "maxLength": 9, "description": "A name."})},
+        ["has a tighter maxLength at a"],
+    ),
+    "beside alternatives": (thing(a=MAYBE), thing(a=MAYBE | {"maxLength": 9}), ["has a tighter maxLength at a"]),
+    "all of two": (
+        {"allOf": [thing(a=TEXT), thing(b=TEXT)]},
+        {"allOf": [thing(a=TEXT), thing(("b",), b=TEXT)]},
+        ["needs b"],
+    ),
+    "all of two is both in one": ({"allOf": [thing(a=TEXT), thing(b=TEXT)]}, thing(a=TEXT, b=TEXT), []),
+    "a bound in each of two": (
+        {"allOf": [TEXT | {"maxLength": 9}, {"maxLength": 7}]},
+        {"allOf": [TEXT | {"maxLength": 9}, {"maxLength": 6}]},
+        ["has a tighter maxLength"],
+    ),
+    "two that nothing can be": (thing(a=TEXT), thing(a=TEXT | {"allOf": [NUMBER]}), ["no longer takes string at a"]),
+    "two patterns at once": (
+        thing(a=TEXT | {"pattern": SHORT}),
+        thing(a=TEXT | {"pattern": SHORT, "allOf": [{"pattern": SHORTER}]}),
+        ["is not comparable at a"],
+    ),
+    "two patterns at once, as before": (
+        thing(a=TEXT | {"pattern": SHORT, "allOf": [{"pattern": SHORTER}]}),
+        thing(a=TEXT | {"pattern": SHORT, "allOf": [{"pattern": SHORTER}]}),
+        [],
+    ),
+    "fields that another of two refuses": (
+        {"allOf": [thing(a=TEXT), thing(b=TEXT)]},
+        {"allOf": [thing(a=TEXT, strict=True), thing(b=TEXT)]},
+        ["is not comparable"],
+    ),
+    "alternatives of alternatives": (EITHER, EITHER | {"oneOf": [thing(c=TEXT), thing(e=TEXT)]}, ["is not comparable"]),
+    "behind a reference of what is not comparable": (
+        {"$defs": {"A": thing(b=TEXT)}, "allOf": [thing(b={"$ref": "#/$defs/A"}), thing(b=TEXT)]},
+        {"$defs": {"A": thing(b=NUMBER)}, "allOf": [thing(b={"$ref": "#/$defs/A"}), thing(b=TEXT)]},
+        ["is not comparable"],
+    ),
+    "a reference to nothing": (thing(a=TEXT), thing(a={"$ref": "#/$defs/A"}), ["is not comparable at a"]),
+    "a reference to itself": (
+        thing(a=TEXT),
+        {"$defs": {"A": {"$ref": "#/$defs/A"}}, **thing(a={"$ref": "#/$defs/A"})},
+        ["no longer takes string at a"],
+    ),
     "no body is taken any more": (thing(a=TEXT), None, ["is no longer taken"]),
     "a first body, which may be empty": (None, thing(a=TEXT), []),
     "a first body that has to say something": (None, thing(("a",), a=TEXT), ["needs a"]),
+    "a first body that is a text": (None, TEXT, ["needs a body"]),
+    "a first body that is a list": (None, {"type": "array", "items": TEXT}, ["needs a body"]),
+    "a first body that is a text or an object": (None, {"anyOf": [TEXT, thing(("a",), a=TEXT)]}, ["needs a body"]),
+    "a first body that is not comparable": (None, EITHER, ["needs a body"]),
+    "a first body that may be null": (None, MAYBE, []),
+    "a first body that may be anything": (None, {}, []),
 }
 POORER = {
     "a field is gone": (thing(("a", "b"), a=TEXT, b=TEXT), thing(("a",), a=TEXT), ["lost b"]),
@@ -94,6 +202,13 @@ POORER = {
         {"type": "array", "items": thing(a=TEXT)},
         ["lost [].b"],
     ),
+    "within a map, by a pattern": (named(SHORT, thing(a=TEXT)), named(SHORTER, thing(b=TEXT)), ["lost {}.a"]),
+    "all of two": (
+        {"allOf": [thing(a=TEXT), thing(b=TEXT)]},
+        {"allOf": [thing(a=TEXT), thing(c=TEXT)]},
+        ["lost b"],
+    ),
+    "alternatives of alternatives": (EITHER, EITHER | {"oneOf": [thing(c=TEXT), thing(e=TEXT)]}, ["is not comparable"]),
     "a tighter bound": (thing(a=NUMBER), thing(a=NUMBER | {"maximum": 9}), []),
     "no answer": (thing(a=TEXT), None, ["is gone"]),
 }
@@ -121,6 +236,27 @@ def test_a_schema_that_holds_itself_is_compared_and_ends() -> None:
     assert "no longer takes string at a" in [change.what for change in narrowed(tree, other)]
 
 
+def test_one_that_holds_itself_twice_is_compared_once() -> None:
+    def tree(leaf: Schema) -> Schema:
+        inner = {"$ref": "#/$defs/T"}
+        return {"$defs": {"T": thing(left=inner, right=inner, a=leaf)}, "$ref": "#/$defs/T"}
+
+    assert narrowed(tree(TEXT), tree(TEXT | {"description": "A name."})) == ()
+    assert lost(tree(TEXT), tree(TEXT | {"description": "A name."})) == ()
+    assert {change.what for change in narrowed(tree(TEXT), tree(NUMBER))} == {
+        f"no longer takes string at {place}" for place in ("a", "left.a", "right.a")
+    }
+
+
+def test_what_takes_too_long_to_compare_is_found_and_ends() -> None:
+    models = "ABCDEFGHIJKL"
+    each = {name: {"$ref": f"#/$defs/{name}"} for name in models}
+    web = {name: thing() | {"properties": each} for name in models}
+
+    before, after = ({"$defs": web, "$ref": "#/$defs/A", "description": said} for said in ("Before.", "After."))
+    assert any("is not comparable" in change.what for change in narrowed(before, after))
+
+
 simple = st.sampled_from([TEXT, NUMBER, MAYBE, NUMBER | {"minimum": 3}, TEXT | {"enum": ["x", "y"]}])
 schemas = st.recursive(
     simple,
@@ -129,7 +265,8 @@ schemas = st.recursive(
             lambda some: thing(tuple(some)[:1], False, **some)
         ),
         inner.map(lambda one: {"type": "array", "items": one}),
-        st.tuples(inner, inner).map(lambda two: {"anyOf": list(two)}),
+        st.tuples(inner, inner, st.sampled_from(("anyOf", "allOf"))).map(lambda two: {two[2]: list(two[:2])}),
+        inner.map(lambda one: named(SHORT, one, propertyNames={"maxLength": 64})),
     ),
     max_leaves=8,
 )
