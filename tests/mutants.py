@@ -775,6 +775,15 @@ MUTANTS = [
         "tests/domain/test_activity.py::test_the_last_step_is_what_happened_and_happens_once",
     ),
     Mutant(
+        "an attempt that lost its connection to Restate has failed",
+        "app/services/shell/observed.py",
+        """\
+-        _count_attempt(attempt, "disconnected")
++        _count_attempt(attempt, "failed")
+""",
+        "tests/services/test_observed.py::test_an_attempt_that_lost_restate_has_not_failed",
+    ),
+    Mutant(
         "a handler that suspends has a span for each attempt",
         "app/services/shell/observed.py",
         """\
