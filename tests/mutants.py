@@ -1209,6 +1209,24 @@ MUTANTS = [
         "tests/release/test_contract_gate.py::test_a_request_that_was_taken_and_is_not_any_more_is_found",
     ),
     Mutant(
+        "a candidate may refuse a role that could call before",
+        "app/release/gates/contract.py",
+        """\
+-        for role in sorted(was.roles - now.roles):
++        for role in sorted(now.roles - was.roles):
+""",
+        "tests/release/test_contract_gate.py::test_callers_who_lose_access_are_found",
+    ),
+    Mutant(
+        "a candidate may drop the handler that a topic feeds",
+        "app/release/gates/contract.py",
+        """\
+-            key: each for key, each in service.handlers.items() if each.public or has_work or f"{name}/{key}" in fed
++            key: each for key, each in service.handlers.items() if each.public or has_work
+""",
+        "tests/release/test_contract_gate.py::test_a_private_handler_that_a_topic_feeds_has_to_stay",
+    ),
+    Mutant(
         "the contract gate follows a schema that holds itself without an end",
         "app/release/gates/schemas.py",
         """\

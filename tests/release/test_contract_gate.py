@@ -1,8 +1,10 @@
 """The contract gate: which changes of a manifest are findings, by their names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from app.release.gates import contract
 from app.release.gates.findings import Checked, Gate, Outcome
 from app.release.gates.gates import Asked, run
 from app.release.gates.schemas import lost, narrowed
-from app.release.restate_admin import RestateAdmin
+from app.release.restate_admin import RestateAdmin, UnknownError
 from tests.release.gating import nothing_rehearses
 
 Schema = dict[str, Any]
@@ -342,6 +344,54 @@ def test_a_private_handler_that_no_work_needs_may_go() -> None:
     assert contract.decide([BEFORE], manifest(handler("get"), idempotency_retention="1d"), has_work=False).passed
 
 
+def test_a_private_handler_that_a_topic_feeds_has_to_stay() -> None:
+    after = manifest(handler("get"), idempotency_retention="1d")
+
+    checked = contract.decide([BEFORE], after, has_work=False, fed={"Market/book"})
+
+    assert [finding.name for finding in checked.findings] == ["Market/book: handler removed"]
+
+
+def access(roles: str, owner: str = "") -> dict[str, Any]:
+    return {"metadata": {"shop.roles": roles, "shop.owner": owner, "shop.refuses": "sold_out"}}
+
+
+def taking(content: str) -> dict[str, Any]:
+    return {"input_description": content}
+
+
+FEWER = "input takes fewer content types"
+ACCESS = {
+    "as before": (access("cook,guest", "key"), access("guest,cook", "key"), []),
+    "a role is gone": (access("cook,guest"), access("cook"), ["refuses the role guest"]),
+    "a new role": (access("cook"), access("cook,guest"), []),
+    "an owner": (access("cook"), access("cook", "key"), ["has another owner"]),
+    "another owner": (access("", "key"), access("", "document"), ["has another owner"]),
+    "no owner": (access("cook", "key"), access("cook"), ["has another owner"]),
+    "a version that said nothing": ({}, access("cook", "key"), []),
+    "a version that says nothing": (access("cook", "key"), {"metadata": None}, []),
+    "only JSON": (taking("*/*"), taking("application/json"), [FEWER]),
+    "only JSON of a schema": (taking("*/*"), taking("JSON 'Order'"), [FEWER]),
+    "any content": (taking("JSON 'Order'"), taking("*/*"), []),
+    "another schema": (taking("JSON 'Order'"), taking("JSON object"), []),
+    "JSON without a schema": (taking("JSON 'Order'"), taking("application/json"), []),
+    "one text": (taking("text/*"), taking("text/plain"), [FEWER]),
+    "any text": (taking("text/plain"), taking("text/*"), []),
+    "no body": (taking("*/*"), taking("none"), [FEWER]),
+    "a first body": (taking("none"), taking("*/*"), []),
+    "nothing is said of the content": (taking("*/*"), {}, []),
+}
+
+
+@pytest.mark.parametrize("name", ACCESS)
+def test_callers_who_lose_access_are_found(name: str) -> None:
+    was, now, found = ACCESS[name]
+
+    checked = contract.decide([manifest(handler("get", **was))], manifest(handler("get", **now)), has_work=False)
+
+    assert [finding.name for finding in checked.findings] == [f"Market/get: {what}" for what in found]
+
+
 def test_what_an_older_version_with_work_still_calls_has_to_be_there() -> None:
     older = manifest(handler("get"), handler("ask", public=False))
 
@@ -388,6 +438,51 @@ def test_a_candidate_is_compared_with_what_a_real_restate_serves(
     assert [finding.name for finding in dropped.findings] == ["Greeter: service removed"]
     assert "META0006" in str(retyped.findings[0]) or "changed its type" in str(retyped.findings[0])
     assert admin.observe() == before, "nothing was registered"
+
+
+def test_who_loses_access_is_found_as_a_real_restate_tells_it(
+    admin: RestateAdmin, restate: tuple[str, str], serve: Callable[[str], str]
+) -> None:
+    admin.register(serve("v1"), again=False)
+    candidate = serve("choosy")
+
+    with fed(restate[1], "Greeter/listen"):
+        told, found = admin.fed(), {finding.name for finding in of_contract(admin, candidate).findings}
+
+    assert found == {
+        "Greeter/order: refuses the role guest",
+        "Greeter/order: has another owner",
+        "Greeter/order: input takes fewer content types",
+        "Greeter/listen: handler removed",
+    }
+    assert told == {"Greeter/listen"}
+    assert not admin.fed()
+
+
+@contextmanager
+def fed(url: str, handler: str) -> Iterator[None]:
+    """A topic that Restate reads for a handler; its broker is dead."""
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        cluster = {"name": "dead", "properties": {"bootstrap.servers": "127.0.0.1:9"}}
+        http.post("/kafka-clusters", json=cluster).raise_for_status()
+        told = http.post("/subscriptions", json={"source": "kafka://dead/orders", "sink": f"service://{handler}"})
+        subscription = told.raise_for_status().json()["id"]
+        try:
+            yield
+        finally:
+            http.delete(f"/subscriptions/{subscription}").raise_for_status()
+
+
+def test_a_restate_that_does_not_tell_its_subscriptions_leaves_the_contract_unchecked(
+    admin: RestateAdmin, serve: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> frozenset[str]:
+        raise UnknownError("GET /subscriptions: 503")
+
+    admin.register(serve("v1"), again=False)
+    monkeypatch.setattr(admin, "fed", unknown)
+
+    assert of_contract(admin, serve("v2")).outcome is Outcome.NOT_CHECKED
 
 
 def test_a_candidate_that_does_not_answer_is_not_checked(admin: RestateAdmin, serve: Callable[[str], str]) -> None:
