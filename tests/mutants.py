@@ -826,6 +826,15 @@ MUTANTS = [
         "tests/domain/test_activity.py::test_the_last_step_is_what_happened_and_happens_once",
     ),
     Mutant(
+        "an attempt that lost its connection to Restate has failed",
+        "app/services/shell/observed.py",
+        """\
+-        _count_attempt(attempt, "disconnected")
++        _count_attempt(attempt, "failed")
+""",
+        "tests/services/test_observed.py::test_an_attempt_that_lost_restate_has_not_failed",
+    ),
+    Mutant(
         "a handler that suspends has a span for each attempt",
         "app/services/shell/observed.py",
         """\
@@ -1240,6 +1249,42 @@ MUTANTS = [
 +        return self.outcome is not Outcome.FAILED
 """,
         "tests/release/test_gatekeeper.py::test_a_note_says_how_the_gates_answered[not told: not again at once]",
+    ),
+    Mutant(
+        "a request that may only be false passes the contract gate",
+        "app/release/gates/schemas.py",
+        """\
+-        if word not in now.schema or (word == "uniqueItems" and new is False):
++        if new in (None, False):
+""",
+        "tests/release/test_contract_gate.py::test_a_request_that_was_taken_and_is_not_any_more_is_found",
+    ),
+    Mutant(
+        "a candidate may refuse a role that could call before",
+        "app/release/gates/contract.py",
+        """\
+-        for role in sorted(was.roles - now.roles):
++        for role in sorted(now.roles - was.roles):
+""",
+        "tests/release/test_contract_gate.py::test_callers_who_lose_access_are_found",
+    ),
+    Mutant(
+        "a candidate may drop the handler that a topic feeds",
+        "app/release/gates/contract.py",
+        """\
+-            key: each for key, each in service.handlers.items() if each.public or has_work or f"{name}/{key}" in fed
++            key: each for key, each in service.handlers.items() if each.public or has_work
+""",
+        "tests/release/test_contract_gate.py::test_a_private_handler_that_a_topic_feeds_has_to_stay",
+    ),
+    Mutant(
+        "the contract gate follows a schema that holds itself without an end",
+        "app/release/gates/schemas.py",
+        """\
+-        return None if pair in self.pairs else _Above(self.pairs | {pair}, self.begun)
++        return _Above(self.pairs | {(pair[0], str(len(self.pairs)))}, self.begun)
+""",
+        "tests/release/test_contract_gate.py::test_one_that_holds_itself_twice_is_compared_once",
     ),
     Mutant(
         "a version is good before the bookkeeper has seen its last bets",

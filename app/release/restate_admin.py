@@ -151,6 +151,11 @@ class RestateAdmin:
         served += [self._read("GET", f"/deployments/{id}")["services"] for id in sorted(pinned & known)]
         return tuple(served), bool(work)
 
+    def fed(self) -> frozenset[str]:
+        """The handlers for which Restate reads a topic, as SERVICE/HANDLER."""
+        told = self._ask("GET", "/subscriptions")["subscriptions"]
+        return frozenset(one["sink"].removeprefix("service://") for one in told)
+
     def deregister(self, deployment: str) -> None:
         """Remove a version from Restate without checking its work, which the plan has done. It may be gone already."""
         try:

@@ -61,7 +61,7 @@ _PROVIDER_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 ATTEMPTS = TechnicalCounter(
     "betting_handler_attempts",
-    "Attempts at invocations: done, refused, failed, suspended",
+    "Attempts at invocations: done, refused, failed, suspended, disconnected",
     ["service", "handler", "outcome"],
 )
 DURATION = Histogram(

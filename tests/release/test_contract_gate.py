@@ -1,8 +1,10 @@
 """The contract gate: which changes of a manifest are findings, by their names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from app.release.gates import contract
 from app.release.gates.findings import Checked, Gate, Outcome
 from app.release.gates.gates import Asked, run
 from app.release.gates.schemas import lost, narrowed
-from app.release.restate_admin import RestateAdmin
+from app.release.restate_admin import RestateAdmin, UnknownError
 from tests.release.gating import nothing_rehearses
 
 Schema = dict[str, Any]
@@ -22,8 +24,14 @@ def thing(required: tuple[str, ...] = (), strict: bool = False, **properties: Sc
     return schema | ({"additionalProperties": False} if strict else {})
 
 
-TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+def named(pattern: str, holds: Schema, **more: Any) -> Schema:
+    return {"type": "object", "patternProperties": {pattern: holds}} | more
+
+
+TEXT, NUMBER, FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
 MAYBE = {"anyOf": [TEXT, {"type": "null"}]}
+MAP, SHORT, SHORTER = {"type": "object", "additionalProperties": TEXT}, "^[a-z]{1,64}$", "^[a-z]{1,32}$"
+EITHER = {"anyOf": [thing(a=TEXT), thing(b=TEXT)], "oneOf": [thing(c=TEXT), thing(d=TEXT)]}
 NARROWER = {
     "a new required field": (thing(a=TEXT), thing(("b",), a=TEXT, b=TEXT), ["needs b"]),
     "an optional field becomes required": (thing(a=TEXT), thing(("a",), a=TEXT), ["needs a"]),
@@ -73,14 +81,116 @@ NARROWER = {
         {"type": "object", "additionalProperties": NUMBER},
         ["no longer takes string at {}"],
     ),
+    "the names in a map": (
+        thing(a=MAP | {"propertyNames": {"pattern": SHORT}}),
+        thing(a=MAP | {"propertyNames": {"pattern": SHORTER}}),
+        ["has another pattern at a{name}"],
+    ),
+    "only some names in a map": (
+        MAP,
+        MAP | {"propertyNames": {"type": "string", "maxLength": 64}},
+        ["has a tighter maxLength at {name}"],
+    ),
+    "any name in a map": (MAP | {"propertyNames": {"pattern": SHORT}}, MAP, []),
+    "the names in a map, by a pattern": (
+        thing(a=named(SHORT, TEXT)),
+        thing(a=named(SHORTER, TEXT)),
+        ["has another pattern of names at a"],
+    ),
+    "only names of a pattern": (MAP, named(SHORT, TEXT), ["has another pattern of names"]),
+    "names of any pattern": (named(SHORT, TEXT), MAP, []),
+    "names of a pattern for the first time": (
+        thing(strict=True, a=TEXT),
+        thing(strict=True, a=TEXT) | named(SHORT, TEXT, properties={"a": TEXT}),
+        [],
+    ),
+    "no names of a pattern": (
+        named(SHORT, TEXT, additionalProperties=False),
+        thing(strict=True),
+        ["refuses unknown fields"],
+    ),
+    "what names of a pattern stand for": (
+        named(SHORT, TEXT),
+        named(SHORT, NUMBER),
+        ["no longer takes string at {}"],
+    ),
+    "only false": (thing(a=FLAG), thing(a=FLAG | {"const": False}), ["has another const at a"]),
+    "only zero": (thing(a=NUMBER), thing(a=NUMBER | {"const": 0}), ["has another const at a"]),
+    "only null": (thing(a={}), thing(a={"const": None}), ["has another const at a"]),
+    "only false, as before": (thing(a=FLAG | {"const": False}), thing(a=FLAG | {"const": False}), []),
+    "false, of which it was one": (thing(a={"enum": [False]}), thing(a={"const": False}), []),
+    "false instead of zero": (thing(a={"const": 0}), thing(a={"const": False}), ["has another const at a"]),
+    "false among the values instead of zero": (
+        thing(a={"enum": [0, 1]}),
+        thing(a={"enum": [False, 1]}),
+        ["no longer takes 0 at a"],
+    ),
+    "no value": (thing(a=TEXT), {"type": "object", "properties": {"a": False}}, ["has another not at a"]),
+    "each only once": (
+        thing(a={"type": "array"}),
+        thing(a={"type": "array", "uniqueItems": True}),
+        ["has another uniqueItems at a"],
+    ),
+    "some twice": (thing(a={"type": "array"}), thing(a={"type": "array", "uniqueItems": False}), []),
     "behind a reference": (
         {"$defs": {"A": thing(b=TEXT)}, "$ref": "#/$defs/A"},
         {"$defs": {"B": thing(b=NUMBER)}, "$ref": "#/$defs/B"},
         ["no longer takes string at b"],
     ),
+    "beside a reference": (
+        {"$defs": {"A": TEXT}, **thing(a={"$ref": "#/$defs/A"})},
+        {"$defs": {"A": TEXT}, **thing(a={"$ref": "#/$defs/A", "maxLength": 9, "description": "A name."})},
+        ["has a tighter maxLength at a"],
+    ),
+    "beside alternatives": (thing(a=MAYBE), thing(a=MAYBE | {"maxLength": 9}), ["has a tighter maxLength at a"]),
+    "all of two": (
+        {"allOf": [thing(a=TEXT), thing(b=TEXT)]},
+        {"allOf": [thing(a=TEXT), thing(("b",), b=TEXT)]},
+        ["needs b"],
+    ),
+    "all of two is both in one": ({"allOf": [thing(a=TEXT), thing(b=TEXT)]}, thing(a=TEXT, b=TEXT), []),
+    "a bound in each of two": (
+        {"allOf": [TEXT | {"maxLength": 9}, {"maxLength": 7}]},
+        {"allOf": [TEXT | {"maxLength": 9}, {"maxLength": 6}]},
+        ["has a tighter maxLength"],
+    ),
+    "two that nothing can be": (thing(a=TEXT), thing(a=TEXT | {"allOf": [NUMBER]}), ["no longer takes string at a"]),
+    "two patterns at once": (
+        thing(a=TEXT | {"pattern": SHORT}),
+        thing(a=TEXT | {"pattern": SHORT, "allOf": [{"pattern": SHORTER}]}),
+        ["is not comparable at a"],
+    ),
+    "two patterns at once, as before": (
+        thing(a=TEXT | {"pattern": SHORT, "allOf": [{"pattern": SHORTER}]}),
+        thing(a=TEXT | {"pattern": SHORT, "allOf": [{"pattern": SHORTER}]}),
+        [],
+    ),
+    "fields that another of two refuses": (
+        {"allOf": [thing(a=TEXT), thing(b=TEXT)]},
+        {"allOf": [thing(a=TEXT, strict=True), thing(b=TEXT)]},
+        ["is not comparable"],
+    ),
+    "alternatives of alternatives": (EITHER, EITHER | {"oneOf": [thing(c=TEXT), thing(e=TEXT)]}, ["is not comparable"]),
+    "behind a reference of what is not comparable": (
+        {"$defs": {"A": thing(b=TEXT)}, "allOf": [thing(b={"$ref": "#/$defs/A"}), thing(b=TEXT)]},
+        {"$defs": {"A": thing(b=NUMBER)}, "allOf": [thing(b={"$ref": "#/$defs/A"}), thing(b=TEXT)]},
+        ["is not comparable"],
+    ),
+    "a reference to nothing": (thing(a=TEXT), thing(a={"$ref": "#/$defs/A"}), ["is not comparable at a"]),
+    "a reference to itself": (
+        thing(a=TEXT),
+        {"$defs": {"A": {"$ref": "#/$defs/A"}}, **thing(a={"$ref": "#/$defs/A"})},
+        ["no longer takes string at a"],
+    ),
     "no body is taken any more": (thing(a=TEXT), None, ["is no longer taken"]),
     "a first body, which may be empty": (None, thing(a=TEXT), []),
     "a first body that has to say something": (None, thing(("a",), a=TEXT), ["needs a"]),
+    "a first body that is a text": (None, TEXT, ["needs a body"]),
+    "a first body that is a list": (None, {"type": "array", "items": TEXT}, ["needs a body"]),
+    "a first body that is a text or an object": (None, {"anyOf": [TEXT, thing(("a",), a=TEXT)]}, ["needs a body"]),
+    "a first body that is not comparable": (None, EITHER, ["needs a body"]),
+    "a first body that may be null": (None, MAYBE, []),
+    "a first body that may be anything": (None, {}, []),
 }
 POORER = {
     "a field is gone": (thing(("a", "b"), a=TEXT, b=TEXT), thing(("a",), a=TEXT), ["lost b"]),
@@ -94,6 +204,13 @@ POORER = {
         {"type": "array", "items": thing(a=TEXT)},
         ["lost [].b"],
     ),
+    "within a map, by a pattern": (named(SHORT, thing(a=TEXT)), named(SHORTER, thing(b=TEXT)), ["lost {}.a"]),
+    "all of two": (
+        {"allOf": [thing(a=TEXT), thing(b=TEXT)]},
+        {"allOf": [thing(a=TEXT), thing(c=TEXT)]},
+        ["lost b"],
+    ),
+    "alternatives of alternatives": (EITHER, EITHER | {"oneOf": [thing(c=TEXT), thing(e=TEXT)]}, ["is not comparable"]),
     "a tighter bound": (thing(a=NUMBER), thing(a=NUMBER | {"maximum": 9}), []),
     "no answer": (thing(a=TEXT), None, ["is gone"]),
 }
@@ -121,6 +238,27 @@ def test_a_schema_that_holds_itself_is_compared_and_ends() -> None:
     assert "no longer takes string at a" in [change.what for change in narrowed(tree, other)]
 
 
+def test_one_that_holds_itself_twice_is_compared_once() -> None:
+    def tree(leaf: Schema) -> Schema:
+        inner = {"$ref": "#/$defs/T"}
+        return {"$defs": {"T": thing(left=inner, right=inner, a=leaf)}, "$ref": "#/$defs/T"}
+
+    assert narrowed(tree(TEXT), tree(TEXT | {"description": "A name."})) == ()
+    assert lost(tree(TEXT), tree(TEXT | {"description": "A name."})) == ()
+    assert {change.what for change in narrowed(tree(TEXT), tree(NUMBER))} == {
+        f"no longer takes string at {place}" for place in ("a", "left.a", "right.a")
+    }
+
+
+def test_what_takes_too_long_to_compare_is_found_and_ends() -> None:
+    models = "ABCDEFGHIJKL"
+    each = {name: {"$ref": f"#/$defs/{name}"} for name in models}
+    web = {name: thing() | {"properties": each} for name in models}
+
+    before, after = ({"$defs": web, "$ref": "#/$defs/A", "description": said} for said in ("Before.", "After."))
+    assert any("is not comparable" in change.what for change in narrowed(before, after))
+
+
 simple = st.sampled_from([TEXT, NUMBER, MAYBE, NUMBER | {"minimum": 3}, TEXT | {"enum": ["x", "y"]}])
 schemas = st.recursive(
     simple,
@@ -129,7 +267,8 @@ schemas = st.recursive(
             lambda some: thing(tuple(some)[:1], False, **some)
         ),
         inner.map(lambda one: {"type": "array", "items": one}),
-        st.tuples(inner, inner).map(lambda two: {"anyOf": list(two)}),
+        st.tuples(inner, inner, st.sampled_from(("anyOf", "allOf"))).map(lambda two: {two[2]: list(two[:2])}),
+        inner.map(lambda one: named(SHORT, one, propertyNames={"maxLength": 64})),
     ),
     max_leaves=8,
 )
@@ -205,6 +344,54 @@ def test_a_private_handler_that_no_work_needs_may_go() -> None:
     assert contract.decide([BEFORE], manifest(handler("get"), idempotency_retention="1d"), has_work=False).passed
 
 
+def test_a_private_handler_that_a_topic_feeds_has_to_stay() -> None:
+    after = manifest(handler("get"), idempotency_retention="1d")
+
+    checked = contract.decide([BEFORE], after, has_work=False, fed={"Market/book"})
+
+    assert [finding.name for finding in checked.findings] == ["Market/book: handler removed"]
+
+
+def access(roles: str, owner: str = "") -> dict[str, Any]:
+    return {"metadata": {"shop.roles": roles, "shop.owner": owner, "shop.refuses": "sold_out"}}
+
+
+def taking(content: str) -> dict[str, Any]:
+    return {"input_description": content}
+
+
+FEWER = "input takes fewer content types"
+ACCESS = {
+    "as before": (access("cook,guest", "key"), access("guest,cook", "key"), []),
+    "a role is gone": (access("cook,guest"), access("cook"), ["refuses the role guest"]),
+    "a new role": (access("cook"), access("cook,guest"), []),
+    "an owner": (access("cook"), access("cook", "key"), ["has another owner"]),
+    "another owner": (access("", "key"), access("", "document"), ["has another owner"]),
+    "no owner": (access("cook", "key"), access("cook"), ["has another owner"]),
+    "a version that said nothing": ({}, access("cook", "key"), []),
+    "a version that says nothing": (access("cook", "key"), {"metadata": None}, []),
+    "only JSON": (taking("*/*"), taking("application/json"), [FEWER]),
+    "only JSON of a schema": (taking("*/*"), taking("JSON 'Order'"), [FEWER]),
+    "any content": (taking("JSON 'Order'"), taking("*/*"), []),
+    "another schema": (taking("JSON 'Order'"), taking("JSON object"), []),
+    "JSON without a schema": (taking("JSON 'Order'"), taking("application/json"), []),
+    "one text": (taking("text/*"), taking("text/plain"), [FEWER]),
+    "any text": (taking("text/plain"), taking("text/*"), []),
+    "no body": (taking("*/*"), taking("none"), [FEWER]),
+    "a first body": (taking("none"), taking("*/*"), []),
+    "nothing is said of the content": (taking("*/*"), {}, []),
+}
+
+
+@pytest.mark.parametrize("name", ACCESS)
+def test_callers_who_lose_access_are_found(name: str) -> None:
+    was, now, found = ACCESS[name]
+
+    checked = contract.decide([manifest(handler("get", **was))], manifest(handler("get", **now)), has_work=False)
+
+    assert [finding.name for finding in checked.findings] == [f"Market/get: {what}" for what in found]
+
+
 def test_what_an_older_version_with_work_still_calls_has_to_be_there() -> None:
     older = manifest(handler("get"), handler("ask", public=False))
 
@@ -251,6 +438,51 @@ def test_a_candidate_is_compared_with_what_a_real_restate_serves(
     assert [finding.name for finding in dropped.findings] == ["Greeter: service removed"]
     assert "META0006" in str(retyped.findings[0]) or "changed its type" in str(retyped.findings[0])
     assert admin.observe() == before, "nothing was registered"
+
+
+def test_who_loses_access_is_found_as_a_real_restate_tells_it(
+    admin: RestateAdmin, restate: tuple[str, str], serve: Callable[[str], str]
+) -> None:
+    admin.register(serve("v1"), again=False)
+    candidate = serve("choosy")
+
+    with fed(restate[1], "Greeter/listen"):
+        told, found = admin.fed(), {finding.name for finding in of_contract(admin, candidate).findings}
+
+    assert found == {
+        "Greeter/order: refuses the role guest",
+        "Greeter/order: has another owner",
+        "Greeter/order: input takes fewer content types",
+        "Greeter/listen: handler removed",
+    }
+    assert told == {"Greeter/listen"}
+    assert not admin.fed()
+
+
+@contextmanager
+def fed(url: str, handler: str) -> Iterator[None]:
+    """A topic that Restate reads for a handler; its broker is dead."""
+    with httpx.Client(base_url=url, trust_env=False) as http:
+        cluster = {"name": "dead", "properties": {"bootstrap.servers": "127.0.0.1:9"}}
+        http.post("/kafka-clusters", json=cluster).raise_for_status()
+        told = http.post("/subscriptions", json={"source": "kafka://dead/orders", "sink": f"service://{handler}"})
+        subscription = told.raise_for_status().json()["id"]
+        try:
+            yield
+        finally:
+            http.delete(f"/subscriptions/{subscription}").raise_for_status()
+
+
+def test_a_restate_that_does_not_tell_its_subscriptions_leaves_the_contract_unchecked(
+    admin: RestateAdmin, serve: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown() -> frozenset[str]:
+        raise UnknownError("GET /subscriptions: 503")
+
+    admin.register(serve("v1"), again=False)
+    monkeypatch.setattr(admin, "fed", unknown)
+
+    assert of_contract(admin, serve("v2")).outcome is Outcome.NOT_CHECKED
 
 
 def test_a_candidate_that_does_not_answer_is_not_checked(admin: RestateAdmin, serve: Callable[[str], str]) -> None:

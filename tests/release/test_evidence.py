@@ -17,14 +17,14 @@ from tests.helpers.ports import free_port
 
 
 def test_attempts_and_their_durations_are_read_as_the_service_exports_them() -> None:
-    for outcome, count in (("done", 3), ("refused", 2), ("failed", 1), ("suspended", 1)):
+    for outcome, count in (("done", 3), ("refused", 2), ("failed", 1), ("suspended", 1), ("disconnected", 9)):
         metrics.ATTEMPTS.labels("WatchedService", "bet", outcome).inc(count)
     for seconds in (0.02, 0.02, 0.2, 0.2, 0.2, 60):
         metrics.DURATION.labels("WatchedService", "bet").observe(seconds)
 
     seen = read_handled(generate_latest().decode())["WatchedService/bet"]
 
-    assert (seen.attempts, seen.failed, seen.finished) == (7, 1, 6)
+    assert (seen.attempts, seen.failed, seen.finished) == (16, 1, 6)
     assert (seen.slower_than(0.1), seen.slower_than(0.25), seen.slower_than(math.inf)) == (4, 1, 0)
     assert (seen.quantile(0.5), seen.quantile(0.99)) == (0.25, math.inf)
 

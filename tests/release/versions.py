@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import restate
 from restate.retry_policy import InvocationRetryPolicy
+from restate.serde import BytesSerde
 
 version = os.environ["VERSION"]
 till = restate.VirtualObject("Till")
@@ -37,6 +38,25 @@ async def fail_patiently(ctx: restate.ObjectContext) -> str:
 @greeter.handler()
 async def greet(ctx: restate.Context) -> str:
     return version
+
+
+choosy = version == "choosy"
+
+
+@greeter.handler(
+    accept="application/json" if choosy else "*/*",
+    input_serde=BytesSerde(),
+    metadata={"shop.roles": "regular" if choosy else "guest,regular", "shop.owner": "key" if choosy else ""},
+)
+async def order(ctx: restate.Context, dish: bytes) -> str:
+    return version
+
+
+if not choosy:
+
+    @greeter.handler(ingress_private=True, input_serde=BytesSerde())
+    async def listen(ctx: restate.Context, record: bytes) -> str:
+        return version
 
 
 app = restate.app([till] if version == "dropped" else [till, greeter])

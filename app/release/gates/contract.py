@@ -1,8 +1,8 @@
 """The contract gate: whether who is served now will be served by the candidate.
 
 The manifest of the candidate, as Restate reads it in a dry run, is compared with what serves: public handlers always,
-and private ones while there is unfinished work, which began on the code before and calls the newest. A change that is
-meant is accepted by its name in the values, where a review sees it.
+and private ones while there is unfinished work, which began on the code before and calls the newest, or while Restate
+reads a topic for them. A change that is meant is accepted by its name in the values, where a review sees it.
 """
 
 import re
@@ -15,6 +15,9 @@ from app.release.gates.schemas import Schema, lost, narrowed
 
 RETENTIONS = ("idempotency_retention", "journal_retention", "workflow_completion_retention")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "month": 2_630_016, "y": 31_557_600}
+ROLES, OWNER = "roles", "owner"
+"""What the keys of a handler's metadata end in, after a dot, where it says who may call it."""
+_JSON = "application/json"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 
 
@@ -27,6 +30,12 @@ class Handler:
     takes: Schema | None
     gives: Schema | None
     retention: Mapping[str, str]
+    roles: frozenset[str] | None = None
+    """Who may call it; None if it does not say."""
+    owner: str | None = None
+    """Where it finds to whom a thing belongs, who may call it too; None if it does not say."""
+    content: str | None = None
+    """The content types that it takes: `*/*`, or empty for no body at all; None if it does not say."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ def read(services: Iterable[Mapping[str, Any]]) -> Manifest:
 def _handlers(service: Mapping[str, Any]) -> Iterator[tuple[str, Handler]]:
     for told in service["handlers"]:
         retention = {name: told.get(name) or service.get(name) for name in RETENTIONS}
+        metadata = {key.rpartition(".")[2]: value for key, value in (told.get("metadata") or {}).items()}
         yield (
             told["name"],
             Handler(
@@ -56,6 +66,9 @@ def _handlers(service: Mapping[str, Any]) -> Iterator[tuple[str, Handler]]:
                 _schema(told.get("input_json_schema")),
                 _schema(told.get("output_json_schema")),
                 {name: kept for name, kept in retention.items() if kept},
+                frozenset(filter(None, metadata[ROLES].split(","))) if ROLES in metadata else None,
+                metadata.get(OWNER),
+                _content(told.get("input_description")),
             ),
         )
 
@@ -65,10 +78,23 @@ def _schema(told: object) -> Schema | None:
     return told if isinstance(told, Mapping) else {} if told is True else None
 
 
-def decide(serving: Iterable[Manifest], candidate: Manifest, has_work: bool, accepts: Collection[str] = ()) -> Checked:
-    """Compare what serves, and older versions that have work, with the candidate."""
+def _content(told: object) -> str | None:
+    """The content types that Restate names. Of a body with a schema that has a type, it names the schema instead."""
+    if not isinstance(told, str):
+        return None
+    return {"none": ""}.get(told, _JSON if told.startswith("JSON ") else told)
+
+
+def decide(
+    serving: Iterable[Manifest],
+    candidate: Manifest,
+    has_work: bool,
+    accepts: Collection[str] = (),
+    fed: Collection[str] = (),
+) -> Checked:
+    """Compare what serves, and older versions that have work, with the candidate. Topics call the handlers in `fed`."""
     before = tuple(serving)
-    changes = (change for manifest in before for change in _changes(manifest, candidate, has_work))
+    changes = (change for manifest in before for change in _changes(manifest, candidate, has_work, fed))
     findings, accepted = sifted({finding.name: finding for finding in changes}.values(), accepts)
     handlers = {(name, handler) for manifest in before for name in manifest for handler in manifest[name].handlers}
     return Checked(
@@ -80,9 +106,11 @@ def decide(serving: Iterable[Manifest], candidate: Manifest, has_work: bool, acc
     )
 
 
-def _changes(before: Manifest, after: Manifest, has_work: bool) -> Iterator[Finding]:
+def _changes(before: Manifest, after: Manifest, has_work: bool, fed: Collection[str]) -> Iterator[Finding]:
     for name, service in before.items():
-        counted = {key: each for key, each in service.handlers.items() if each.public or has_work}
+        counted = {
+            key: each for key, each in service.handlers.items() if each.public or has_work or f"{name}/{key}" in fed
+        }
         if not counted:
             continue
         if name not in after:
@@ -103,6 +131,9 @@ def _of_one(where: str, was: Handler, now: Handler) -> Iterator[Finding]:
         yield Finding(where, "type changed", was.type, now.type)
     if was.public and not now.public:
         yield Finding(where, "public made private", "public", "private")
+    yield from _of_access(where, was, now)
+    if was.content and now.content is not None and not _takes(now.content, was.content):
+        yield Finding(where, "input takes fewer content types", was.content, now.content)
     for change in narrowed(was.takes, now.takes):
         yield Finding(where, f"input {change.what}", change.before, change.after)
     for change in lost(was.gives, now.gives):
@@ -110,6 +141,24 @@ def _of_one(where: str, was: Handler, now: Handler) -> Iterator[Finding]:
     for name, kept in was.retention.items():
         if name in now.retention and seconds(now.retention[name]) < seconds(kept):
             yield Finding(where, f"shorter {name.replace('_', ' ')}", kept, now.retention[name])
+
+
+def _of_access(where: str, was: Handler, now: Handler) -> Iterator[Finding]:
+    """Who may no longer call it. Whether another owner is more or less cannot be told."""
+    if was.roles is not None and now.roles is not None:
+        for role in sorted(was.roles - now.roles):
+            yield Finding(where, f"refuses the role {role}", _words(was.roles), _words(now.roles))
+    if was.owner is not None and now.owner is not None and was.owner != now.owner:
+        yield Finding(where, "has another owner", was.owner, now.owner)
+
+
+def _words(roles: Collection[str]) -> str:
+    return ", ".join(sorted(roles))
+
+
+def _takes(now: str, was: str) -> bool:
+    """Whether one range of content types has all of another in it."""
+    return now in ("*/*", was) or (now.endswith("/*") and was.startswith(now.removesuffix("*")))
 
 
 def seconds(duration: str) -> float:

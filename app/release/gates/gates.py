@@ -56,8 +56,9 @@ def _contract(given: _Rehearsal) -> Checked:
     restate, accepts = given.asked.restate, given.asked.accepts
     try:
         serving, has_work = restate.contracts()
+        fed = restate.fed()
         candidate = contract.read(restate.manifest(given.url or given.asked.uri))
-        return contract.decide(map(contract.read, serving), candidate, has_work, accepts)
+        return contract.decide(map(contract.read, serving), candidate, has_work, accepts, fed)
     except RefusedError as error:
         # It would not be registered either: for a service that changed its type, Restate refuses even the dry run.
         finding = Finding("manifest", f"refused by Restate: {error}")

@@ -1,12 +1,13 @@
 """Observes every attempt of a handler: its metrics, log line and trace are recorded when the attempt finishes."""
 
 import logging
+from asyncio import CancelledError
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from restate.exceptions import SuspendedException, TerminalError
 from restate.extensions import current_context
-from restate.server_context import ServerInvocationContext, restate_context_is_replaying
+from restate.server_context import DisconnectedException, ServerInvocationContext, restate_context_is_replaying
 
 from app.domain.activity import Event, Happened
 from app.domain.refusals import Refusal
@@ -66,6 +67,11 @@ async def observed() -> AsyncIterator[None]:
         raise
     except SuspendedException:
         _count_attempt(attempt, "suspended")
+        raise
+    except (DisconnectedException, CancelledError):
+        # Restate went away, and tries again when it is back. Nothing is wrong with the code: a watch takes no version
+        # back for it. What hangs until Restate hangs up is found by its work, which fails or is paused.
+        _count_attempt(attempt, "disconnected")
         raise
     except BaseException:
         _count_attempt(attempt, "failed")

@@ -406,7 +406,7 @@ LATENCY = Section(
         ),
         Panel(
             "Attempts a second",
-            "Attempts by outcome; a suspended one waits for something, a failed one is retried.",
+            "Attempts by outcome; a suspended one waits for something, a failed or disconnected one is retried.",
             one(a_second("betting_handler_attempts_total", by="outcome"), "{{outcome}}"),
             Unit.A_SECOND,
         ),
