@@ -1680,6 +1680,15 @@ MUTANTS = [
         "tests/release/test_gatekeeper.py::test_no_release_starts_on_books_that_do_not_balance",
     ),
     Mutant(
+        "a version passes the books gate though the provider was never compared",
+        "app/release/gates/books.py",
+        """\
+-    if seen.compares and (seen.compared_at is None or now - seen.compared_at > FRESH_SECONDS):
++    if seen.compared_at is not None and now - seen.compared_at > FRESH_SECONDS:
+""",
+        "tests/release/test_gatekeeper.py::test_no_release_starts_on_books_that_do_not_balance",
+    ),
+    Mutant(
         "wallets that do not balance are those of the last page alone",
         "app/bookkeeper/tally.py",
         """\

@@ -14,7 +14,9 @@ from app.bookkeeper.stranded import Kind, Stranded, Strandings
 class Exported(Collector):
     """The last complete look. One that saw not everything changes nothing, so that the timestamp tells its age."""
 
-    def __init__(self) -> None:
+    def __init__(self, compares: bool = False) -> None:
+        """Export nothing yet. `compares` says whether there is a provider to compare the books with."""
+        self._compares = compares
         self._books: Books | None = None
         self._reconciled: Reconciliation | None = None
         self._repairs: Counter[Kind] = Counter()
@@ -34,6 +36,7 @@ class Exported(Collector):
         if (books := self._books) is not None:
             yield from _families(books)
             yield _repairs(self._repairs)
+            yield _gauge("provider_compared", "1 if the books are compared with a provider, else 0", self._compares)
         if self._reconciled is not None:
             yield from _reconciled(self._reconciled)
 

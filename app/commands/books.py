@@ -175,7 +175,7 @@ def _keep_books(target: "Target", host: str, port: int, every: float, sample: in
     from app.bookkeeper.run import keep, once_each, until_signalled
 
     require_free(host, port, "--port")
-    exported = Exported()
+    exported = Exported(compares=target.provider is not None)
     REGISTRY.register(exported)
     start_http_server(port, host)
     with suppress(asyncio.CancelledError):

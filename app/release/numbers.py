@@ -29,7 +29,12 @@ def read_books(text: str) -> Books | None:
     unreadable = int(told.get("betting_books_unreadable_documents", 0))  # an older bookkeeper does not tell them
     try:
         return Books(
-            told["betting_books_balanced"] == 1, told["betting_books_timestamp_seconds"], differences, unreadable
+            told["betting_books_balanced"] == 1,
+            told["betting_books_timestamp_seconds"],
+            differences,
+            unreadable,
+            compares=told.get("betting_provider_compared") == 1,  # nor this
+            compared_at=told.get("betting_reconciled_timestamp_seconds"),
         )
     except KeyError:
         return None

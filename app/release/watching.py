@@ -80,6 +80,10 @@ class Books:
     """References on which the books and the provider differ, by kind; only kinds of which there are any."""
     unreadable: int = 0
     """Documents of players that cannot be read."""
+    compares: bool = False
+    """Whether the bookkeeper has a provider to compare the books with, as far as it tells."""
+    compared_at: float | None = None
+    """When it last did; None before the first time."""
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,18 @@ def test_books_that_do_not_balance_end_with_1_though_a_document_cannot_be_read(k
         assert once(kept).returncode == 1
 
 
+def test_a_bookkeeper_whose_provider_does_not_answer_says_that_there_is_one_and_no_difference(
+    kept: Kept, tmp_path: Path
+) -> None:
+    kept.deposit("compared")
+    with bookkeeper(kept, tmp_path, f"--provider={NOWHERE}") as (url, _):
+        kept.system.eventually(lambda: exported(url).get("betting_books_balanced") == 1)
+        told = exported(url)
+
+    assert told["betting_provider_compared"] == 1
+    assert "betting_reconciled_timestamp_seconds" not in told
+
+
 def test_before_the_first_look_no_number_is_exported(kept: Kept, tmp_path: Path) -> None:
     with bookkeeper(kept, tmp_path, f"--admin={NOWHERE}") as (url, _):
         kept.system.eventually(lambda: "not everything could be seen" in (tmp_path / "log").read_text())

@@ -29,6 +29,7 @@ NUMBERS = {
     "betting_settlement_oldest_timestamp_seconds": EARLIER.timestamp(),
     "betting_settlement_bets_left": 50,
     "betting_reconciled_timestamp_seconds": EARLIER.timestamp(),
+    "betting_provider_compared": 0,
 }
 
 
@@ -102,6 +103,16 @@ def test_differences_are_exported_by_kind_and_stay_while_the_provider_does_not_a
         each: registry.get_sample_value("betting_provider_differences", {"difference": each}) for each in Difference
     }
     assert names == {Difference.NOT_HERE: 1, Difference.NOT_THERE: 0, Difference.OTHER: 0}
+
+
+def test_whether_there_is_a_provider_is_told_also_before_it_was_compared() -> None:
+    registry, collector = CollectorRegistry(), Exported(compares=True)
+    registry.register(collector)
+    assert registry.get_sample_value("betting_provider_compared") is None
+
+    collector.show(replace(LOOK, reconciled=None))
+
+    assert registry.get_sample_value("betting_provider_compared") == 1
 
 
 def test_books_that_add_up_and_differ_from_the_provider_are_not_balanced_and_add_up() -> None:

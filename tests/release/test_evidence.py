@@ -12,7 +12,7 @@ from app.release.numbers import read_books
 from app.release.restate_admin import UnknownError
 from app.release.watching import Books
 from app.telemetry import metrics
-from tests.bookkeeper.seen import LOOK
+from tests.bookkeeper.seen import EARLIER, LOOK
 from tests.helpers.ports import free_port
 
 
@@ -30,14 +30,19 @@ def test_attempts_and_their_durations_are_read_as_the_service_exports_them() -> 
 
 
 def test_the_books_are_read_as_the_bookkeeper_exports_them() -> None:
-    exported, registry = Exported(), CollectorRegistry()
+    exported, registry = Exported(compares=True), CollectorRegistry()
     registry.register(exported)
     assert read_books(generate_latest(registry).decode()) is None
 
     exported.show(replace(LOOK, unreadable=2))
 
     assert read_books(generate_latest(registry).decode()) == Books(
-        LOOK.adds_up, LOOK.seen_at.timestamp(), {"notHere": 1}, unreadable=2
+        LOOK.adds_up,
+        LOOK.seen_at.timestamp(),
+        {"notHere": 1},
+        unreadable=2,
+        compares=True,
+        compared_at=EARLIER.timestamp(),
     )
 
 

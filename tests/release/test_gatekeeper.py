@@ -68,6 +68,8 @@ def test_a_note_says_how_the_gates_answered(note: str | None, image: str, later:
 
 SEEN = "betting_books_balanced {}\nbetting_books_timestamp_seconds {}\n"
 DIFFERS = 'betting_provider_differences{difference="missing"} 2\nbetting_provider_differences{difference="amount"} 0\n'
+COMPARES = "betting_provider_compared 1\n"
+COMPARED = "betting_reconciled_timestamp_seconds {}\n"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,13 @@ DIFFERS = 'betting_provider_differences{difference="missing"} 2\nbetting_provide
             "books: documents of players cannot be read (was 0, is 2)",
         ),
         (SEEN.format(1, NOW) + "betting_books_unreadable_documents 0\n", Outcome.PASSED, ""),
+        (SEEN.format(1, NOW) + COMPARES, Outcome.NOT_CHECKED, "not compared the books with the provider yet"),
+        (SEEN.format(1, NOW) + COMPARES + COMPARED.format(NOW - 301), Outcome.NOT_CHECKED, "the provider for 301 s"),
+        (SEEN.format(1, NOW) + COMPARES + COMPARED.format(NOW - 300), Outcome.PASSED, ""),
+        (SEEN.format(1, NOW) + "betting_provider_compared 0\n", Outcome.PASSED, ""),
+        (SEEN.format(1, NOW) + COMPARED.format(NOW - 301), Outcome.PASSED, ""),  # an older bookkeeper
+        (SEEN.format(0, NOW) + COMPARES, Outcome.FAILED, "books: do not balance"),
+        (SEEN.format(1, NOW) + COMPARES + COMPARED.format(NOW - 301) + DIFFERS, Outcome.FAILED, "differ from the prov"),
         ("", Outcome.NOT_CHECKED, "not looked yet"),
     ],
 )

@@ -8,7 +8,10 @@ from app.release.restate_admin import UnknownError
 from app.release.watching import Books
 
 FRESH_SECONDS = 300
-"""How old the bookkeeper's last look may be. It looks every 30 s, or as long as a look takes."""
+"""How old the bookkeeper's last look may be. It looks every 30 s, or as long as a look takes.
+
+So may its last comparison with the provider: each look makes one, which begins later than the look does.
+"""
 
 
 def check(look: Callable[[], str], now: float) -> Checked:
@@ -31,4 +34,10 @@ def decide(seen: Books | None, now: float) -> Checked:
     ]
     if seen.unreadable:
         findings.append(Finding("books", "documents of players cannot be read", "0", str(seen.unreadable)))
-    return Checked(Gate.BOOKS, Outcome.FAILED if findings else Outcome.PASSED, tuple(findings))
+    if findings:
+        return Checked(Gate.BOOKS, Outcome.FAILED, tuple(findings))
+    if seen.compares and (seen.compared_at is None or now - seen.compared_at > FRESH_SECONDS):
+        age = "yet" if seen.compared_at is None else f"for {now - seen.compared_at:.0f} s"
+        because = f"the bookkeeper has not compared the books with the provider {age}"
+        return Checked(Gate.BOOKS, Outcome.NOT_CHECKED, because=because)
+    return Checked(Gate.BOOKS, Outcome.PASSED)
