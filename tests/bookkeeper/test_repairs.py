@@ -87,7 +87,7 @@ def test_a_deposit_whose_look_up_was_killed_is_named_and_credited(kept: Kept) ->
 
 def test_a_bet_that_waits_in_play_and_was_killed_is_named_and_decided(kept: Kept) -> None:
     kept.deposit("plays")
-    kept.accepted("MarketService", "open", {"name": "play", **TWO, "betDelaySeconds": 2}, key="play")
+    kept.accepted("MarketService", "open", {"name": "play", **TWO, "betDelaySeconds": 6}, key="play")
     bet(kept, "plays", "play", "home", stake=100)
     killed(kept, "PlayerService", "plays")
 

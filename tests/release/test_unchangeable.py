@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -141,7 +142,7 @@ def test_what_can_change_is_taken(before: tuple[str, ...], after: tuple[str, ...
 
 @pytest.mark.parametrize("values", [(), THREE], ids=["one node", "three nodes"])
 def test_nodes_that_an_operator_has_stopped_may_come_back(values: tuple[str, ...]) -> None:
-    objects = render(*values)
+    objects = deepcopy(render(*values))
     for each in objects:
         if each["kind"] == "StatefulSet":
             each["spec"]["replicas"] = 0
