@@ -257,6 +257,7 @@ def test_a_change_is_on_its_way_to_every_other_shard_and_prices_are_read_while_o
     asking.start()
     broken.eventually(lambda: answers or tries(broken, "extent"))
     assert not tries(broken, "extent"), "prices wait for a shard"
+    assert answers[0].is_success, "prices ask a shard"
     assert answers[0].json()["prices"] == {"home": "2.22", "away": "2.00"}
     assert tries(broken, "setPrices"), "it is answered before every shard knows the price"
 
