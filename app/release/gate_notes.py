@@ -39,16 +39,21 @@ def answered(image: str, checked: Iterable[Checked], now: float, terms: str = ""
     """The note of what the gates said on these terms; without any, they do not matter."""
     answers = tuple(checked)
     final = any(check.outcome is Outcome.FAILED for check in answers)
-    told = _written(image, now, all(check.passed for check in answers), because(answers), final)
-    return json.dumps(json.loads(told) | {"terms": terms}) if terms else told
+    return _written(image, now, all(check.passed for check in answers), because(answers), final, terms=terms)
 
 
 def _written(
-    image: str, now: float, passed: bool = False, because: str = "", final: bool = False, *, asking: bool = False
+    image: str,
+    now: float,
+    passed: bool = False,
+    because: str = "",
+    final: bool = False,
+    *,
+    asking: bool = False,
+    terms: str = "",
 ) -> str:
-    return json.dumps(
-        {"image": image, "at": int(now), "passed": passed, "because": because, "final": final, "asking": asking}
-    )
+    told = {"image": image, "at": int(now), "passed": passed, "because": because, "final": final, "asking": asking}
+    return json.dumps(told | ({"terms": terms} if terms else {}))
 
 
 def because(checked: Iterable[Checked]) -> str:

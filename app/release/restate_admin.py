@@ -203,7 +203,9 @@ class RestateAdmin:
             names = ", ".join(f"'{name}'" for name in sorted(routes))
             where.append(f"pinned_deployment_id is null and target_service_name in ({names})")
         lists = (("status", "in", statuses), ("id", "in", chosen), ("id", "not in", past))
-        only = "".join(f" and {column} {which} ({_quoted(values)})" for column, which, values in lists if values)
+        only = "".join(
+            f" and {column} {which} ({', '.join(map(quoted, values))})" for column, which, values in lists if values
+        )
         rows = self._query(_HOLDING.format(where=" or ".join(where), only=only, limit=limit))
         steps = self._of_each(_STEPS, [row["id"] for row in rows if row["status"] in ("running", "suspended")])
         failures = self._of_each(_FAILURES, [row["id"] for row in rows if row["status"] == "paused"])
@@ -251,8 +253,9 @@ class RestateAdmin:
             raise UnknownError(f"{method} {path}: {error!r}") from error
 
 
-def _quoted(texts: Collection[str]) -> str:
-    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _said(response: httpx.Response) -> str:

@@ -4,7 +4,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,17 +11,15 @@ import pytest
 from app.dev.folder import Folder
 from app.dev.ports import Ports
 from tests.dev.commands import betting as command
+from tests.helpers.deposits import credited, request, status
 from tests.helpers.deposits import deposit as ask
-from tests.helpers.deposits import request, status
 from tests.helpers.ports import free_port_base
 from tests.helpers.webhooks import event, send
 from tests.running import System, running, start
 
 
 def deposit(system: System, user: str) -> None:
-    request = {"walletId": "w", "userId": user, "email": "a@example.com", "amount": 100, "paymentMethod": "creditCard"}
-    request["depositId"] = f"d-{uuid4().hex}"
-    system.eventually(lambda: system.call("PaymentService", "deposit", request).json()["status"] == "credited")
+    credited(system, request(walletId="w", userId=user, email="a@example.com"))
 
 
 def wallets(system: System, user: str) -> dict[str, Any]:

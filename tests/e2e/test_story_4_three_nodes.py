@@ -27,7 +27,7 @@ from tests.e2e.running import (
     until,
 )
 from tests.helpers.object_store import CREDENTIALS
-from tests.helpers.three_nodes import LEADS
+from tests.helpers.three_nodes import leads_in
 
 pytestmark = pytest.mark.e2e
 
@@ -126,11 +126,10 @@ def no_store() -> Iterator[None]:
         kubectl("delete", "networkpolicy", "away")
 
 
-def leads(node: str) -> float:
+def leads(node: str) -> int:
     """How many partitions a node leads."""
     with forward(f"pod/{node}", 5122) as http:
-        lines = http.get("/metrics").raise_for_status().text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(LEADS))
+        return leads_in(http.get("/metrics").raise_for_status().text)
 
 
 def ready() -> set[str]:

@@ -27,8 +27,7 @@ from app.release.gates.findings import (
     sifted,
 )
 from app.release.gates.protocol import Entry, Failure, Kind, UnknownEntryError
-from app.release.gates.sampling import quoted
-from app.release.restate_admin import Queries, Row
+from app.release.restate_admin import Queries, Row, quoted
 
 REPLAY_SECONDS = 10.0
 SEEDS = (1, 2)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from app.release.restate_admin import quoted
+
 Row = Mapping[str, Any]
 
 READ_AT_ONCE = 50
@@ -142,8 +144,3 @@ def _both(largest: Sequence[Place], chosen: Sequence[Place], most: int) -> list[
 def _place(kind: Kind, text: str) -> Place:
     size, partition_key, key = text.split(" ", 2)
     return Place(kind, key, int(partition_key), int(size))
-
-
-def quoted(text: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
