@@ -1753,6 +1753,16 @@ MUTANTS = [
         "tests/telemetry/test_counts.py::test_whoever_begins_while_another_does_can_count",
     ),
     Mutant(
+        "a process killed before its file had a size leaves its pod without any number",
+        "app/telemetry/metrics.py",
+        """\
+-        files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
++        files = [str(file) for file in self._folder.glob("*.db")]
+""",
+        "tests/telemetry/test_metrics.py::"
+        "test_a_file_that_a_killed_process_had_only_made_takes_no_number_of_the_others",
+    ),
+    Mutant(
         "an operator's choice comes back when the values name the version again that it replaced",
         "app/release/rounds.py",
         """\

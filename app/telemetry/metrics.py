@@ -1,11 +1,14 @@
 """Every number that the service exports, and where Prometheus fetches them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
 from prometheus_client import Counter as TechnicalCounter
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from app.telemetry.counts import Count, Counter, Counts, CountsCollector
 from app.telemetry.folder import current_folder
@@ -108,6 +111,23 @@ def unreadable(service: str, key: str) -> None:
     UNREADABLE.labels(service, key).set_to_current_time()
 
 
+class TechnicalCollector(Collector):
+    """Shows the numbers that prometheus-client keeps in a folder, added up over processes.
+
+    Its own collector cannot read a file that a process has made and not yet given its size: one killed at that point
+    would leave the pod without any number.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """Return every number of every process."""
+        files = [str(file) for file in self._folder.glob("*.db") if file.stat().st_size]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
 @contextmanager
 def exported(counts: Counts, host: str, port: int) -> Iterator[None]:
     """Serve all numbers of the folder under /metrics; port 0 serves none."""
@@ -115,7 +135,7 @@ def exported(counts: Counts, host: str, port: int) -> Iterator[None]:
         yield
         return
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(current_folder()))  # type: ignore[no-untyped-call]
+    registry.register(TechnicalCollector(current_folder()))
     registry.register(CountsCollector(counts, _FROM_ZERO))
     server, thread = start_http_server(port, host, registry)
     try:
