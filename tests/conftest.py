@@ -2,6 +2,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
 from tests.running import REPLAYING, System, running
@@ -12,6 +13,9 @@ settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], report_multiple_bugs=False
 )
 settings.load_profile("unhurried")
+# Nor is an answer that takes more than the five seconds that httpx waits where a test names no time.
+for wait in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, wait, 30)
 
 
 LONGEST = ("tests/services/test_crashes", "tests/test_mutants", "tests/simulation/")

@@ -74,10 +74,10 @@ def of_kubectl(arguments: str) -> set[str]:
     before_options = re.split(r" -", arguments)[0].split()
     path = before_options[: {"rollout": 2, "config": 2, "create": 3}.get(before_options[0], 1)]
     program = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or "kubectl"
-    asked = subprocess.run([program, *path, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    asked = subprocess.run([program, *path, "--help"], capture_output=True, text=True, timeout=60, check=False)
     if asked.returncode != 0:
         return set(path)
-    shared = subprocess.run([program, "options"], capture_output=True, text=True, timeout=30, check=True)
+    shared = subprocess.run([program, "options"], capture_output=True, text=True, timeout=60, check=True)
     there = re.findall(r"^ +(?:(-\w), )?(--[\w-]+)=", asked.stdout + shared.stdout, re.MULTILINE)
     return options(arguments) - {option for pair in there for option in pair}
 

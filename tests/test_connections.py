@@ -52,7 +52,7 @@ class Client:
     async def hears(self, kind: type[Event]) -> list[Event]:
         """All that comes until something of a kind has."""
         heard: list[Event] = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(isinstance(event, kind) for event in heard):
                 data = await self._reader.read(1 << 16)
                 assert data, f"the end, after {heard}"

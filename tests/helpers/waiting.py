@@ -29,7 +29,7 @@ def eventually(look: Callable[[], T], timeout: float = 60) -> T:
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
     """Return as soon as a condition that only looking can tell holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await condition():  # noqa: ASYNC110, it holds in another process
             await asyncio.sleep(0.02)
 

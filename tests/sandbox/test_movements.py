@@ -42,7 +42,7 @@ async def provider(bank: httpx.AsyncClient) -> AsyncIterator[HttpPaymentProvider
 async def events(service: Listener, count: int) -> list[tuple[str, PaymentEvent]]:
     heard = []
     for _ in range(count):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             path, body, _ = await service.heard.get()
         heard.append((path, PaymentEvent.model_validate_json(body)))
     return heard

@@ -33,7 +33,7 @@ async def events(service: Listener, count: int) -> list[PaymentEvent]:
     """The next events, each verified; then silence."""
     heard = []
     for _ in range(count):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             path, body, signature = await service.heard.get()
         event = PaymentEvent.model_validate_json(body)
         assert verify(SECRET, body, signature, datetime.now(UTC), timedelta(minutes=5))

@@ -64,7 +64,7 @@ def test_sigterm_ends_a_service_that_has_served_requests() -> None:
         assert httpx.get(f"{url}/discover", headers=DISCOVERY).is_success
         service.send_signal(signal.SIGTERM)
 
-        assert service.wait(timeout=10) == 0
+        assert service.wait(timeout=60) == 0
 
 
 NEVER_ENDING = """
