@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.commands.given import read_settings, require_free
+from app.options import SECONDS, Number
 
 if TYPE_CHECKING:
     from app.bookkeeper.run import Target
@@ -37,7 +38,7 @@ STRANDED = 4
 @click.option(
     "--every",
     default=30.0,
-    type=click.FloatRange(min=1),
+    type=Number(1, 86_400),
     envvar="BETTING_BOOKS_SECONDS",
     show_default=True,
     show_envvar=True,
@@ -55,7 +56,7 @@ STRANDED = 4
 @click.option(
     "--stranded-after",
     default=60.0,
-    type=click.FloatRange(min=0),
+    type=SECONDS,
     envvar="BETTING_BOOKS_STRANDED_AFTER_SECONDS",
     show_default=True,
     show_envvar=True,
@@ -71,7 +72,7 @@ STRANDED = 4
 @click.option(
     "--reconcile-after",
     default=60.0,
-    type=click.FloatRange(min=0),
+    type=SECONDS,
     envvar="BETTING_BOOKS_RECONCILE_AFTER_SECONDS",
     show_default=True,
     show_envvar=True,
@@ -88,7 +89,7 @@ STRANDED = 4
 @click.option(
     "--forget-after",
     default=90.0,
-    type=click.FloatRange(min=0, max=36_500),
+    type=Number(0, 36_500),
     envvar="BETTING_BOOKS_FORGET_AFTER_DAYS",
     show_default=True,
     show_envvar=True,

@@ -5,23 +5,14 @@ from typing import Any
 
 import click
 
-MOST = 10**12
-"""The most of anything that is counted with."""
+from app.options import Number
 
-
-def _rates(context: click.Context, parameter: click.Parameter, given: Any) -> Any:
-    """Refuse what is no number of things: less than none, endless or none at all."""
-    import math
-
-    for rate in given if isinstance(given, tuple) else (given,):
-        if rate is not None and not 0 <= rate <= MOST:
-            shown = "no number" if math.isnan(rate) else f"{rate:g}"
-            raise click.BadParameter(f"{shown}; give a number from 0 to {MOST:,}", param=parameter, ctx=context)
-    return given
+RATE = Number(0, 10**12)
+"""As much of anything as is counted with."""
 
 
 def _rate(what: str, default: str) -> dict[str, Any]:
-    return {"type": click.FLOAT, "metavar": "N", "callback": _rates, "help": f"{what}.  [default: {default}]"}
+    return {"type": RATE, "metavar": "N", "help": f"{what}.  [default: {default}]"}
 
 
 @click.command()
@@ -32,8 +23,7 @@ def _rate(what: str, default: str) -> dict[str, Any]:
     show_default="100",
     multiple=True,
     metavar="N",
-    callback=_rates,
-    type=click.FLOAT,
+    type=RATE,
     help="At the busiest time of the day; several are several loads.",
 )
 @click.option(
@@ -55,8 +45,7 @@ def _rate(what: str, default: str) -> dict[str, Any]:
     "--days",
     default=90.0,
     show_default=True,
-    callback=_rates,
-    type=click.FLOAT,
+    type=RATE,
     metavar="N",
     help="For how long what is stored for ever has to fit.",
 )

@@ -1,7 +1,6 @@
 """The commands that ship a version, look at it, go back, and clean up."""
 
 import json
-import math
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -10,7 +9,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import update_wrapper
 from secrets import token_hex
-from typing import Any
 
 import click
 from kubernetes.client.exceptions import ApiException
@@ -19,6 +17,7 @@ from prometheus_client import start_http_server
 from rich.console import Console
 from urllib3.exceptions import HTTPError
 
+from app.options import SECONDS
 from app.release import history as histories
 from app.release import metrics, nodes, replacing, report
 from app.release.check import check as check_version
@@ -60,22 +59,8 @@ GOES_ON, RESUMED = "goes on", "resumed"
 dry_run = click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 
 
-class Seconds(click.FloatRange):
-    """A time that ends."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 86_400)
-
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
-        """Read it; not even a comparison ever ends a time that is no number."""
-        seconds: float = super().convert(value, parameter, context)
-        if math.isnan(seconds):
-            self.fail(f"{value} is no number of seconds", parameter, context)
-        return seconds
-
-
 deadline = click.option(
-    "--deadline", default=180.0, show_default=True, type=Seconds(), help="Seconds until it has to be live."
+    "--deadline", default=180.0, show_default=True, type=SECONDS, help="Seconds until it has to be live."
 )
 output = click.option("--output", type=click.Choice(["text", "json"]), default="text", help="For humans or machines.")
 
@@ -306,7 +291,7 @@ def node() -> None:
     "--deadline",
     default=600.0,
     show_default=True,
-    type=Seconds(),
+    type=SECONDS,
     help="Seconds until the node has to be back.",
 )
 @dry_run
@@ -348,7 +333,7 @@ def history(release: Release, output: str) -> None:
     "--watch-seconds",
     default=120.0,
     show_default=True,
-    type=Seconds(),
+    type=SECONDS,
     help="How long a new version is watched; 0: not.",
 )
 @click.option("--books/--no-books", default=True, help="Whether there is a bookkeeper to ask.")

@@ -10,6 +10,7 @@ from typing import Self
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,6 +19,7 @@ from app.bookkeeper.books import Books
 from app.bookkeeper.metrics import Exported
 from app.bookkeeper.restate import UnknownError
 from app.bookkeeper.run import pause_seconds
+from app.commands import books as command
 from app.domain.wallet import Account
 from tests.bookkeeper.commands import NOWHERE, bookkeeper, once
 from tests.bookkeeper.looking import Kept, player_with
@@ -72,6 +74,15 @@ def test_books_that_could_not_be_seen_end_with_3_and_a_cure(kept: Kept, option: 
     assert f"not everything could be seen: {NOWHERE}/" in answer.stderr
     assert "--ingress" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "inf"])
+@pytest.mark.parametrize("option", ["--every", "--stranded-after", "--reconcile-after", "--forget-after"])
+def test_a_time_that_is_none_is_refused(option: str, seconds: str) -> None:
+    refused = CliRunner().invoke(command.books, ["--once", f"--admin={NOWHERE}", f"{option}={seconds}"])
+
+    assert refused.exit_code == 2
+    assert f"'{option}'" in refused.stderr
 
 
 def test_an_output_without_once_is_wrong_usage() -> None:

@@ -54,12 +54,12 @@ def test_what_no_machine_has_is_called_no_plan() -> None:
 @pytest.mark.parametrize(
     ("option", "given", "said"),
     [
-        ("--bets-per-second", "-1", "-1; give a number from 0 to 1,000,000,000,000"),
-        ("--bets-per-second", "nan", "no number; give a number from 0"),
+        ("--bets-per-second", "-1", "-1.0 is not in the range 0<=x<=1000000000000"),
+        ("--bets-per-second", "nan", "nan is not in the range 0<=x"),
         ("--bets-per-second", "many", "'many' is not a valid float"),
-        ("--deposits-per-second", "inf", "inf; give a number from 0"),
-        ("--markets-a-day", "-2", "-2; give a number from 0"),
-        ("--days", "-1", "-1; give a number from 0"),
+        ("--deposits-per-second", "inf", "inf is not in the range 0<=x"),
+        ("--markets-a-day", "-2", "-2.0 is not in the range 0<=x"),
+        ("--days", "-1", "-1.0 is not in the range 0<=x"),
         ("--players", "-5", "-5 is not in the range"),
         ("--nodes", "2", "'2' is not one of '1', '3'"),
     ],
