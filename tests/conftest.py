@@ -5,7 +5,7 @@ import pytest
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import HealthCheck, settings
 
-from tests.running import REPLAYING, System, running
+from tests.running import HURRIED, REPLAYING, System, running
 
 # A busy machine is no failure of a rule.
 # One failure at a time: several would be a group of errors, which no mutant is told to expect.
@@ -31,14 +31,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A whole system that all tests of a session share; each test has players of its own."""
-    with running(tmp_path_factory.mktemp("system")) as system:
+    with running(tmp_path_factory.mktemp("system"), HURRIED) as system:
         yield system
 
 
 @pytest.fixture(scope="session")
 def replaying_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The same, where every wait makes the handler start over from its journal."""
-    with running(tmp_path_factory.mktemp("replaying"), environment=REPLAYING) as system:
+    with running(tmp_path_factory.mktemp("replaying"), HURRIED | REPLAYING) as system:
         yield system
 
 

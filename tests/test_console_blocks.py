@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.console import Example, agree, blocks, masked
-from tests.running import UNHURRIED, System, clean_environment, running
+from tests.running import System, clean_environment, running
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -79,7 +79,7 @@ def test_the_examples_of_a_page_print_what_it_says(page: Path, tmp_path: Path) -
     if shutil.which("curl") is None:
         pytest.skip("NO CURL: the examples in the documentation are not tested, put curl on the PATH")
     wrong = []
-    with running(tmp_path, UNHURRIED) as system:
+    with running(tmp_path) as system:
         shell = Shell(system)
         for block in blocks(page.read_text()):
             if block.not_run is not None or block.on_a_cluster is not None:

@@ -16,7 +16,7 @@ from tests.mutants import CONTRACT, MUTANTS, RETURNS, Mutant
 from tests.running import clean_environment
 
 PROJECT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 900
+PATIENCE_SECONDS = 1_800
 WORKER = "gw3"
 """tests/helpers/ports.py: the tests of a copy have ports of their own. `make test` has three workers, gw0 to gw2."""
 HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")

@@ -98,13 +98,18 @@ class Child:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), self.grace_seconds)
         self.kill()
-        await self._process.wait()
+        await self.gone()
 
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
+
+    async def gone(self) -> None:
+        """Wait until it has ended, and holds neither ports nor lock."""
+        if self._process is not None:
+            await self._process.wait()
 
     async def _healthy(self, client: httpx.AsyncClient) -> bool:
         try:

@@ -13,7 +13,7 @@ from click import ClickException
 
 SECRET_BYTES = 32
 
-LET_GO_SECONDS = 3
+LET_GO_SECONDS = 10
 """The processes of a run that was killed need a moment to be gone."""
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import click
@@ -15,6 +15,9 @@ from app.dev.children import POLL_SECONDS
 from app.dev.folder import Folder
 from app.dev.plan import Door, System, plan
 from app.dev.ports import Ports
+
+REGISTRATIONS = 3
+"""How often Restate is told of the service, where it does not answer in time."""
 
 
 async def run(
@@ -39,11 +42,7 @@ async def run(
 
 async def _register(client: httpx.AsyncClient, ports: Ports) -> None:
     """Tell Restate where the service is, and wait until its ingress knows every component."""
-    answer = await client.post(
-        ports.url("admin") + "/deployments",
-        json={"uri": ports.url("service"), "force": True, "breaking": True},  # the code changes under one address
-        timeout=30,
-    )
+    answer = await _registered(client, ports)
     if answer.is_error:
         raise ClickException(f"Restate does not take the service: {answer.text}")
     for component in answer.json()["services"]:
@@ -51,8 +50,27 @@ async def _register(client: httpx.AsyncClient, ports: Ports) -> None:
             await asyncio.sleep(POLL_SECONDS)
 
 
+async def _registered(client: httpx.AsyncClient, ports: Ports) -> httpx.Response:
+    """What Restate says; on a busy machine it may say so only when asked again, which changes nothing."""
+    for _ in range(REGISTRATIONS):
+        with suppress(httpx.TransportError):
+            return await client.post(
+                ports.url("admin") + "/deployments",
+                json={
+                    "uri": ports.url("service"),
+                    "force": True,
+                    "breaking": True,
+                },  # the code changes under one address
+                timeout=30,
+            )
+    raise ClickException("Restate did not answer in time; see its log, and try again")
+
+
 async def _is_unknown(client: httpx.AsyncClient, ports: Ports, component: str) -> bool:
-    answer = await client.post(f"{ports.url('ingress')}/{component}/any/noSuchHandler")
+    try:
+        answer = await client.post(f"{ports.url('ingress')}/{component}/any/noSuchHandler")
+    except httpx.TransportError:  # on a busy machine it may be late
+        return True
     return f"service '{component}' not found" in answer.text
 
 
@@ -67,7 +85,7 @@ async def _keep(client: httpx.AsyncClient, system: System, restarted: Callable[[
 
 @asynccontextmanager
 async def _stopped_in_the_end(system: System) -> AsyncIterator[None]:
-    """A signal stops all processes, in order; a second one does so at once."""
+    """A signal stops all processes, in order; a second one does so at once. Either way nothing is left in the end."""
     task = asyncio.current_task()
     assert task is not None
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -82,3 +100,5 @@ async def _stopped_in_the_end(system: System) -> AsyncIterator[None]:
         finally:
             for child in system:
                 child.kill()
+            for child in system:
+                await child.gone()

@@ -22,6 +22,8 @@ REMEMBERED = 100_000
 FORGET_EVERY = 1_000
 BUSY_SECONDS = 1.0
 """How long a process waits for its turn at the file."""
+START_SECONDS = 30.0
+"""How long one that begins waits: no money waits for it yet, and without the file it would end."""
 
 _SCHEMA = """
 create table if not exists counted (n integer primary key autoincrement, invocation text not null unique);
@@ -55,9 +57,10 @@ class Counts:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / "counts.sqlite"
-        self._database = self._connect()
+        self._database = self._connect(START_SECONDS)
         _wait_for_wal(self._database)
         self._database.executescript(_SCHEMA)
+        self._database.execute(f"pragma busy_timeout = {1_000 * BUSY_SECONDS:.0f}")
 
     def close(self) -> None:
         """Close the file."""
@@ -72,7 +75,7 @@ class Counts:
 
     def totals(self) -> dict[tuple[str, tuple[str, ...]], int]:
         """Every total, by the counter's name and the values of its labels."""
-        with closing(self._connect()) as database:
+        with closing(self._connect(BUSY_SECONDS)) as database:
             rows = database.execute("select name, labels, value from totals").fetchall()
         return {(name, tuple(labels.split(_SEPARATOR))): value for name, labels, value in rows}
 
@@ -89,15 +92,15 @@ class Counts:
             if new.lastrowid and new.lastrowid % FORGET_EVERY == 0:
                 transaction.execute("delete from counted where n <= ?", (new.lastrowid - REMEMBERED,))
 
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._file, timeout=BUSY_SECONDS, isolation_level=None)
+    def _connect(self, patience_seconds: float) -> sqlite3.Connection:
+        database = sqlite3.connect(self._file, timeout=patience_seconds, isolation_level=None)
         database.execute("pragma synchronous = off")  # what is written survives the process, which is enough
         return database
 
 
 def _wait_for_wal(database: sqlite3.Connection) -> None:
     """Write ahead to a log. Of processes that begin at once, one does this step; SQLite refuses the others at once."""
-    end = time.monotonic() + BUSY_SECONDS
+    end = time.monotonic() + START_SECONDS
     while True:
         try:
             database.execute("pragma journal_mode = wal")

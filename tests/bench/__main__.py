@@ -25,7 +25,7 @@ from tests.bench.costs import Meter
 from tests.bench.door import Door, opened
 from tests.bench.measuring import FLOOR, Request, Result, measure, table
 from tests.helpers.ports import free_port
-from tests.running import UNHURRIED, System, clean_environment, running
+from tests.running import System, clean_environment, running
 
 SUITES = ("payments", "bets", "markets", "settlement", "sizes")
 
@@ -127,7 +127,7 @@ def main(
 
     The sizes are the constants of `betting capacity`, measured on another system.
     """
-    unhurried = UNHURRIED | {
+    quiet = {
         "BETTING_BOOKS_SECONDS": "86400",  # the bookkeeper would read all that is planted, again and again
     }
     results: list[Result] = []
@@ -136,7 +136,7 @@ def main(
     if set(suites) - {"sizes"}:
         with (
             tempfile.TemporaryDirectory() as folder,
-            running(Path(folder), environment={**unhurried, **settings}) as system,
+            running(Path(folder), environment={**quiet, **settings}) as system,
             compared(system) as floor,
             opened(system) as door,
         ):
@@ -146,7 +146,7 @@ def main(
     if "sizes" in suites and not named:
         with (
             tempfile.TemporaryDirectory() as folder,
-            running(Path(folder), environment={**unhurried, **sizes.SETTINGS, **settings}) as system,
+            running(Path(folder), environment={**quiet, **sizes.SETTINGS, **settings}) as system,
             opened(system) as door,
         ):
             measured_sizes = asyncio.run(sizes.Sizing(system, door).measured())

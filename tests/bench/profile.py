@@ -23,7 +23,7 @@ from tests.bench.bets import bet, names
 from tests.bench.costs import Meter
 from tests.bench.measuring import Prepared, Request, one_round
 from tests.bench.planting import Planted, market_with_bets, plant, rich_player
-from tests.running import UNHURRIED, System, running
+from tests.running import System, running
 
 CLIENTS = 8
 PER_SECOND = 200
@@ -113,7 +113,7 @@ async def watched(system: System, name: str, count: int, output: Path) -> None:
 def main(flow: str, requests: int) -> None:
     """Show where the service's CPU time goes in one FLOW."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        system = stack.enter_context(running(Path(folder), environment=UNHURRIED))
+        system = stack.enter_context(running(Path(folder)))
         output = Path(folder) / "stacks"
         asyncio.run(watched(system, flow, requests, output))
         seen = list(samples(output.read_text()))

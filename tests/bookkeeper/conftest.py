@@ -12,7 +12,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     waiting = {
         "BETTING_REVIEW_THRESHOLD": "EUR=1,JPY=1",
         "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
-        "BETTING_UNKNOWN_DEADLINE_SECONDS": "600",
         "BETTING_BOOKS_REPAIR": "false",
     }
     with running(tmp_path_factory.mktemp("books"), environment=waiting) as system:

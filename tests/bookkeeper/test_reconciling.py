@@ -127,7 +127,7 @@ def test_a_season_gives_no_false_alarm_while_it_is_played(kept: Kept) -> None:
     looks = 0
     try:
         while season.poll() is None and looks < 5:
-            _code, told = compared(kept, "--stranded-after=20", after="10")
+            _code, told = compared(kept, "--stranded-after=20", after="20")
             assert set(found(told)) <= known, told
             assert told["stranded"]["count"] == 0, told
             looks += 1

@@ -25,7 +25,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
         "BETTING_REVIEW_THRESHOLD": "500",
         "BETTING_REVIEW_TIMEOUT_SECONDS": "600",
         "BETTING_LOOKUP_SECONDS": "600",
-        "BETTING_UNKNOWN_DEADLINE_SECONDS": "1200",
     }
     with running(tmp_path_factory.mktemp("repairs"), environment=environment) as system:
         yield Kept(system)
@@ -87,7 +86,7 @@ def test_a_deposit_whose_look_up_was_killed_is_named_and_credited(kept: Kept) ->
 
 def test_a_bet_that_waits_in_play_and_was_killed_is_named_and_decided(kept: Kept) -> None:
     kept.deposit("plays")
-    kept.accepted("MarketService", "open", {"name": "play", **TWO, "betDelaySeconds": 6}, key="play")
+    kept.accepted("MarketService", "open", {"name": "play", **TWO, "betDelaySeconds": 25}, key="play")
     bet(kept, "plays", "play", "home", stake=100)
     killed(kept, "PlayerService", "plays")
 

@@ -12,6 +12,6 @@ def betting(*arguments: str, environment: Mapping[str, str] | None = None) -> su
         env=clean_environment() | dict(environment or {}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )

@@ -5,9 +5,9 @@ import pytest
 
 from tests.bench.costs import Meter
 from tests.edge.tokens import Signer
-from tests.running import UNHURRIED, System, running
+from tests.running import System, running
 
-BEHIND_THE_DOOR = UNHURRIED | {
+BEHIND_THE_DOOR = {
     "BETTING_REQUIRE_IDENTITY": "true",
     "BETTING_BOOKS_SECONDS": "86400",  # it would add invocations while they are counted
     "BETTING_REVIEW_THRESHOLD": "EUR=500",
@@ -32,4 +32,5 @@ class Door:
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     folder: Path = tmp_path_factory.mktemp("door")
     with running(folder, environment=BEHIND_THE_DOOR, options=["--edge"]) as system:
+        system.books_were_seen()
         yield Door(system)

@@ -3,7 +3,8 @@
 import json
 import socket
 import ssl
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -64,14 +65,34 @@ def ask(
         return _read(connection, method)
 
 
-def flood(base: str, target: str, *headers: tuple[str, str], count: int) -> list[Answer]:
+@dataclass(frozen=True)
+class Flood:
+    """What came back of many requests at once."""
+
+    answers: Sequence[Answer]
+    seconds: float
+    """From the first request to the last answer: so long the door went on to take a little more."""
+
+    @property
+    def refused(self) -> Sequence[Answer]:
+        """Those that were too many."""
+        return [one for one in self.answers if one.status == 429]
+
+    def keeps_to(self, rate: float) -> bool:
+        """Whether no more passed than a door may take: so many a second, and twice as many at once."""
+        return len(self.answers) - len(self.refused) <= rate * (2 + self.seconds + 1)
+
+
+def flood(base: str, target: str, *headers: tuple[str, str], count: int) -> Flood:
     """Send the same request on so many connections before any answer is read."""
     lines = [f"POST {target} HTTP/1.1", "host: door", "connection: close", *(f"{name}: {it}" for name, it in headers)]
     with ExitStack() as open_ones:
         connections = [open_ones.enter_context(_connected(base)) for _ in range(count)]
+        began = time.monotonic()
         for connection in connections:
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
-        return [_read(connection, "POST") for connection in connections]
+        answers = [_read(connection, "POST") for connection in connections]
+        return Flood(answers, time.monotonic() - began)
 
 
 def bearer(token: str) -> tuple[str, str]:

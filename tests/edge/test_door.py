@@ -1,6 +1,7 @@
 """What passes the door, whose it is then, and what Restate gets to know of who asked."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -159,14 +160,16 @@ def test_no_page_of_another_site_may_call_or_read(door: Door) -> None:
 
 
 def test_a_flood_of_one_user_is_theirs_alone(door: Door) -> None:
-    answers = flood(door.url, ACCOUNT, bearer(door.signer.token("ann")), count=300)
+    def refused() -> Sequence[Answer]:
+        answers = flood(door.url, ACCOUNT, bearer(door.signer.token("ann")), count=300)
+        assert {one.status for one in answers.answers} <= {200, 429}
+        assert answers.keeps_to(50)
+        return answers.refused
 
+    told = door.system.eventually(refused)  # a door that is slow itself has time for all of them
     other = ask(door.url, "/PlayerService/fred/getAccount", bearer(door.signer.token("fred")))
 
-    refused = [one for one in answers if one.status == 429]
-    assert {one.status for one in answers} == {200, 429}
-    assert len(refused) >= 100
-    assert {(one.reason, one.headers["retry-after"]) for one in refused} == {("too_many_requests", "1")}
+    assert {(one.reason, one.headers["retry-after"]) for one in told} == {("too_many_requests", "1")}
     assert other.status == 200
     door.system.eventually(lambda: ask(door.url, ACCOUNT, bearer(door.signer.token("ann"))).status == 200)
 
@@ -174,10 +177,13 @@ def test_a_flood_of_one_user_is_theirs_alone(door: Door) -> None:
 def test_a_flood_of_one_address_is_stopped_before_tokens_are_looked_at(door: Door) -> None:
     before = door.invocations()
 
-    answers = flood(door.url, ACCOUNT, bearer("no.token.atall"), count=900)
+    def is_stopped() -> bool:
+        answers = flood(door.url, ACCOUNT, bearer("no.token.atall"), count=900)
+        assert {one.status for one in answers.answers} <= {401, 429}
+        assert answers.keeps_to(200)
+        return bool(answers.refused)
 
-    assert {one.status for one in answers} == {401, 429}
-    assert sum(one.status == 429 for one in answers) >= 100
+    door.system.eventually(is_stopped)
     assert door.invocations() == before
     door.system.eventually(lambda: ask(door.url, ACCOUNT, bearer(door.signer.token("gus"))).status != 429)
 

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import httpx
+
 from tests.running import System
 
 SEED = {
@@ -19,8 +21,20 @@ def request(payment_method: str = "creditCard", **fields: object) -> dict[str, o
     return {**content, "paymentMethod": payment_method, **fields}
 
 
+SILENT = ("timeoutCharged", "timeoutLost")
+"""Of these the provider never tells in time what became of them."""
+
+
 def deposit(betting: System, body: dict[str, object], status: int = 200) -> dict:  # type: ignore[type-arg]
-    response = betting.call("PaymentService", "deposit", body)
+    """Pay in, and ask again while nothing is known only because the machine was busy."""
+
+    def answered() -> httpx.Response | None:
+        response = betting.call("PaymentService", "deposit", body)
+        is_late = response.is_success and response.json()["status"] == "pending"
+        return None if is_late and "depositId" in body and body["paymentMethod"] not in SILENT else response
+
+    response = betting.eventually(answered)
+    assert response is not None
     assert response.status_code == status, response.text
     return response.json()  # type: ignore[no-any-return]
 

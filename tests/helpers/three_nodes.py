@@ -19,7 +19,7 @@ from tests.chart.rendered import one, render
 from tests.helpers.object_store import CREDENTIALS, ObjectStore
 from tests.helpers.ports import free_port
 from tests.helpers.waiting import eventually
-from tests.running import ALONE, ANSWER_SECONDS, FAST, STOP_SECONDS, UNHURRIED, clean_environment
+from tests.running import ALONE, ANSWER_SECONDS, FAST, STOP_SECONDS, clean_environment
 
 HOST = "127.0.0.1"
 NODES = 3
@@ -118,7 +118,7 @@ def three_nodes(folder: Path, rules: Mapping[str, str], snapshots: ObjectStore |
     settings = chart_settings(nodes, snapshots) | {SIGNING_KEY: str(key)}
     sandbox, smtp, service, books = (free_port() for _ in range(4))
     cluster = Cluster(nodes, settings, f"http://{HOST}:{sandbox}", books)
-    environment = FAST | UNHURRIED | ALONE | dict(rules) | {
+    environment = FAST | ALONE | dict(rules) | {
         "BETTING_IDENTITY_KEYS": public,
         "BETTING_UNSIGNED_CALLS": "refused",
         "BETTING_HOST": HOST,

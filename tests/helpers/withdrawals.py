@@ -13,15 +13,17 @@ def rich(betting: System, amount: int = 1_000) -> dict[str, object]:
     body = request(amount=amount)
     if amount > 10_000:
         key = str(body["userId"])
-        betting.call("PlayerService", "setLimit", {"kind": "deposit", "period": "week", "amount": None}, key=key)
-        betting.eventually(
-            lambda: (
-                betting.call(
-                    "PlayerService", "confirmLimit", {"kind": "deposit", "period": "week"}, key=key
-                ).status_code
-                == 200
-            )
-        )
+        limit = {"kind": "deposit", "period": "week"}
+
+        def is_confirmed() -> bool:
+            confirmed = betting.call("PlayerService", "confirmLimit", limit, key=key)
+            if confirmed.is_success:
+                return True
+            if confirmed.json()["metadata"]["reason"] != "cooling_off":  # there is none yet, or its time is over
+                betting.call("PlayerService", "setLimit", limit | {"amount": None}, key=key).raise_for_status()
+            return False
+
+        betting.eventually(is_confirmed)
     credited(betting, body)
     return body
 

@@ -22,7 +22,7 @@ CACHE = Path(__file__).parents[2] / ".cache" / "prometheus"
 REQUIRED = "BETTING_REQUIRE_PROMETHEUS"
 HOST = "127.0.0.1"
 SCRAPE_SECONDS = 1
-START_SECONDS = 30
+START_SECONDS = 120
 FETCH_SECONDS = 300
 
 Program = Literal["prometheus", "promtool"]

@@ -14,19 +14,21 @@ import httpx
 from app.dev.tether import tether
 from app.release.restate_admin import RestateAdmin
 from tests.helpers.ports import free_port_base
+from tests.helpers.waiting import eventually
 from tests.observability.prometheus import HOST, Prometheus, Target, scraping
-from tests.running import UNHURRIED, System, clean_environment, running
+from tests.running import System, clean_environment, running
 
 NAMESPACE = "shop"
 REVIEWED_FROM = 9_000
-SETTINGS = UNHURRIED | {
+SETTINGS = {
     "BETTING_VERSION": "v1",
     # Withdrawals that wait for an operator, and deposits that nobody knows of, stay so while we look.
     "BETTING_REVIEW_THRESHOLD": str(REVIEWED_FROM),
     "BETTING_REVIEW_TIMEOUT_SECONDS": "3600",
-    "BETTING_LOOKUP_SECONDS": "3600",
+    "BETTING_LOOKUP_SECONDS": "1,5,30,3600",
     "BETTING_UNKNOWN_DEADLINE_SECONDS": "7200",
     "BETTING_BOOKS_SECONDS": "1",
+    "BETTING_BOOKS_STRANDED_AFTER_SECONDS": "600",
 }
 
 
@@ -94,9 +96,18 @@ def watched(folder: Path, traffic: Traffic) -> Iterator[Watched]:
 
 
 def _all_up(prometheus: Prometheus, targets: int) -> float:
-    """Now, if the last scrape of every target was answered in time: else its numbers are stale now. Otherwise 0."""
-    now = time.time()
-    return now if len(prometheus.at("up == 1", now)) == targets else 0
+    """A time, if the last scrape of every target before it was answered: else numbers are stale then. Otherwise 0.
+
+    What Prometheus says of a scrape has the time at which it began, so it is asked when each target has a later one.
+    """
+    end = time.time()
+    eventually(lambda: _scraped_after(prometheus, end) == targets)
+    return end if len(prometheus.at("up == 1", end)) == targets else 0
+
+
+def _scraped_after(prometheus: Prometheus, when: float) -> int:
+    """How many targets have a scrape that began later."""
+    return sum(float(target["value"][1]) > when for target in prometheus.at("timestamp(up)"))
 
 
 @dataclass(frozen=True)

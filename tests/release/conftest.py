@@ -3,8 +3,7 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -14,27 +13,24 @@ import pytest
 from app.dev.binaries import restate_server
 from app.release.restate_admin import RestateAdmin
 from tests.helpers.ports import free_port
+from tests.helpers.waiting import eventually
 
 HERE = Path(__file__).parent
 
 
 @contextmanager
-def running(command: list[str], ready: str, environment: dict[str, str]) -> Iterator[None]:
+def running(command: list[str], ready: Sequence[str], environment: dict[str, str]) -> Iterator[None]:
     with subprocess.Popen(
         command, env=os.environ | environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=HERE
     ) as process:
         try:
             with httpx.Client() as http:
-                for _ in range(300):
-                    try:
-                        if http.get(ready).is_success:
-                            break
-                    except httpx.TransportError:
-                        pass
+
+                def is_ready() -> bool:
                     assert process.poll() is None, f"{command[0]} ended"
-                    time.sleep(0.1)
-                else:
-                    raise AssertionError(f"{ready} never answered")
+                    return all(http.get(url).is_success for url in ready)
+
+                eventually(is_ready, 120)
             yield
         finally:
             process.kill()  # the SDK takes SIGTERM away from hypercorn
@@ -55,13 +51,14 @@ def restate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
         "RESTATE_DEFAULT_RETRY_POLICY__ON_MAX_ATTEMPTS": "pause",
     }
     command = [str(restate_server()), "--base-dir", str(tmp_path_factory.mktemp("restate")), "--no-logo"]
-    with running(command, f"http://127.0.0.1:{ingress}/restate/health", environment):
-        yield f"http://127.0.0.1:{ingress}", f"http://127.0.0.1:{admin}"
+    addresses = f"http://127.0.0.1:{ingress}", f"http://127.0.0.1:{admin}"
+    with running(command, [f"{addresses[0]}/restate/health", f"{addresses[1]}/health"], environment):
+        yield addresses
 
 
 @pytest.fixture
 def admin(restate: tuple[str, str]) -> Iterator[RestateAdmin]:
-    with RestateAdmin(restate[1]) as admin:
+    with RestateAdmin(restate[1], timeout_seconds=60) as admin:
         yield admin
         for deployment in admin.observe().deployments:
             admin.deregister(deployment.id)
@@ -76,7 +73,7 @@ def serve() -> Iterator[Callable[[str], str]]:
             port = free_port()
             command = [sys.executable, "-m", "hypercorn", "versions:app", "--workers=0", "--bind", f"127.0.0.1:{port}"]
             ready = f"http://127.0.0.1:{port}/restate/health"
-            stack.enter_context(running(command, ready, {"VERSION": version}))
+            stack.enter_context(running(command, [ready], {"VERSION": version}))
             return f"http://127.0.0.1:{port}/"
 
         yield start

@@ -1,6 +1,5 @@
 """What Restate's admin API really does, against a real server."""
 
-import time
 from collections.abc import Callable, Collection
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 from app.release.plan import Deployment, Restate
 from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
 from app.release.watching import Troubled
+from tests.helpers.waiting import eventually
 
 Serve = Callable[[str], str]
 SERVICES = frozenset({"Till", "Greeter"})
@@ -32,13 +32,6 @@ def test_what_another_release_loop_has_deregistered_is_no_error(admin: RestateAd
 
 def known(uri: str, seen: Restate) -> Deployment:
     return next(deployment for deployment in seen.deployments if deployment.uri == uri)
-
-
-def until(look: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not look():
-        assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.1)
 
 
 def held(admin: RestateAdmin, deployment: Deployment, status: str) -> list[Holding]:
@@ -83,7 +76,7 @@ def test_work_that_began_counts_for_its_deployment_and_other_work_for_its_servic
     def seen() -> set[tuple[str | None, str, int]]:
         return {(work.deployment, work.service, work.count) for work in admin.observe().work}
 
-    until(lambda: len(seen()) == 2 and any(each[0] for each in seen()))
+    eventually(lambda: len(seen()) == 2 and any(each[0] for each in seen()))
     assert seen() == {(deployment.id, "Till", 1), (None, "Till", 1)}
 
 
@@ -96,7 +89,7 @@ def test_work_that_failed_and_will_be_tried_again_is_told_apart(
 
     call("Till/failing/failPatiently/send")
 
-    until(lambda: admin.observe().retrying)
+    eventually(lambda: admin.observe().retrying)
     [retrying] = admin.observe().retrying
     assert (retrying.deployment, retrying.service, retrying.count) == (deployment.id, "Till", 1)
 
@@ -109,7 +102,7 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
     deployment = known(uri, admin.observe())
     call("Till/waiting/hold/send")
     call("Till/broken/stumble/send")
-    until(lambda: held(admin, deployment, "paused"))
+    eventually(lambda: held(admin, deployment, "paused"))
 
     paused = next(holding for holding in held(admin, deployment, "paused") if "broken" in holding.handler)
 
@@ -120,7 +113,7 @@ def test_what_holds_a_version_is_told_with_what_it_waits_for(
         found = admin.holding(deployment, frozenset())
         return [holding.waiting_on for holding in found if holding.handler == "Till/waiting/hold"]
 
-    until(lambda: any(on.startswith("sleep closing time") for on in waits_on()))
+    eventually(lambda: any(on.startswith("sleep closing time") for on in waits_on()))
 
 
 def test_the_limit_of_what_holds_a_version_counts_only_what_is_asked_for(
@@ -131,7 +124,7 @@ def test_the_limit_of_what_holds_a_version_counts_only_what_is_asked_for(
     deployment = known(uri, admin.observe())
     for path in ("Till/older/hold/send", "Till/odd-1/stumble/send", "Till/odd-2/stumble/send"):
         call(path)
-    until(lambda: len(held(admin, deployment, "paused")) == len(("odd-1", "odd-2")))
+    eventually(lambda: len(held(admin, deployment, "paused")) == len(("odd-1", "odd-2")))
 
     def asked(**which: Collection[str]) -> tuple[Holding, ...]:
         return admin.holding(deployment, SERVICES, 1, statuses=["paused"], **which)
@@ -152,13 +145,13 @@ def test_paused_work_goes_on_with_a_version_that_is_fixed(
     admin.register(broken, again=False)
     deployment = known(broken, admin.observe())
     call("Till/rescued/stumble/send")
-    until(lambda: [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler])
+    eventually(lambda: [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler])
     admin.register(fixed, again=False)
     [holding] = [holding for holding in held(admin, deployment, "paused") if "rescued" in holding.handler]
 
     admin.resume(holding.id, known(fixed, admin.observe()).id)
 
-    until(lambda: all(h.id != holding.id for d in admin.observe().deployments for h in admin.holding(d, SERVICES)))
+    eventually(lambda: all(h.id != holding.id for d in admin.observe().deployments for h in admin.holding(d, SERVICES)))
 
 
 def test_a_service_that_changed_its_type_is_refused_with_a_hint(admin: RestateAdmin, serve: Serve) -> None:
@@ -260,11 +253,11 @@ def test_work_that_failed_or_is_paused_is_told_apart_by_the_version_that_it_bega
     admin.register(old, again=False)
     call("Till/old/stumble/send")
     was = known(old, admin.observe())
-    until(lambda: held(admin, was, "paused"))
+    eventually(lambda: held(admin, was, "paused"))
     admin.register(new, again=False)
     now = known(new, admin.observe())
     call("Till/new/failPatiently/send")
-    until(lambda: held(admin, now, "backing-off"))
+    eventually(lambda: held(admin, now, "backing-off"))
 
     assert admin.troubled(was.id) == (Troubled("Till/stumble", "paused", 1, 0),)
     [patient] = admin.troubled(now.id)
@@ -277,5 +270,5 @@ def test_work_that_failed_or_is_paused_is_told_apart_by_the_version_that_it_bega
     assert patient.attempts >= 1
 
     admin.resume(held(admin, was, "paused")[0].id, now.id)
-    until(lambda: held(admin, now, "paused"))
+    eventually(lambda: held(admin, now, "paused"))
     assert Troubled("Till/stumble", "paused", 1, 0, own=False) in admin.troubled(now.id)

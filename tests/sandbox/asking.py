@@ -25,7 +25,7 @@ async def ask(
         f"/{path}",
         json=content(path, reference, scenario, amount),
         headers={"Idempotency-Key": reference},
-        timeout=httpx.Timeout(10, read=1 if scenario.startswith("timeout") else 10),
+        timeout=httpx.Timeout(60, read=1 if scenario.startswith("timeout") else 60),
     )
 
 

@@ -7,13 +7,14 @@ import httpx
 import pytest
 
 from tests.helpers.ports import free_port
-from tests.running import FAST, clean_environment, running
+from tests.running import FAST, HURRIED, clean_environment, running
 from tests.services.crash_matrix import Crashing, Insisting
 
 PATIENT = {
     "BETTING_REVIEW_TIMEOUT_SECONDS": "60",
     "BETTING_PROVIDER_WINDOW_SECONDS": "600",
     "BETTING_UNKNOWN_DEADLINE_SECONDS": "1200",
+    "BETTING_REVIEW_THRESHOLD": "80",
 }
 """Nothing times out while restate-server comes back on a busy machine; a deposit is answered as soon as elsewhere."""
 
@@ -25,7 +26,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
     (folder / "seen").touch()
     with running(folder) as system:
         port = free_port()
-        environment = clean_environment() | FAST | PATIENT | {"BETTING_REVIEW_THRESHOLD": "80"} | system.outside()
+        environment = clean_environment() | FAST | HURRIED | PATIENT | system.outside()
         command = [sys.executable, "-m", "tests.services.crashing", str(port), str(folder), system.admin]
         with (folder / "service.log").open("w") as log:
             service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

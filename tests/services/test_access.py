@@ -11,7 +11,7 @@ import pytest
 from app.composition import SERVICES
 from app.domain.access import GRANTED, ROLES_HEADER, USER_HEADER, Owner, Role
 from app.services.shell.access import PublicHandler, public_handlers
-from tests.running import FAST, System, running
+from tests.running import System, running
 
 HANDLERS = list(public_handlers(SERVICES))
 CLOSED = [handler for handler in HANDLERS if handler.access.needs_token]
@@ -25,7 +25,7 @@ def named(handler: PublicHandler) -> str:
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     folder: Path = tmp_path_factory.mktemp("door")
-    with running(folder, FAST | {"BETTING_REQUIRE_IDENTITY": "true"}) as system:
+    with running(folder, {"BETTING_REQUIRE_IDENTITY": "true"}) as system:
         yield system
 
 

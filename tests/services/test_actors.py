@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.domain.access import RECEIVED_HEADER, ROLES_HEADER, USER_HEADER
-from tests.running import REPLAYING, UNHURRIED, System, running
+from tests.running import REPLAYING, System, running
 
 PEOPLE = {
     "ann": "",
@@ -19,7 +19,7 @@ PEOPLE = {
     "ada": "auditor",
     "fay": "feed",
 }
-SETTINGS = UNHURRIED | {
+SETTINGS = {
     "BETTING_REQUIRE_IDENTITY": "true",
     "BETTING_REVIEW_THRESHOLD": "5000",
     "BETTING_REVIEW_TIMEOUT_SECONDS": "600",

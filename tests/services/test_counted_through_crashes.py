@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.running import UNHURRIED, Process, System, clean_environment, running
+from tests.running import Process, System, clean_environment, running
 
 KILLS: tuple[Process, ...] = ("service", "service", "restate", "service", "service")
 SIZE = ("--players=30", "--markets=10", "--bets=500", "--clients=16", "--seed=7")
@@ -29,7 +29,7 @@ def accounts(betting: System) -> dict[str, int]:
 
 
 def test_what_was_counted_is_what_the_books_say_whatever_was_killed(tmp_path: Path) -> None:
-    with running(tmp_path, UNHURRIED) as betting:
+    with running(tmp_path) as betting:
         where = [f"--ingress={betting.ingress}", f"--sandbox={betting.sandbox}"]
         season = subprocess.Popen(
             [sys.executable, "-m", "app", "simulate", *where, *SIZE, "--output=json"],

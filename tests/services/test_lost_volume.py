@@ -110,10 +110,16 @@ def sees(machine: Machine, what: Callable[[Seen], bool]) -> bool:
         return False
 
 
-def number(seen: Seen, node: Node) -> str:
-    known = seen.named(node.name)
-    assert known is not None
-    return known.number
+def number(machine: Machine, node: Node) -> str:
+    """The node's number, as soon as it can be seen."""
+    found: list[str] = []
+
+    def is_seen(seen: Seen) -> bool:
+        found[:] = [known.number] if (known := seen.named(node.name)) else []
+        return bool(found)
+
+    eventually(lambda: sees(machine, is_seen))
+    return found[0]
 
 
 def taken(cluster: Cluster) -> list[str]:
@@ -141,7 +147,7 @@ def test_a_node_that_lost_its_volume_comes_back_as_another_one_under_load(tmp_pa
         names = [node.name for node in cluster.nodes]
         machine = Machine(cluster, first)
         eventually(lambda: sees(machine, lambda seen: all(node.alive for node in seen.nodes)))
-        before = number(look(machine), lost)
+        before = number(machine, lost)
         with under_load([first, second]) as deposits:
             eventually(lambda: len(deposits.answered) > 2 * PLAYERS)
             lost.kill()
@@ -160,7 +166,7 @@ def test_a_node_that_lost_its_volume_comes_back_as_another_one_under_load(tmp_pa
             eventually(lambda: len(deposits.answered) > so_far + PLAYERS)
         taken_when_answered = taken(cluster)
         eventually(lambda: taken(cluster) == sorted(deposits.answered))  # one of an outcome unknown so far is looked up
-        after = number(look(machine), lost)
+        after = number(machine, lost)
         again = replace(machine, lost.name, names, SECONDS, told.append)
         eventually(lambda: sum(node.leads() for node in cluster.nodes) == PARTITIONS)
         cluster.keep_books()

@@ -8,13 +8,13 @@ import pytest
 
 from tests.helpers.deposits import cash, moved, request, subjects
 from tests.helpers.withdrawals import balance, rich, status
-from tests.running import REPLAYING, UNHURRIED, System, running
+from tests.running import REPLAYING, System, running
 
 
 @pytest.fixture(scope="module", params=[{}, REPLAYING], ids=["plain", "replayed"])
 def betting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A system whose provider may take its time, since a hundred ask it at once."""
-    with running(tmp_path_factory.mktemp("parallel"), UNHURRIED | request.param) as system:
+    with running(tmp_path_factory.mktemp("parallel"), request.param) as system:
         yield system
 
 

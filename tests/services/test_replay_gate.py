@@ -32,6 +32,7 @@ SETTINGS = {
 def betting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A withdrawal waits for its review; two deposits, one without an id, for a provider that says nothing for long."""
     with ThreadPoolExecutor() as pool, running(tmp_path_factory.mktemp("replayed"), environment=SETTINGS) as system:
+        system.books_were_seen()
         deposit(system, "ann", 9_000, "creditCard")
         body = {"walletId": "ann", "userId": "ann", "amount": 6_000, "destination": "bank", "withdrawalId": "w1"}
         assert system.call("PaymentService", "withdraw", body).json()["status"] == "inReview"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.helpers.deposits import cash, deposit, moved, request, status
 from tests.helpers.ports import free_port
-from tests.running import ALONE, FAST, System, clean_environment, running
+from tests.running import ALONE, HURRIED, System, clean_environment, running
 
 KEY = "publickeyv1_w7YHemBctH5Ck2nQRQ47iBBqhNHy4FV7t2Usbye2A6f"
 DISCOVERY = {"accept": "application/vnd.restate.endpointmanifest.v4+json"}
@@ -97,7 +97,7 @@ PATIENT = {"BETTING_PROVIDER_WINDOW_SECONDS": "120", "BETTING_UNKNOWN_DEADLINE_S
 
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with running(tmp_path_factory.mktemp("patient"), FAST | PATIENT) as system:
+    with running(tmp_path_factory.mktemp("patient"), HURRIED | PATIENT) as system:
         yield system
 
 

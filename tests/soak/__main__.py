@@ -32,13 +32,13 @@ from app.settings import Settings
 from app.simulation.plan import Size
 from tests.bench.__main__ import pairs
 from tests.bench.costs import Meter
-from tests.running import UNHURRIED, WEBHOOK_SECRET, System, running
+from tests.running import WEBHOOK_SECRET, System, running
 from tests.soak.looking import MEASURES, MIB, Look, Looker, Measure
 from tests.soak.regulars import Regulars
 from tests.soak.seasons import season, size_of
 from tests.soak.verdict import LEAST, Judged, Verdict, judge
 
-COMPRESSED = UNHURRIED | {
+COMPRESSED = {
     "BETTING_BOOKS_SECONDS": "86400",  # the bookkeeper that looks is ours, which is timed
     # What is kept for hours, or a day, is kept for a minute here, so that what is forgotten must balance what is new.
     "BETTING_IDEMPOTENCY_SECONDS": "60",

@@ -23,11 +23,12 @@ ENDLESS = """
 import sys
 from itertools import count
 from pathlib import Path
-from app.telemetry.counts import Counts
+from app.telemetry import counts
 from tests.telemetry.test_counts import WON
-counts = Counts(Path(sys.argv[1]))
+counts.BUSY_SECONDS = 60
+ours = counts.Counts(Path(sys.argv[1]))
 for number in count():
-    counts.add(f"{sys.argv[2]}-{number}", [WON])
+    ours.add(f"{sys.argv[2]}-{number}", [WON])
     print(number, flush=True)
 """
 
@@ -91,7 +92,7 @@ def test_a_killed_process_has_counted_all_that_it_said_and_each_once(tmp_path: P
     for name, process in zip(("a", "b"), processes, strict=True):
         assert process.stdout is not None
         for _ in range(20):
-            process.stdout.readline()
+            assert process.stdout.readline()
         os.kill(process.pid, signal.SIGKILL)
         said[name] = 20 + len(process.stdout.read().split())
         process.wait()
