@@ -21,7 +21,7 @@ from app.edge.settings import EdgeSettings
 from app.edge.template import as_yaml
 from app.sandbox.identity import AUDIENCE, ISSUER
 from tests.helpers.ports import free_port
-from tests.helpers.serving import served
+from tests.helpers.serving import served, whole
 from tests.helpers.waiting import eventually
 
 HOST = "127.0.0.1"
@@ -110,6 +110,7 @@ async def _tell(scope: Any, receive: Any, send: Any) -> None:
         return
     if dict(scope["headers"]).get(b"traceparent") == SLOW.encode():
         await asyncio.Event().wait()
+    await whole(receive)
     headers = [[name.decode(), value.decode()] for name, value in scope["headers"]]
     content = json.dumps({"path": scope["raw_path"].decode(), "headers": headers}).encode()
     told = [(b"content-type", b"application/json"), (b"access-control-allow-origin", b"*")]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tests.helpers.serving import whole
+
 UNKNOWN = (404, "ingress", b"""{"code":404,"message":"service 'MarketService' not found","source":"ingress"}""")
 """What a node of Restate answers that does not know yet what is registered."""
 
@@ -19,6 +21,7 @@ class Scripted:
             while (message := await receive())["type"] != "lifespan.shutdown":
                 await send({"type": f"{message['type']}.complete"})
             return
+        await whole(receive)
         status, source, content = self._answers[min(self.asked, len(self._answers) - 1)]
         self.asked += 1
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]

@@ -15,6 +15,12 @@ from tests.helpers.waiting import eventually
 HOST = "127.0.0.1"
 
 
+async def whole(receive: Any) -> None:
+    """Let a request arrive: whoever still sends when the answer is there may be cut off before reading it."""
+    while (await receive()).get("more_body"):
+        pass
+
+
 @contextmanager
 def served(app: Any, port: int) -> Iterator[str]:
     """Serve it at this port, as soon as it takes connections; the URL."""

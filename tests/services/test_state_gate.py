@@ -14,7 +14,7 @@ from app.release.restate_admin import RestateAdmin
 from app.services import rehearsal_documents, stored
 from app.services.rehearsal_documents import documents_app
 from tests.helpers.ports import free_port
-from tests.helpers.serving import served
+from tests.helpers.serving import served, whole
 from tests.running import System, running
 
 STATE = Path(__file__).parents[1] / "data" / "state"
@@ -103,6 +103,7 @@ def test_a_service_that_the_candidate_dropped_is_a_finding_that_values_may_accep
 
 def test_a_rehearsal_without_the_endpoint_is_not_checked(kept: System) -> None:
     async def nothing(scope: Any, receive: Any, send: Any) -> None:
+        await whole(receive)
         await send({"type": "http.response.start", "status": 404, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
