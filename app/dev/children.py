@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ class Child:
                 raise ClickException(f"{self.name} is not ready after {START_SECONDS} s, see {self.log}")
             await asyncio.sleep(POLL_SECONDS)
 
-    async def keep(self, client: httpx.AsyncClient, restarted: Callable[[], None]) -> None:
+    async def keep(self, client: httpx.AsyncClient, restarted: Callable[[], Awaitable[None]]) -> None:
         """Start it again whenever it ends; give up when it keeps ending before it is ready."""
         assert self._process is not None
         crashes: deque[float] = deque(maxlen=CRASHES)
@@ -87,7 +87,7 @@ class Child:
                 await self.ready(client)
                 crashes.clear()
                 click.echo(f"{self.name} is ready again")
-                restarted()
+                await restarted()
 
     async def stop(self) -> None:
         """Ask it to stop; insist after the grace period."""

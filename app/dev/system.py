@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import httpx
 from click import ClickException
 
 from app.dev.announce import told, welcome
-from app.dev.children import POLL_SECONDS
+from app.dev.children import POLL_SECONDS, START_SECONDS
 from app.dev.folder import Folder
 from app.dev.plan import Door, System, plan
 from app.dev.ports import Ports
@@ -34,20 +35,25 @@ async def run(
                 await child.start()
             for child in system:
                 await child.ready(client)
-            await _register(client, ports)
+            components = await _register(client, ports)
+            if not await _are_known(client, ports, components):
+                raise ClickException(f"Restate does not serve what it was told of, see {system.restate.log}")
             tell(system)
             click.echo(welcome(ports, folder, door is not None))
-            await _keep(client, system, lambda: tell(system))
+
+            async def restarted() -> None:
+                await _are_known(client, ports, components)  # a Restate that has just started knows none for a moment
+                tell(system)
+
+            await _keep(client, system, restarted)
 
 
-async def _register(client: httpx.AsyncClient, ports: Ports) -> None:
-    """Tell Restate where the service is, and wait until its ingress knows every component."""
+async def _register(client: httpx.AsyncClient, ports: Ports) -> list[str]:
+    """Tell Restate where the service is; the names of its components."""
     answer = await _registered(client, ports)
     if answer.is_error:
         raise ClickException(f"Restate does not take the service: {answer.text}")
-    for component in answer.json()["services"]:
-        while await _is_unknown(client, ports, component["name"]):  # noqa: ASYNC110, another process knows
-            await asyncio.sleep(POLL_SECONDS)
+    return [component["name"] for component in answer.json()["services"]]
 
 
 async def _registered(client: httpx.AsyncClient, ports: Ports) -> httpx.Response:
@@ -66,6 +72,17 @@ async def _registered(client: httpx.AsyncClient, ports: Ports) -> httpx.Response
     raise ClickException("Restate did not answer in time; see its log, and try again")
 
 
+async def _are_known(client: httpx.AsyncClient, ports: Ports, components: Iterable[str]) -> bool:
+    """Wait until Restate's ingress knows every component; whether it did in time."""
+    deadline = time.monotonic() + START_SECONDS
+    for component in components:
+        while await _is_unknown(client, ports, component):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(POLL_SECONDS)
+    return True
+
+
 async def _is_unknown(client: httpx.AsyncClient, ports: Ports, component: str) -> bool:
     try:
         answer = await client.post(f"{ports.url('ingress')}/{component}/any/noSuchHandler")
@@ -74,7 +91,7 @@ async def _is_unknown(client: httpx.AsyncClient, ports: Ports, component: str) -
     return f"service '{component}' not found" in answer.text
 
 
-async def _keep(client: httpx.AsyncClient, system: System, restarted: Callable[[], None]) -> None:
+async def _keep(client: httpx.AsyncClient, system: System, restarted: Callable[[], Awaitable[None]]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for child in system:

@@ -16,7 +16,18 @@ SERVICES = frozenset({"Till", "Greeter"})
 
 @pytest.fixture
 def call(restate: tuple[str, str]) -> Callable[[str], httpx.Response]:
-    return lambda path: httpx.post(f"{restate[0]}/{path}", timeout=30)
+    """Calls as soon as the ingress knows the service: it hears of one a moment after the admin API has answered."""
+
+    def answered(path: str) -> httpx.Response | None:
+        answer = httpx.post(f"{restate[0]}/{path}", timeout=30)
+        return None if answer.status_code == 404 and answer.json()["source"] == "ingress" else answer
+
+    def call(path: str) -> httpx.Response:
+        answer = eventually(lambda: answered(path))
+        assert answer is not None
+        return answer
+
+    return call
 
 
 def test_what_another_release_loop_has_deregistered_is_no_error(admin: RestateAdmin, serve: Serve) -> None:
@@ -55,11 +66,11 @@ def test_registering_an_old_version_again_rolls_back(
     old, new = serve("v1"), serve("v2")
     admin.register(old, again=False)
     admin.register(new, again=False)
-    assert call("Greeter/greet").json() == "v2"
+    eventually(lambda: call("Greeter/greet").json() == "v2")
 
     admin.register(old, again=True)
 
-    assert call("Greeter/greet").json() == "v1"
+    eventually(lambda: call("Greeter/greet").json() == "v1")
     seen = admin.observe()
     assert set(seen.routes.values()) == {known(old, seen).id}
 
