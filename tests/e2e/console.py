@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.running import ROOT, images, run, until
+from tests.e2e.running import COMMAND_SECONDS, ROOT, images, run, until
 from tests.helpers.console import Example, blocks, masked
 from tests.helpers.ports import free_port
 
-COMMAND_SECONDS = 180
-SHOWN_SECONDS = 200
+SHOWN_SECONDS = 300
 """Until a command that only looks shows what a page says: a version is retired once the next has been watched."""
 OF_THE_PAGES = "betting.local/betting"
 DONE = "=done="

@@ -3,9 +3,12 @@
 import functools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -19,9 +22,20 @@ from tests.running import ONCE
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "betting-e2e"
-COMMAND_SECONDS = 180
-KILLED = "exit code 137"
-"""What kubectl says when the pod of a command ended under it."""
+DEADLINE_SECONDS = 240
+"""`release.deadlineSeconds` of k8s/kind.yaml: what ends sooner did not wait for it to run out."""
+HELM_SECONDS = DEADLINE_SECONDS + 80
+"""For one hook, which gives up on its own after the deadline, and says why."""
+COMMAND_SECONDS = HELM_SECONDS + 40
+WAIT_SECONDS = 300
+"""How long anything may take that is waited for: two cores bear two stories, and a machine may stand still."""
+WAITS = f"--timeout={WAIT_SECONDS}s"
+"""As kubectl understands it."""
+CUT_OFF = re.compile(r"^(error: |Error from server)|exit code (137|143)\b", re.MULTILINE)
+"""What kubectl says when it did not reach the pod of a command, or when that ended under the command."""
+FORWARD_LOOK_SECONDS = 0.5
+MANY_BETS = "settings.BETTING_MAX_OPEN_BETS=100000"
+"""Of a version under which bets are placed without a pause, on a market that is never settled."""
 
 
 def run(*command: str, ok: bool | None = True, given: str | None = None) -> str:
@@ -55,7 +69,7 @@ def _named(selector: str) -> list[str]:
     return [found["metadata"]["name"] for found in get("pods", f"--selector={selector}")]
 
 
-def until(look: Callable[[], object], what: str, seconds: float = 150) -> None:
+def until(look: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
     """Look until there is what is looked for. A look that fails is repeated: who is asked may just have been silent."""
     end = time.monotonic() + seconds
     while not _seen(look, is_last=time.monotonic() > end):
@@ -66,26 +80,25 @@ def until(look: Callable[[], object], what: str, seconds: float = 150) -> None:
 def _seen(look: Callable[[], object], is_last: bool) -> object:
     try:
         return look()
-    except (AssertionError, LookupError, httpx.TransportError):
+    except (AssertionError, LookupError, ValueError, httpx.TransportError, subprocess.TimeoutExpired):
         if is_last:
             raise
         return None
 
 
 def asked_of_the_loop(*arguments: str, ok: bool | None = True, namespace: str = NAMESPACE) -> str:
-    """Ask the release loop. After an upgrade its old pod may end under the command: then the new one is asked."""
+    """Ask the release loop. After an upgrade its old pod may end under the command: then the new one is asked.
+
+    That kubectl fails is no refusal by the loop.
+    """
     said: list[str] = []
     place = ("kubectl", "exec", f"--namespace={namespace}", "deploy/betting-release", "--", "betting", "release")
 
     def answered() -> bool:
-        try:
-            told = run(*place, *arguments, ok=ok)
-        except AssertionError as error:
-            if KILLED not in str(error):
-                raise
-        else:
-            said.extend([told] if KILLED not in told else [])
-        return bool(said)
+        told = run(*place, *arguments, ok=ok)
+        assert ok or not CUT_OFF.search(told), f"{' '.join(arguments)}: {told}"
+        said.append(told)
+        return True
 
     until(answered, "a pod of the release loop that stays")
     return said[0]
@@ -120,7 +133,7 @@ class Release:
         return f"versions.{version}.image.repository={repository},versions.{version}.image.tag={tag}"
 
     def _helm(self, verb: str, *arguments: str, ok: bool | None = True) -> str:
-        where = (f"--namespace={NAMESPACE}", "--timeout=150s")
+        where = (f"--namespace={NAMESPACE}", f"--timeout={HELM_SECONDS}s")
         return run("helm", verb, "betting", str(self.chart), *where, *arguments, ok=ok)
 
     def take_chart_of(self, image: str, folder: Path) -> None:
@@ -147,17 +160,48 @@ def forward(target: str, port: int) -> Iterator[httpx.Client]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         local = probe.getsockname()[1]
-    command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    # It connects again and again for some seconds: as long as a port-forward takes to be started anew.
+    transport = httpx.HTTPTransport(retries=5)
     # Once: of a kept connection that the other end closes, kubectl says nothing.
     with (
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://127.0.0.1:{local}", timeout=60, headers=ONCE) as http,
+        _forwarded(target, local, port),
+        httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{local}", timeout=60, headers=ONCE) as http,
     ):
+        yield http
+
+
+@contextmanager
+def _forwarded(target: str, local: int, port: int) -> Iterator[None]:
+    """A port-forward that listens, and is started anew when it ends: it does when one of its connections breaks."""
+    command = ["kubectl", "--namespace", NAMESPACE, "port-forward", target, f"{local}:{port}"]
+    over = threading.Event()
+    with tempfile.TemporaryFile() as said:
+
+        def started() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+
+        process = started()
+
+        def keep() -> None:
+            nonlocal process
+            while not over.wait(FORWARD_LOOK_SECONDS):
+                if process.poll() is not None:
+                    process = started()
+
+        keeper = threading.Thread(target=keep)
         try:
-            until(lambda: _listens(local), f"port-forward to {target}")
-            yield http
+            until(lambda: process.poll() is not None or _listens(local), f"port-forward to {target}")
+            if process.poll() is not None:
+                said.seek(0)
+                raise AssertionError(f"port-forward to {target} ended: {said.read().decode()}")
+            keeper.start()
+            yield
         finally:
+            over.set()
+            if keeper.ident is not None:
+                keeper.join()
             process.kill()
+            process.wait()
 
 
 def _listens(port: int) -> bool:
@@ -215,7 +259,7 @@ def said_by(name: str, image: str, arguments: list[str], labels: dict[str, str] 
     """What a pod that is nobody's prints."""
     kubectl("apply", "--filename=-", given=pod(name, image, arguments, labels))
     try:
-        kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
+        kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", WAITS)
         return kubectl("logs", name)
     finally:
         kubectl("delete", "pod", name, "--wait=false")
@@ -252,10 +296,10 @@ def load(image: str, players: int = 4, kind: str = "deposits") -> Iterator[dict[
     kubectl("apply", "--filename=-", given=pod(name, image, arguments))
     told: dict[str, Any] = {}
     try:
-        kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        kubectl("wait", f"pod/{name}", "--for=condition=Ready", WAITS)
         yield told
         kubectl("exec", name, "--", "touch", "/tmp/stop")
-        kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
+        kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", WAITS)
         told |= json.loads(kubectl("logs", name))
     finally:
         kubectl("delete", "pod", name, "--ignore-not-found", "--grace-period=1")

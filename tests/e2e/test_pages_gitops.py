@@ -33,13 +33,13 @@ def test_11_a_chart_that_is_applied_twice_ships_both_versions(typing: Terminal) 
 
     for command in first:
         typing.type(command)
-    until(lambda: verdicts() == {"v1": "live"}, "v1 is live, without a hook that registers it", 120)
+    until(lambda: verdicts() == {"v1": "live"}, "v1 is live, without a hook that registers it")
 
     for command in second:
         typing.type(command)
     assert verdicts()["v2"] == "live"
     assert "changed" not in typing.type(APPLY)
-    until(lambda: verdicts()["v1"] == "retired", "v1 is retired", 90)
+    until(lambda: verdicts()["v1"] == "retired", "v1 is retired")
 
     for command in removal:
         typing.type(command)

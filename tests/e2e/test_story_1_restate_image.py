@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from tests.e2e.running import Release, get, kubectl, until
+from tests.e2e.running import DEADLINE_SECONDS, WAITS, Release, get, kubectl, until
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ def test_1i_an_image_of_restate_that_does_not_start_leaves_restate_alone(
 
     said = release.upgrade(value.format_map(release.images), "service.pods=1", ok=False)
 
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < DEADLINE_SECONDS
     image = value.format_map(release.images).partition("=")[2]
     last = said.strip().splitlines()[-1]
     assert f"restate.image {image} does not start" in said, last
@@ -53,7 +53,7 @@ def test_1n_an_image_of_restate_that_starts_takes_over(release: Release, users: 
 
     release.upgrade(f"restate.image={same_by_another_name}")
 
-    kubectl("rollout", "status", "statefulset/betting-restate", "--timeout=150s")
+    kubectl("rollout", "status", "statefulset/betting-restate", WAITS)
     assert restate()[1] == same_by_another_name
     assert restate()[0] != pod
     until(lambda: serves(users), "the service is back")

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.console import Terminal, marked
 from tests.e2e.people import deposited
-from tests.e2e.running import Release, get, kubectl, load
+from tests.e2e.running import WAITS, Release, get, kubectl, load
 
 pytestmark = pytest.mark.e2e
 
@@ -43,7 +43,7 @@ def test_1o_a_deleted_signing_key_is_brought_back_from_the_pods(
     assert public(FIRST) == before
     release.upgrade()
     kubectl("rollout", "restart", "deploy/betting-v1")
-    kubectl("rollout", "status", "deploy/betting-v1", "--timeout=60s")
+    kubectl("rollout", "status", "deploy/betting-v1", WAITS)
     deposited(users, "ann", 1)
 
 

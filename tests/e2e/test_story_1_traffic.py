@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.running import Release, kubectl, said_by
+from tests.e2e.running import WAITS, Release, kubectl, said_by
 
 pytestmark = pytest.mark.e2e
 
@@ -19,7 +19,8 @@ ASKED_SECONDS = 30
 ASKS_LABELS = {"app": "asks"}
 BEGUN_SECONDS = 6
 """Until all clients ask."""
-LONGEST_WAIT_SECONDS = 10
+LATE_SECONDS = 5
+"""How much later than Restate is ready a client may be: it may have to connect once more."""
 NOBODY = "/MarketService/none/get"
 """What anyone may ask; the service answers that there is no such market."""
 
@@ -57,13 +58,16 @@ def test_1j_nobody_waits_long_for_a_planned_restart_of_restate(
     with let_in(ASKS_LABELS), ThreadPoolExecutor() as at_once:
         clients = {way: at_once.submit(asked, service) for way, service in ways.items()}
         time.sleep(BEGUN_SECONDS)
+        began = time.monotonic()
         kubectl("rollout", "restart", "statefulset/betting-restate")
-        kubectl("rollout", "status", "statefulset/betting-restate", "--timeout=90s")
+        kubectl("rollout", "status", "statefulset/betting-restate", WAITS)
+        restarted = time.monotonic() - began  # as long as that takes a server here, and its pod to be ready
         seen = {way: client.result() for way, client in clients.items()}
 
     with capsys.disabled():
+        print(f"\nRestate restarted in {restarted:.1f} s")
         for way, found in seen.items():
-            print(f"\nRestate restarted, asked {way}: longest wait {found['longest']:.1f} s, {found['told']}")
+            print(f"asked {way}: longest wait {found['longest']:.1f} s, {found['told']}")
     for way, found in seen.items():
         assert found["told"]["404"] > 50, f"asked {way}: {found}"
-        assert found["longest"] < LONGEST_WAIT_SECONDS, f"asked {way}: {found}"
+        assert found["longest"] <= restarted + LATE_SECONDS, f"asked {way}, {restarted:.1f} s: {found}"

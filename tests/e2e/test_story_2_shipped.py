@@ -25,6 +25,9 @@ from tests.e2e.people import (
     which,
 )
 from tests.e2e.running import (
+    DEADLINE_SECONDS,
+    MANY_BETS,
+    WAITS,
     Release,
     admin_port,
     back_door,
@@ -45,6 +48,8 @@ pytestmark = pytest.mark.e2e
 
 A_FAIR_PART = 1 / 6
 """Of three pods: where a connection goes is chance."""
+DELAYS_SECONDS = (100, 2 * DEADLINE_SECONDS)
+"""Of calls that are scheduled before an upgrade: the first that starts after it is waited for."""
 OTHERS_KEY = "publickeyv1_Ewt43aaq742w5Ygz7JAADAcnKLyvwsUcU2ZEAkPWQChk"
 
 
@@ -52,6 +57,12 @@ def pinned(admin: httpx.Client, name: str) -> str:
     """The deployment that a withdrawal runs on."""
     sql = f"select pinned_deployment_id from sys_invocation where target = 'WithdrawalWorkflow/{name}/run'"
     return str(rows(admin, sql)[0]["pinned_deployment_id"])
+
+
+def scheduled(ingress: httpx.Client, seconds: int) -> str:
+    """A call that starts later: the id of its invocation."""
+    answer = ingress.post(f"/WithdrawalWorkflow/nobody/status/send?delay={seconds}s")
+    return str(answer.json()["invocationId"])
 
 
 def retired(release: Release, version: str) -> bool:
@@ -73,12 +84,14 @@ def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release
 
         with load(release.images["v1"]) as told:
             time.sleep(3)
-            delayed = ingress.post("/WithdrawalWorkflow/nobody/status/send?delay=100s").json()["invocationId"]
-            release.upgrade(release.image("v2", "v2"), "current=v2")
+            began, delayed = time.monotonic(), {seconds: scheduled(ingress, seconds) for seconds in DELAYS_SECONDS}
+            release.upgrade(release.image("v2", "v2"), f"versions.v2.{MANY_BETS}", "current=v2")
             with door() as anew:  # the pod of the door that we came in by may have ended meanwhile
                 assert which(anew) == "v2"
-            ended = ingress.get(f"/restate/invocation/{delayed}/attach", timeout=150).json()
-            until(lambda: not set(before) & set(of_the_door()), "the door with the old routes has ended", 90)
+            upgraded = time.monotonic() - began
+            next_one = delayed[next(seconds for seconds in DELAYS_SECONDS if seconds > upgraded)]
+            ended = ingress.get(f"/restate/invocation/{next_one}/attach", timeout=DELAYS_SECONDS[-1]).json()
+            until(lambda: not set(before) & set(of_the_door()), "the door with the old routes has ended")
 
     assert told["failed attempts"] == 0, told
     assert told["sent"] == told["succeeded"] > 50
@@ -93,8 +106,13 @@ def test_2_shipping_v2_under_load_fails_no_request_and_leaves_work_on_v1(release
     assert "review" in held["invocations"][0]["waiting_on"]
     until(lambda: [found["version"] for found in seen(panel("Takes new work"))] == ["v2"], "Versions shows v2 live")
     until(lambda: [found["version"] for found in seen(panel("Drains"))] == ["v1"], "Versions shows v1 draining")
-    [holding] = seen(panel("In flight on versions that drain, by service"))
-    assert (holding["version"], holding["service"], holding["value"]) == ("v1", "WithdrawalWorkflow", 1)
+    until(lambda: holding() == [("v1", "WithdrawalWorkflow", 1)], "Versions shows what holds v1")
+
+
+def holding() -> list[tuple[str, str, float]]:
+    """What the dashboard Versions shows of work on versions that drain."""
+    found = seen(panel("In flight on versions that drain, by service"))
+    return [(each["version"], each["service"], each["value"]) for each in found]
 
 
 def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release, users: httpx.Client) -> None:
@@ -105,7 +123,7 @@ def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release
         approve(users, "review-1")
 
         assert pinned(admin, "review-1") == v1, "it ended where it began"
-        until(lambda: retired(release, "v1"), "v1 is retired", 120)
+        until(lambda: retired(release, "v1"), "v1 is retired")
         assert v1 not in [known["id"] for known in admin.get("/deployments").json()["deployments"]]
         until(lambda: not pods("v1"), "v1 has no pods")
         assert release.why("v1")["invocations"] == []
@@ -115,7 +133,7 @@ def test_3_a_drained_version_is_scaled_to_zero_and_deregistered(release: Release
 def test_3a_bets_placed_on_v1_are_decided_and_settled_by_v2(release: Release, users: httpx.Client) -> None:
     assert "v1" not in release.status() or not pods("v1")
     assert bet(users, "before-the-game") == "open"
-    until(lambda: bet(users, "in-play") == "open", "the bet in play is accepted after its delay", 90)
+    until(lambda: bet(users, "in-play") == "open", "the bet in play is accepted after its delay")
 
     for market in ("before-the-game", "in-play"):
         assert settled(users, market) == {"bets": 1, "settled": 1, "paid": 2_500, "done": True}
@@ -163,7 +181,7 @@ def test_5_a_forgotten_key_keeps_its_pods_until_it_is_drained(release: Release, 
     assert release.status()["v1"]["declared_image"] is None
     for name in ("review-2", "review-3"):
         approve(users, name)
-    until(lambda: "v1" not in release.status(), "v1 is gone", 90)
+    until(lambda: "v1" not in release.status(), "v1 is gone")
     assert not get("services", "--selector=betting/version=v1")
     assert "there is no version v1" in release.command("rollback", "v1", ok=False)
 
@@ -180,9 +198,9 @@ def test_6_a_key_with_another_image_is_refused_before_anything_changes(release: 
 @pytest.mark.parametrize(
     ("key", "setting", "seconds", "reason"),
     [
-        ("v3", "versions.v3.settings.BETTING_MAX_OPEN_BETS=none", 20, "BETTING_MAX_OPEN_BETS"),
+        ("v3", "versions.v3.settings.BETTING_MAX_OPEN_BETS=none", 60, "BETTING_MAX_OPEN_BETS"),
         # It is refused only after its pods have started and its gates have passed.
-        ("v4", f"versions.v4.settings.BETTING_IDENTITY_KEYS={OTHERS_KEY}", 45, "signature"),
+        ("v4", f"versions.v4.settings.BETTING_IDENTITY_KEYS={OTHERS_KEY}", 120, "signature"),
     ],
     ids=["crashes at start", "cannot be registered"],
 )
@@ -195,8 +213,8 @@ def test_6a_a_bad_version_fails_the_upgrade_with_the_reason(
 
     assert reason in said
     assert which(users) == "v2"
-    release.upgrade(f"versions.{key}=null", "current=v2", "release.deadlineSeconds=90")
-    until(lambda: key not in release.status(), f"{key} is gone", 90)
+    release.upgrade(f"versions.{key}=null", "current=v2", f"release.deadlineSeconds={DEADLINE_SECONDS}")
+    until(lambda: key not in release.status(), f"{key} is gone")
     assert which(users) == "v2"
 
 
@@ -211,11 +229,11 @@ def test_6b_a_pod_that_an_autoscaler_adds_takes_its_share_and_the_loop_leaves_it
         scaled(3)  # as an autoscaler does
         [added] = set(pods("v2")) - set(before)
         began = time.monotonic()
-        until(lambda: share(added, pods("v2"), attempts) > A_FAIR_PART, "the pod that was added takes its share", 90)
+        until(lambda: share(added, pods("v2"), attempts) > A_FAIR_PART, "the pod that was added takes its share")
         waited = time.monotonic() - began
         assert deployment("betting-v2")["spec"]["replicas"] == 3, "the release loop leaves it to the autoscaler"
         kubectl("scale", "deployment/betting-v2", "--replicas=2")
-        until(lambda: len(pods("v2")) == 2, "a pod is drained", 90)
+        until(lambda: len(pods("v2")) == 2, "a pod is drained")
 
     with capsys.disabled():
         print(f"\na pod that was added under load had its share after {waited:.0f} s; {told}")
@@ -240,7 +258,7 @@ def deployment(name: str) -> dict[str, Any]:
 def scaled(pods: int) -> None:
     """Another number of pods of v2, all of them ready."""
     kubectl("scale", "deployment/betting-v2", f"--replicas={pods}")
-    kubectl("rollout", "status", "deployment/betting-v2", "--timeout=90s")
+    kubectl("rollout", "status", "deployment/betting-v2", WAITS)
 
 
 def attempts(pod: str) -> float:
@@ -257,7 +275,7 @@ def test_7_killed_pods_lose_no_request_and_no_money(release: Release) -> None:
         time.sleep(10)
         kubectl("delete", "pod", "betting-restate-0", "--grace-period=1")
         until(lambda: get("pods", "--field-selector=metadata.name=betting-restate-0"), "there is another one")
-        kubectl("wait", "pod/betting-restate-0", "--for=condition=Ready", "--timeout=90s")
+        kubectl("wait", "pod/betting-restate-0", "--for=condition=Ready", WAITS)
         time.sleep(10)
 
     assert told["sent"] == told["succeeded"] > 50, told

@@ -15,8 +15,10 @@ import pytest
 from tests.e2e.people import LOAD_PLAYERS, deposited, money_agrees, opened
 from tests.e2e.running import (
     COMMAND_SECONDS,
+    MANY_BETS,
     NAMESPACE,
     ROOT,
+    WAITS,
     Release,
     door,
     forget_tokens,
@@ -39,7 +41,6 @@ server.daemon_threads, server.store = True, ObjectStore("")
 server.serve_forever()
 """
 NODES = {f"betting-restate-{number}" for number in range(3)}
-READY_SECONDS = 120
 BETTORS = 2
 
 
@@ -57,11 +58,11 @@ def test_13_three_nodes_become_one_cluster_and_take_a_deposit(release: Release) 
 
     release.install(
         "restate.replicas=3",
-        "service.settings.BETTING_MAX_OPEN_BETS=100000",
+        f"service.{MANY_BETS}",
         *(f"restate.snapshots.{name}={value}" for name, value in snapshots.items()),
     )
 
-    until(lambda: ready() == NODES, "all three nodes are ready", READY_SECONDS)
+    until(lambda: ready() == NODES, "all three nodes are ready")
     with door() as users:
         deposited(users, "ann", 5_000)
 
@@ -77,22 +78,22 @@ def test_14_nodes_go_away_under_load_one_after_the_other_and_every_deposit_and_b
     image = release.images["v1"]
     with load(image, players=LOAD_PLAYERS) as told, load(image, players=BETTORS, kind="bets") as bets:
         kubectl("delete", "pod", max(NODES, key=leads), "--grace-period=0", "--force")
-        until(lambda: ready() == NODES, "a node that was killed is back", READY_SECONDS)
+        until(lambda: ready() == NODES, "a node that was killed is back")
 
         until(lambda: evicted("betting-restate-1"), "the budget lets a node go")
         assert not evicted("betting-restate-2"), "the budget lets one go at a time"
-        until(lambda: ready() == NODES, "a node that was evicted is back", READY_SECONDS)
+        until(lambda: ready() == NODES, "a node that was evicted is back")
 
         with no_store():
             kubectl("delete", "pod", "betting-restate-1", "--wait")
             until(lambda: ready() >= NODES - {"betting-restate-1"}, "the others serve without the store")
-        until(lambda: ready() == NODES, "a node that started without the store is back with it", READY_SECONDS)
+        until(lambda: ready() == NODES, "a node that started without the store is back with it")
 
         kubectl("delete", "pvc", "data-betting-restate-2", "--wait=false")
         kubectl("delete", "pod", "betting-restate-2", "--grace-period=0", "--force")
-        until(lambda: "lost its data" in logged("betting-restate-2"), "a node on an empty volume ends", READY_SECONDS)
+        until(lambda: "lost its data" in logged("betting-restate-2"), "a node on an empty volume ends")
         replaced = operator("node", "replace", "betting-restate-2", "--output=json")
-        until(lambda: ready() == NODES, "a node that was replaced serves", READY_SECONDS)
+        until(lambda: ready() == NODES, "a node that was replaced serves")
 
     with capsys.disabled():
         print(f"\nthree nodes, each away once, one replaced: longest wait {told['longest']:.1f} s, {told}")
@@ -111,7 +112,7 @@ def has_a_store(image: str) -> None:
     made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "store"}, "spec": service}
     kubectl("apply", "--filename=-", given=json.dumps(made))
     kubectl("create", "secret", "generic", "store", *(f"--from-literal={key}={of}" for key, of in CREDENTIALS.items()))
-    kubectl("wait", "pod/store", "--for=condition=Ready", "--timeout=60s")
+    kubectl("wait", "pod/store", "--for=condition=Ready", WAITS)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s.observability.dashboards.versions import VERSIONS
-from tests.e2e.running import NAMESPACE, ROOT, forward, kubectl
+from tests.e2e.running import NAMESPACE, ROOT, WAITS, forward, kubectl
 
 
 def watch(folder: Path) -> None:
@@ -21,7 +21,7 @@ def watch(folder: Path) -> None:
         kustomization["images"] = [{"name": "prom/prometheus", "newName": name, "newTag": tag}]
     (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
     kubectl("apply", "--kustomize", str(folder))
-    kubectl("rollout", "status", "deploy/betting-prometheus", "--timeout=90s")
+    kubectl("rollout", "status", "deploy/betting-prometheus", WAITS)
 
 
 def seen(query: str) -> list[dict[str, Any]]:
