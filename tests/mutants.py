@@ -1596,6 +1596,15 @@ MUTANTS = [
         f"{CONNECTION_TESTS}::test_data_of_a_stream_that_the_server_has_ended_does_no_harm_to_others",
     ),
     Mutant(
+        "a connection that has ended already ends the service with an error",
+        "app/connections.py",
+        """\
+-            except ProtocolError:  # one of both has ended it, and whoever waits for its end must not fail by that
++            except LookupError:
+""",
+        f"{CONNECTION_TESTS}::test_a_connection_that_the_server_itself_has_ended_does_not_hinder_the_end",
+    ),
+    Mutant(
         "the release loop takes back the pods that an autoscaler has given",
         "app/release/plan.py",
         """\
