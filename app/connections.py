@@ -18,7 +18,8 @@ from typing import Any
 from weakref import WeakSet
 
 import hypercorn.protocol
-from h2.events import Event, SettingsAcknowledged
+from h2.events import ConnectionTerminated, Event, SettingsAcknowledged
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from hypercorn.config import Config
 from hypercorn.events import Event as IOEvent
@@ -97,7 +98,7 @@ class Connection(H2Protocol):
         """How often Restate has said that it knows our settings: the first ones, and that it may send no more."""
         self._full = False
         self.over = asyncio.Event()
-        """Set when nothing is under way and no request may come any more."""
+        """Set when no request may come any more, and nothing is under way that could still be answered."""
         self.config.connections.add(self)
 
     async def end_soon(self) -> None:
@@ -109,7 +110,11 @@ class Connection(H2Protocol):
         """Allow no more streams. What is sent before that is heard is served."""
         if not self._full and not self.over.is_set():
             self._full = True
-            self.connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+            try:
+                self.connection.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+            except ProtocolError:  # one of both has ended it, and whoever waits for its end must not fail by that
+                self.over.set()
+                return
             await self._flush()
 
     async def handle(self, event: IOEvent) -> None:
@@ -129,6 +134,9 @@ class Connection(H2Protocol):
 
     async def _handle_events(self, events: list[Event]) -> None:
         self._acknowledged += sum(isinstance(event, SettingsAcknowledged) for event in events)
+        if any(isinstance(event, ConnectionTerminated) for event in events):
+            # After a GOAWAY h2 sends nothing any more, and hypercorn closes. Handlers still have the grace period.
+            self.over.set()
         await super()._handle_events(events)
         await self._end_if_idle()
 

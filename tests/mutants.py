@@ -1596,6 +1596,45 @@ MUTANTS = [
         f"{CONNECTION_TESTS}::test_data_of_a_stream_that_the_server_has_ended_does_no_harm_to_others",
     ),
     Mutant(
+        "a connection that has ended already ends the service with an error",
+        "app/connections.py",
+        """\
+-            except ProtocolError:  # one of both has ended it, and whoever waits for its end must not fail by that
++            except LookupError:
+""",
+        f"{CONNECTION_TESTS}::test_a_connection_that_the_server_itself_has_ended_does_not_hinder_the_end",
+    ),
+    Mutant(
+        "a scrape while the release loop shows a round sees no version",
+        "app/release/metrics.py",
+        """\
+-        seen = replace(self._seen, standings=made.standings)
++        self._seen = replace(self._seen, standings=())
++        seen = replace(self._seen, standings=made.standings)
+""",
+        "tests/release/test_metrics.py::test_a_scrape_while_a_round_is_shown_sees_all_numbers_of_the_one_before",
+    ),
+    Mutant(
+        "a scrape mixes two rounds of the release loop",
+        "app/release/metrics.py",
+        """\
+-        yield from _versions(seen.standings)
++        yield from _versions(self._seen.standings)
+""",
+        "tests/release/test_metrics.py::test_a_scrape_that_has_begun_ends_with_the_numbers_of_the_same_round",
+    ),
+    Mutant(
+        "a scrape mixes two looks of the bookkeeper",
+        "app/bookkeeper/metrics.py",
+        """\
+-        if reconciled is not None:
+-            yield from _reconciled(reconciled)
++        if self._seen[1] is not None:
++            yield from _reconciled(self._seen[1])
+""",
+        "tests/bookkeeper/test_metrics.py::test_a_scrape_that_has_begun_ends_with_the_comparison_of_the_same_look",
+    ),
+    Mutant(
         "the release loop takes back the pods that an autoscaler has given",
         "app/release/plan.py",
         """\

@@ -59,6 +59,12 @@ class Client:
                 heard += self.connection.receive_data(data)
         return heard
 
+    async def hears_the_end(self) -> None:
+        """All that comes until the server has closed."""
+        async with asyncio.timeout(60):
+            while await self._reader.read(1 << 16):
+                pass
+
 
 @asynccontextmanager
 async def served(config: ServerConfig, go_on: asyncio.Event) -> AsyncIterator[Client]:
@@ -174,6 +180,60 @@ def test_at_the_end_a_busy_connection_takes_no_more_and_its_handler_has_the_rest
             go_on.set()
             assert ended(await client.hears(ConnectionTerminated)) == [1]
             await ending
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_its_client_ends_when_it_has_had_its_time_is_over() -> None:
+    async def run() -> None:
+        config = ServerConfig(connection_seconds=0)
+        async with served(config, asyncio.Event()) as client:
+            await client.asks(1, "/now")
+            await client.hears(StreamEnded)
+            [connection] = config.connections
+
+            client.connection.close_connection()
+            await client.say()  # and at once that it knows the first settings, so that it was told of no others
+            await client.hears_the_end()
+            assert connection.over.is_set()
+
+    asyncio.run(run())
+
+
+def test_a_handler_that_is_under_way_when_its_client_ends_the_connection_keeps_its_time() -> None:
+    async def run() -> None:
+        config, go_on = ServerConfig(connection_seconds=3600), asyncio.Event()
+        async with served(config, go_on) as client:
+            await client.asks(1, "/wait")
+            await client.hears(SettingsAcknowledged)
+            [connection] = config.connections
+            config.graceful_timeout = 30
+
+            client.connection.close_connection()
+            await client.say()
+            await client.hears_the_end()
+            await config.end()
+            assert connection.over.is_set()
+            assert config.graceful_timeout > 20, "what is under way has the rest of it"
+            go_on.set()
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_the_server_itself_has_ended_does_not_hinder_the_end() -> None:
+    async def run() -> None:
+        config = ServerConfig(connection_seconds=3600)
+        config.keep_alive_max_requests = 0  # hypercorn ends it with the first request
+        async with served(config, asyncio.Event()) as client:
+            await client.say()
+            await client.hears(SettingsAcknowledged)
+            await client.asks(1, "/now")
+            await client.hears(ConnectionTerminated)
+            [connection] = config.connections
+
+            [error] = await asyncio.gather(config.end(), return_exceptions=True)
+            assert error is None
+            assert connection.over.is_set()
 
     asyncio.run(run())
 

@@ -17,15 +17,14 @@ class Exported(Collector):
     def __init__(self, compares: bool = False) -> None:
         """Export nothing yet. `compares` says whether there is a provider to compare the books with."""
         self._compares = compares
-        self._books: Books | None = None
-        self._reconciled: Reconciliation | None = None
+        self._seen: tuple[Books, Reconciliation | None] | None = None
+        """The last look and the last comparison, as one value: a scrape comes from another thread, at any moment."""
         self._repairs: Counter[Kind] = Counter()
 
     def show(self, books: Books) -> None:
         """Replace what was seen before, all at once; what the provider did not tell stays, with its moment."""
-        self._books = books
-        if books.reconciled is not None:
-            self._reconciled = books.reconciled
+        before = self._seen[1] if self._seen else None
+        self._seen = books, before if books.reconciled is None else books.reconciled
 
     def count(self, repaired: Iterable[Stranded]) -> None:
         """Count what was sent on."""
@@ -33,12 +32,14 @@ class Exported(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every series of the last look, and what was done about it since the start."""
-        if (books := self._books) is not None:
-            yield from _families(books)
-            yield _repairs(self._repairs)
-            yield _gauge("provider_compared", "1 if the books are compared with a provider, else 0", self._compares)
-        if self._reconciled is not None:
-            yield from _reconciled(self._reconciled)
+        if self._seen is None:
+            return
+        books, reconciled = self._seen
+        yield from _families(books)
+        yield _repairs(self._repairs)
+        yield _gauge("provider_compared", "1 if the books are compared with a provider, else 0", self._compares)
+        if reconciled is not None:
+            yield from _reconciled(reconciled)
 
 
 def _families(books: Books) -> Iterator[GaugeMetricFamily]:

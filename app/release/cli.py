@@ -352,13 +352,13 @@ def watch(release: Release, metrics_port: int, watch_seconds: float, books: bool
             lender.look()
             plan = one_round(release, drained - watcher.kept(), tell)
             noted = watcher.look(plan)
-            metrics.show_watch(noted, notebook.taken_back(), release.cluster.intent().current)
+            metrics.EXPORTED.show_watch(noted, notebook.taken_back(), release.cluster.intent().current)
         except (ApiException, HTTPError) as error:
             tell(f"Kubernetes does not answer: {error}")
         except AnchorGoneError as error:
             tell(str(error))
         else:
-            metrics.show(plan)
+            metrics.EXPORTED.show(plan)
             drained = plan.drained
             if release.silence:
                 tell(f"Restate does not answer: {release.silence}")

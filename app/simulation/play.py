@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -73,6 +74,8 @@ class Play:
         self._paid_in = {player: asyncio.Event() for player in season.players}
         self._repeated = {action.name for action in season.actions if isinstance(action, plan.Repeat)}
         self._sent: dict[str, Sent] = {}
+        self._moving: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One movement of a deposit's money at a time."""
         self._ending: set[str] = set()
         """Bets whose cash-out was asked for: they may not be open any more."""
         self._handlers: dict[type, Callable[[Any, str], Awaitable[None]]] = {
@@ -163,12 +166,13 @@ class Play:
 
     async def _take_back(self, taken: plan.TakeBack, once: str) -> None:
         """The provider moves money of a credited deposit: back, and after a chargeback perhaps again."""
-        deposit = self.model.deposits.get(taken.deposit)
         was = "chargedBack" if taken.how == "chargebackReversed" else "credited"
-        if deposit is None or deposit.status != was:
-            return
-        deposit.status = BECOMES[taken.how]
-        await self._client.move_back("charges", self.id(taken.deposit), taken.how)
+        async with self._moving[taken.deposit]:  # asked again after its reversal, a chargeback would be a second one
+            deposit = self.model.deposits.get(taken.deposit)
+            if deposit is None or deposit.status != was:
+                return
+            await self._client.move_back("charges", self.id(taken.deposit), taken.how)
+            deposit.status = BECOMES[taken.how]
         self.tally.count(taken.how, None)
 
     async def _send_back(self, sent: plan.SendBack, once: str) -> None:

@@ -115,6 +115,17 @@ def test_whether_there_is_a_provider_is_told_also_before_it_was_compared() -> No
     assert registry.get_sample_value("betting_provider_compared") == 1
 
 
+def test_a_scrape_that_has_begun_ends_with_the_comparison_of_the_same_look() -> None:
+    collector = Exported(compares=True)
+    collector.show(replace(LOOK, reconciled=None))
+    scrape = collector.collect()
+    next(scrape)
+
+    collector.show(LOOK)
+
+    assert "betting_reconciled_timestamp_seconds" not in {family.name for family in scrape}
+
+
 def test_books_that_add_up_and_differ_from_the_provider_are_not_balanced_and_add_up() -> None:
     assert (LOOK.adds_up, LOOK.balanced) == (True, False)
     assert replace(LOOK, reconciled=None).balanced

@@ -23,7 +23,7 @@ def main(admin: str, port: str, wanted: str, *versions: str) -> None:
     start_http_server(int(port), "127.0.0.1")
     with RestateAdmin(admin) as restate:
         while True:
-            metrics.show(plan(Observed(running, wanted, restate.observe())))
+            metrics.EXPORTED.show(plan(Observed(running, wanted, restate.observe())))
             time.sleep(LOOK_SECONDS)
 
 
