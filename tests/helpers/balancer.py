@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 HOST = "127.0.0.1"
 CHUNK_BYTES = 1 << 16
+READY_SECONDS = 60
 
 
 class Balancer:
@@ -69,7 +70,7 @@ def balancing(port: int, pods: Sequence[int]) -> Iterator[Balancer]:
 
     thread = threading.Thread(target=balance)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(READY_SECONDS)
     try:
         yield balancer
     finally:

@@ -13,7 +13,7 @@ from tests.running import System
 ANY_PARTITION = -1
 """The one that the key hashes to, as librdkafka counts."""
 FROM_THE_BEGINNING = {"auto.offset.reset": "earliest"}
-FLUSH_SECONDS = 60
+BROKER_SECONDS = 60
 
 
 class Topic:
@@ -35,7 +35,7 @@ class Topic:
 
     def flushes(self) -> None:
         """Wait until the broker has all that was sent."""
-        assert self.producer.flush(FLUSH_SECONDS) == 0
+        assert self.producer.flush(BROKER_SECONDS) == 0
 
     def tells(self, key: str | bytes | None, record: object) -> None:
         """Produce a record that the broker has."""
@@ -76,5 +76,5 @@ class Topic:
 def played(system: System) -> Topic:
     """A topic of one partition at a broker that its own producer plays."""
     producer = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    (broker,) = producer.list_topics(timeout=10).brokers.values()
+    (broker,) = producer.list_topics(timeout=BROKER_SECONDS).brokers.values()
     return Topic(system, f"{broker.host}:{broker.port}", producer, partition=0)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.helpers.ports import free_port
-from tests.running import FAST, HURRIED, clean_environment, running
+from tests.running import FAST, HURRIED, STOP_SECONDS, clean_environment, running
 from tests.services.crash_matrix import Crashing, Insisting
 
 PATIENT = {
@@ -42,7 +42,7 @@ def crashing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
                 insisting.close()
         finally:
             service.send_signal(signal.SIGTERM)
-            service.wait(10)
+            service.wait(STOP_SECONDS)
 
 
 def _is_up(url: str) -> bool:

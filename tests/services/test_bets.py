@@ -1,5 +1,6 @@
 """Markets, bets and settlement, each scenario of the contract, with and without forced replay."""
 
+import json
 from uuid import uuid4
 
 import pytest
@@ -242,7 +243,7 @@ def test_a_bet_in_play_waits_without_blocking_and_is_then_accepted(betting: Syst
 
 
 def test_a_bet_in_play_is_given_back_when_the_market_moves_meanwhile(betting: System) -> None:
-    game, quiet, customer = Game(betting, betDelaySeconds=6), Game(betting), Customer(betting)
+    game, quiet, customer = Game(betting, betDelaySeconds=12), Game(betting), Customer(betting)
 
     delayed = customer.bets(game.home(), quiet.home())
     game.does("setPrices", {"prices": {"home": "2.20"}})
@@ -437,11 +438,21 @@ def test_two_legs_of_one_event_are_related(betting: System, delay: int) -> None:
     customer.bets(winner.home(), elsewhere.home())
 
 
+def goes_in_play(game: Game, delay: int) -> None:
+    """Give a market a delay once its bets are placed, which then need not wait for it themselves."""
+    stored = game.betting.state("MarketService", game.market_id)
+    market = json.loads(stored["market"])
+    market["opened"]["betDelaySeconds"] = delay
+    game.betting.plant("MarketService", game.market_id, {**stored, "market": json.dumps(market).encode()})
+    game.does("suspend")
+    game.does("resume")
+
+
 def test_a_cash_out_in_play_is_paid_at_the_price_of_a_moment_later(betting: System) -> None:
-    game, customer = Game(betting, home="4.00", betDelaySeconds=5), Customer(betting)
+    game, customer = Game(betting, home="4.00"), Customer(betting)
     placed = customer.bets(game.home("4.00"))
     which = {"betId": placed["betId"]}
-    betting.eventually(lambda: customer.bet(placed)["status"] == "open")
+    goes_in_play(game, 12)
 
     delayed = {**which, "status": "delayed"}
     assert customer.does("cashOut", {**which, "minAmount": 900}) == delayed
@@ -466,9 +477,9 @@ def test_a_cash_out_in_play_is_paid_at_the_price_of_a_moment_later(betting: Syst
 
 
 def test_a_result_that_comes_while_a_cash_out_waits_pays_alone(betting: System) -> None:
-    game, customer = Game(betting, betDelaySeconds=6), Customer(betting)
+    game, customer = Game(betting), Customer(betting)
     placed = customer.bets(game.home())
-    betting.eventually(lambda: customer.bet(placed)["status"] == "open")
+    goes_in_play(game, 25)
 
     assert customer.does("cashOut", {"betId": placed["betId"]})["status"] == "delayed"
     game.ends("won")
@@ -479,7 +490,7 @@ def test_a_result_that_comes_while_a_cash_out_waits_pays_alone(betting: System) 
 
 
 def test_a_bet_that_waits_in_play_is_given_back_to_a_player_who_excludes_themselves(betting: System) -> None:
-    game, customer = Game(betting, betDelaySeconds=5), Customer(betting)
+    game, customer = Game(betting, betDelaySeconds=12), Customer(betting)
     placed = customer.bets(game.home())
 
     customer.does("selfExclude", {"months": 6, "confirm": True})

@@ -15,7 +15,7 @@ from app.domain.shards import PAGE_SIZE
 from tests.helpers.bets import Customer, Game, refused
 from tests.helpers.flows import a_correction, a_settlement, a_suspension, bets_and_liability, movements
 from tests.running import System
-from tests.services.crash_matrix import Crashing, Flow, matrix
+from tests.services.crash_matrix import PATIENCE_SECONDS, Crashing, Flow, matrix
 
 
 def a_single(betting: System) -> Iterator[None]:
@@ -57,10 +57,18 @@ def a_bet_in_play(betting: System) -> Iterator[None]:
     assert bets_and_liability(game) == (1, 1_500)
 
 
-def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
+def a_double_that_waits(betting: System) -> tuple[Game, Game, Customer, dict[str, object]] | None:
+    """A double that one of its markets will refuse; none if it was decided before the suspension was everywhere."""
     quick, slow, customer = Game(betting), Game(betting, betDelaySeconds=4), Customer(betting)
     placed = customer.bets(quick.home(), slow.home())
     slow.does("suspend")
+    # It waits for its turn behind a decision that has begun, and may have asked the market before the suspension.
+    customer.does("cashOut", {"betId": placed["betId"]}, 409)
+    return (quick, slow, customer, placed) if customer.bet(placed)["status"] == "delayed" else None
+
+
+def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
+    quick, slow, customer, placed = betting.eventually(lambda: a_double_that_waits(betting), PATIENCE_SECONDS)
     yield
 
     betting.eventually(lambda: customer.bet(placed)["status"] == "refused")

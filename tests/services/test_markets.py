@@ -20,7 +20,7 @@ def in_seconds(seconds: float) -> str:
 
 def test_a_market_takes_no_bet_from_the_moment_it_closes_at(betting: System) -> None:
     customer = Customer(betting)
-    game = Game(betting, closesAt=in_seconds(8))
+    game = Game(betting, closesAt=in_seconds(14))
     placed = customer.bets(game.home())
 
     def is_refused() -> bool:
@@ -43,7 +43,7 @@ def a_small_bet(game: Game) -> dict[str, object]:
 
 def test_a_bet_that_waits_while_its_market_closes_gives_its_stake_back(betting: System) -> None:
     customer = Customer(betting)
-    game = Game(betting, betDelaySeconds=8, closesAt=in_seconds(6))
+    game = Game(betting, betDelaySeconds=14, closesAt=in_seconds(12))
 
     placed = customer.bets(game.home())
 
