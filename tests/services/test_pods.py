@@ -25,7 +25,7 @@ ONE_IN = 500
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    with running(tmp_path_factory.mktemp("pods"), {"BETTING_PROVIDER_TIMEOUT_SECONDS": "10"}) as system:
+    with running(tmp_path_factory.mktemp("pods")) as system:
         yield system
 
 
