@@ -1296,6 +1296,15 @@ MUTANTS = [
         "tests/release/test_watching.py::test_a_version_is_good_when_its_window_is_over_and_everything_is_known",
     ),
     Mutant(
+        "a machine that stands still once makes a version slow",
+        "app/release/watching.py",
+        """\
+-    return slow - most_slow, max(finished - theirs, slow - most_slow)
++    return slow, finished
+""",
+        "tests/release/test_watching.py::test_what_was_slow_all_at_once_proves_nothing",
+    ),
+    Mutant(
         "a rescue resumes what could not be replayed",
         "app/release/rescue.py",
         """\

@@ -39,10 +39,15 @@ class Collector:
     def __init__(self, notebook: Notebook, restate: RestateAdmin, books: bool, scrape: Scrape = scrape) -> None:
         self._notebook, self._restate, self._scrape = notebook, restate, scrape
         self._has_books = books
+        self._looks: list[Mapping[str, Handled]] = []
+        """What the candidate had done at each look since it went live."""
+        self._looked_at: tuple[str, float] = ("", 0.0)
 
     def collect(self, version: str, deployment: str, before: str, since: float) -> Evidence:
         """Ask everybody. What somebody does not answer is None, and why is told."""
         silence: list[str] = []
+        if (version, since) != self._looked_at:
+            self._looks, self._looked_at = [], (version, since)
         candidate = older = troubled = crashing = books = None
         with _told(silence):
             candidate = self._handled(version, needed=True)
@@ -54,7 +59,10 @@ class Collector:
             crashing = self._notebook.crashing(version, since)
         with _told(silence):
             books = self.books()
-        return Evidence(candidate, older, troubled, crashing, books, tuple(silence))
+        earlier = tuple(self._looks)
+        if candidate is not None:
+            self._looks.append(candidate)
+        return Evidence(candidate, older, troubled, crashing, books, tuple(silence), earlier)
 
     def books(self) -> Books | None:
         """What the bookkeeper saw last; None where there is none to ask."""

@@ -23,11 +23,18 @@ from app.release.watching import Outcome, Troubled
 from tests.release.plans import BOTH, V1, V2, deployment, routed_to, version
 
 BALANCED = "betting_books_balanced 1.0\nbetting_books_timestamp_seconds {at}\n"
+TOOK = 'betting_handler_duration_seconds_bucket{{handler="placeBet",le="{le}",service="PlayerService"}} {count}\n'
 ATTEMPTS = 'betting_handler_attempts_total{{handler="placeBet",outcome="{outcome}",service="PlayerService"}} {count}\n'
 
 
 def numbers(done: int, failed: int = 0) -> str:
     return ATTEMPTS.format(outcome="done", count=done) + ATTEMPTS.format(outcome="failed", count=failed)
+
+
+def took(fast: int, slow: int) -> str:
+    """Attempts of up to 0.1 s, and of more than a second."""
+    bounds = {"0.1": fast, "1.0": fast, "+Inf": fast + slow}
+    return numbers(fast + slow) + "".join(TOOK.format(le=le, count=count) for le, count in bounds.items())
 
 
 class Api:
@@ -127,9 +134,13 @@ class Situation:
             raise UnknownError(f"no numbers of {address}")
         return self.numbers[address]
 
-    def look(self) -> Outcome:
-        """One look by a loop that has just started: it remembers nothing."""
-        collector = Collector(self.notebook, self.release.restate, books=True, scrape=self.scraped)
+    def started(self) -> Collector:
+        """What a loop that has just started asks: it remembers nothing."""
+        return Collector(self.notebook, self.release.restate, books=True, scrape=self.scraped)
+
+    def look(self, collector: Collector | None = None) -> Outcome:
+        """One look, by a loop that has just started if it is not said by which."""
+        collector = collector or self.started()
         loop = Watcher(self.release, self.notebook, collector, self.seconds, self.said.append, lambda: self.now)
         with self.going_back():
             return loop.look(self.plan()).outcome
@@ -218,6 +229,28 @@ def test_a_version_that_fails_is_taken_back_and_everybody_is_told(shipped: Situa
     assert because in event.message
     assert later(shipped, 5) is Outcome.UNWATCHED
     assert shipped.history()[-2:] == [("v2", "taken back", "watch"), ("v1", "live", "the watch")]
+
+
+def test_a_version_that_is_slow_is_taken_back_once_it_was_slow_between_two_looks(shipped: Situation) -> None:
+    shipped.numbers |= {"v1": took(2_000, 0), "v2": took(0, 30)}
+    loop = shipped.started()
+
+    assert shipped.look(loop) is Outcome.WATCHING
+    shipped.numbers["v2"] = took(0, 60)
+
+    assert shipped.look() is Outcome.WATCHING, "a loop that has just started knows of no time between"
+    assert shipped.look(loop) is Outcome.BAD
+
+
+def test_what_one_version_did_is_none_of_the_next_ones(shipped: Situation) -> None:
+    shipped.numbers |= {"v1": took(2_000, 0), "v2": took(30, 0), "v3": took(0, 60)}
+    loop = shipped.started()
+    assert shipped.look(loop) is Outcome.WATCHING
+
+    shipped.ship("v3")
+
+    assert shipped.look(loop) is Outcome.WATCHING
+    assert shipped.look(loop) is Outcome.WATCHING, "they were slow all at once"
 
 
 @pytest.mark.parametrize("proof", ["work", "crash", "books"])
