@@ -68,7 +68,9 @@ def a_double_that_waits(betting: System) -> tuple[Game, Game, Customer, dict[str
 
 
 def a_double_in_play_that_one_market_refuses(betting: System) -> Iterator[None]:
-    quick, slow, customer, placed = betting.eventually(lambda: a_double_that_waits(betting), PATIENCE_SECONDS)
+    waiting = betting.eventually(lambda: a_double_that_waits(betting), PATIENCE_SECONDS)
+    assert waiting is not None
+    quick, slow, customer, placed = waiting
     yield
 
     betting.eventually(lambda: customer.bet(placed)["status"] == "refused")
