@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.running import Process, System, clean_environment, running
 
 KILLS: tuple[Process, ...] = ("service", "service", "restate", "service", "service")
-SIZE = ("--players=30", "--markets=10", "--bets=800", "--clients=16", "--seed=7")
+SIZE = ("--players=30", "--markets=10", "--bets=1000", "--clients=16", "--seed=7")
 
 CASH_FLOWS = ("deposited", "deposits_taken_back", "deposits_regained", "withdrawn", "sent_back")
 
