@@ -138,10 +138,14 @@ class System:
         sql = f"select key, value from state where service_name = '{service}' and service_key = '{key}'"
         return {row["key"]: bytes.fromhex(row["value"]) for row in self.query(sql)}
 
-    def plant(self, service: str, key: str, state: Mapping[str, bytes]) -> None:
-        """Put state in the place of all that an object has, as an operator can, and wait until it is there."""
+    def put(self, service: str, key: str, state: Mapping[str, bytes]) -> None:
+        """Put state in the place of all that an object has, as an operator can; it waits for its turn there."""
         content = {"object_key": key, "new_state": {name: list(value) for name, value in state.items()}}
         self._http.post(f"{self.admin}/services/{service}/state", json=content).raise_for_status()
+
+    def plant(self, service: str, key: str, state: Mapping[str, bytes]) -> None:
+        """Put state there, and wait until it is."""
+        self.put(service, key, state)
         self.eventually(lambda: self.state(service, key) == state)
 
     def metrics(self, name: str) -> dict[tuple[str, ...], float]:

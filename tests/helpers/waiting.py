@@ -27,6 +27,11 @@ def eventually(look: Callable[[], T], timeout: float = 60) -> T:
     pytest.fail(f"not within {timeout} s; the last look gave {last!r}")
 
 
+def is_unknown_to_restate(answer: httpx.Response) -> bool:
+    """Whether Restate's ingress does not know yet what was registered: just now, or before its node started."""
+    return answer.status_code == httpx.codes.NOT_FOUND and answer.json()["source"] == "ingress"
+
+
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
     """Return as soon as a condition that only looking can tell holds."""
     async with asyncio.timeout(60):

@@ -8,7 +8,7 @@ import pytest
 from app.release.plan import Deployment, Restate
 from app.release.restate_admin import Holding, RefusedError, RestateAdmin, UnknownError
 from app.release.watching import Troubled
-from tests.helpers.waiting import eventually
+from tests.helpers.waiting import eventually, is_unknown_to_restate
 
 Serve = Callable[[str], str]
 SERVICES = frozenset({"Till", "Greeter"})
@@ -20,7 +20,7 @@ def call(restate: tuple[str, str]) -> Callable[[str], httpx.Response]:
 
     def answered(path: str) -> httpx.Response | None:
         answer = httpx.post(f"{restate[0]}/{path}", timeout=30)
-        return None if answer.status_code == 404 and answer.json()["source"] == "ingress" else answer
+        return None if is_unknown_to_restate(answer) else answer
 
     def call(path: str) -> httpx.Response:
         answer = eventually(lambda: answered(path))

@@ -20,6 +20,7 @@ import httpx
 from rich.table import Table
 
 from tests.helpers.deposits import subjects
+from tests.helpers.waiting import is_unknown_to_restate
 from tests.running import System
 
 PATIENCE_SECONDS = 200
@@ -86,7 +87,7 @@ class Insisting(System):
                 response = super().call(service, handler, body, key, headers)
             except httpx.TransportError:
                 continue
-            if response.status_code < 500 and not _is_starting(response) and not was_stopped(response):
+            if response.status_code < 500 and not is_unknown_to_restate(response) and not was_stopped(response):
                 return response
         raise AssertionError(f"no answer from {service}/{handler} in {PATIENCE_SECONDS} s")
 
@@ -117,11 +118,6 @@ def customer_knows(betting: System, body: dict[str, object], *true: str) -> None
 def was_stopped(response: httpx.Response) -> bool:
     """Whether the invocation that was to answer, or one that it called, was cancelled or killed."""
     return response.status_code == 409 and response.json()["message"] in ("cancelled", "canceled", "killed")
-
-
-def _is_starting(response: httpx.Response) -> bool:
-    """Whether a restate-server that has just started does not know yet what is registered with it."""
-    return response.status_code == 404 and response.json()["source"] == "ingress"
 
 
 @dataclass

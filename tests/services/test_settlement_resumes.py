@@ -62,9 +62,7 @@ class Obstacle:
     def is_lifted(self) -> None:
         """Put back what was stored, and wait until it is there."""
         self.betting.eventually(self._can_be_seen)
-        mended = {"object_key": self.user_id, "new_state": {name: list(value) for name, value in self.stored.items()}}
-        url = f"{self.betting.admin}/services/PlayerService/state"
-        httpx.post(url, json=mended, timeout=30, trust_env=False).raise_for_status()
+        self.betting.put("PlayerService", self.user_id, self.stored)
         self.betting.eventually(self._is_mended)
 
     def _can_be_seen(self) -> bool:

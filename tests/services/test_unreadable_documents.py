@@ -78,8 +78,7 @@ def test_who_reads_is_told_and_work_waits_until_the_document_is_mended(broken: S
 
     broken.call(one.service, f"{one.work}/send", one.request, key)
     broken.eventually(lambda: [status for _, status in work(broken, one, key)] == ["backing-off"])
-    mended = {"object_key": key, "new_state": {}}  # it waits for its turn, behind the work
-    httpx.post(f"{broken.admin}/services/{one.service}/state", json=mended).raise_for_status()
+    broken.put(one.service, key, {})  # it waits behind the work
     [(holder, _)] = work(broken, one, key)
     httpx.patch(f"{broken.admin}/invocations/{holder}/kill").raise_for_status()
 
